@@ -1,0 +1,39 @@
+# Everything lands in .venv in this checkout; nothing is installed by hand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PURE := src/hubbub/types.py,src/hubbub/closes.py,src/hubbub/errors.py,src/hubbub/options.py,src/hubbub/wire/*,src/hubbub/state/*,src/hubbub/session.py
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format clean
+
+help: ## what can be made here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+install: $(VENV)/.installed ## set up .venv with everything pinned in constraints.txt
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[all]'
+	touch $@
+
+demo: install ## run the showcase on three workers: http://127.0.0.1:8000
+	$(BIN)/hubbub serve --dev --workers 3
+
+test: install ## run all tests, then hold floors 0 to 3 to 100 % branch coverage
+	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report --show-missing --skip-covered --include='$(PURE)' --fail-under=100
+
+check: install ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what was built here
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
