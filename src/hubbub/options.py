@@ -1,0 +1,103 @@
+"""What an application may set, in small frozen groups. Every default is explained; none is unlimited."""
+
+import math
+from dataclasses import dataclass, fields
+
+
+def _positive(group: object) -> None:
+    for field in fields(group):  # type: ignore[arg-type]
+        value = getattr(group, field.name)
+        if not 0 < value < math.inf:
+            raise ValueError(f"{type(group).__name__}.{field.name} must be finite and greater than 0, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one connection, and of what one worker takes on. Sizes are bytes of UTF-8, times are seconds."""
+
+    message: int = 64 * 1024
+    """Largest message a client may send; more closes with 1009. Default 64 KiB (OWASP's figure)."""
+    depth: int = 32
+    """Deepest nesting of JSON in a client's message."""
+    name: int = 128
+    """Longest room name and user id."""
+    rooms: int = 128
+    """Rooms one connection may be in."""
+    outbox: int = 1024 * 1024
+    """Unsent data one connection may have before it is closed with 1013. Default 1 MiB."""
+    payload: int = 512 * 1024
+    """Largest message the application may send. Default 512 KiB, so that two fit an outbox."""
+    waiting: int = 32
+    """Messages of one connection that may wait behind the one being handled; more are `rate_limited`."""
+    authenticate: float = 5.0
+    """Time for the first message of a connection that came without a credential; later closes with 4002."""
+    closing: float = 5.0
+    """Time for a peer to take what is left and answer our close frame; then the socket is dropped."""
+    credential: int = 8 * 1024
+    """Longest token or cookie value that is looked at; a longer one is invalid."""
+    blocking: float = 0.1
+    """Time a handler may hold the event loop at a stretch before it is named in the log. Default 0.1 s."""
+    connections: int = 65_536
+    """Connections of one worker; more are refused with 503."""
+    unauthenticated: int = 1_000
+    """Connections of one worker that may wait for their first message at once; more are refused with 503."""
+    connections_per_user: int = 128
+    """Connections of one user on one worker; one more is closed with 4004."""
+
+    def __post_init__(self) -> None:
+        _positive(self)
+        if self.payload > self.outbox:
+            raise ValueError("Limits.payload must not be greater than Limits.outbox, or it could never be sent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast one connection may send: a token bucket. More is `rate_limited`; going on regardless closes with 1008.
+
+    In development there is none.
+    """
+
+    messages: float = 100.0
+    """Messages a second in the long run. Default 100."""
+    burst: int = 200
+    """Messages at once. Default 200."""
+    refusals: int = 200
+    """Refused messages, regained at one a second, before the connection is closed with 1008. Default 200."""
+
+    def __post_init__(self) -> None:
+        _positive(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """`ping` every `interval` seconds; a peer that sends nothing within `timeout` seconds of it is closed with 4007.
+
+    Defaults 25 and 10: under the 60 s after which common proxies drop an idle connection.
+    """
+
+    interval: float = 25.0
+    timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        _positive(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How much a room keeps: the last `size` messages, none older than `ttl` seconds."""
+
+    size: int
+    ttl: float
+
+    def __post_init__(self) -> None:
+        _positive(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomOptions:
+    """What a room pattern asked for.
+
+    `presence`: the broker counts who is in the room and the members are told who comes and goes. Default off.
+    """
+
+    presence: bool = False

@@ -1,0 +1,59 @@
+"""The words everything else is built from.
+
+Nothing here decides anything: identifiers, the user, a position, and how the three kinds of topic are named.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NewType
+
+UserId = NewType("UserId", str)
+RoomName = NewType("RoomName", str)
+ConnectionId = NewType("ConnectionId", str)
+NodeId = NewType("NodeId", str)
+
+#: What the broker knows: a room, a user, or everyone. Built by the functions below and nowhere else.
+Topic = NewType("Topic", str)
+
+#: The name of a user's own room on the wire. Reserved: no application room may be called so.
+OWN_ROOM = RoomName("@me")
+
+EVERYONE = Topic("everyone")
+#: Counted, never published to: which users have a connection, and which rooms have a member.
+ONLINE = Topic("online")
+OCCUPIED = Topic("occupied")
+
+
+def room_topic(room: str) -> Topic:
+    return Topic(f"room:{room}")
+
+
+def user_topic(user: str) -> Topic:
+    return Topic(f"user:{user}")
+
+
+def room_of(topic: Topic) -> RoomName | None:
+    """The room a topic stands for, or None where it stands for a user or for everyone."""
+    return RoomName(topic[5:]) if topic.startswith("room:") else None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who the credential says is there.
+
+    `id` is 1 to 128 bytes of UTF-8 without control characters. `claims` is what else the credential said (for a
+    JWT its payload), kept out of `repr` because reprs reach logs. `expires` is the Unix time in seconds at which
+    the credential ends, None where it does not.
+    """
+
+    id: UserId
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    expires: float | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a topic that keeps history: `offset` within one life of the stream, which `epoch` names."""
+
+    epoch: str
+    offset: int

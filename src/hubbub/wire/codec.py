@@ -1,0 +1,131 @@
+"""JSON in and out, strictly.
+
+In: one object a frame, no duplicate keys (a proxy and we could disagree on `type`), no NaN or infinity (RFC 8259
+section 6; no browser parses them), no lone surrogates (they cannot be written as UTF-8, so one such message, passed
+on, would fail for every member of a room), bounded depth (so that no input can exhaust the stack).
+
+Out: `Prepared`, one message encoded once, shared by all who receive it. What cannot be sent fails here, in the
+sender's turn, before anyone else is involved.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
+
+from hubbub.errors import InvalidMessage
+
+# The whole of a frame is at fault, not one field of it: the empty pointer of RFC 6901 section 3.
+WHOLE = ""
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_OPENING = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]')
+
+
+class Prepared:
+    """One outgoing message, encoded once. `data` is the UTF-8 JSON, `text` the same as str, made when first asked."""
+
+    __slots__ = ("_text", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._text: str | None = None
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = self.data.decode()
+        return self._text
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        # The refusal is sent back, and a lone surrogate in the key could not be.
+        raise InvalidMessage("a key occurs twice", field=twice.encode("utf-8", "replace").decode())
+    return fields
+
+
+def _constant(name: str) -> Any:
+    raise InvalidMessage(f"{name} is not JSON", field=WHOLE)
+
+
+def _number(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise InvalidMessage("a number is too large", field=WHOLE)
+    return number
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)
+_looking_for_constants = json.JSONDecoder(parse_constant=_constant, parse_float=str, parse_int=str)
+
+
+def decode(text: str, *, depth: int) -> dict[str, Any]:
+    """One frame's JSON object.
+
+    Raises InvalidMessage, with `field` the duplicate key or the empty string, for everything this module's head
+    refuses.
+    """
+    if text.count("{") + text.count("[") > depth and _nesting(text) > depth:
+        raise InvalidMessage(f"JSON is nested deeper than {depth}", field=WHOLE)
+    try:
+        message = _decoder.decode(text)
+        text.isascii() or text.encode()
+        if _SURROGATE.search(text):
+            json.dumps(message, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # also UnicodeEncodeError, and integers of more than 4,300 digits
+        raise InvalidMessage("not JSON", field=WHOLE) from None
+    if not isinstance(message, dict):
+        raise InvalidMessage("not a JSON object", field=WHOLE)
+    return message
+
+
+def _nesting(text: str) -> int:
+    deepest = level = 0
+    for token in _OPENING.finditer(text):
+        mark = token[0]
+        if mark in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif mark in "]}":
+            level -= 1
+    return deepest
+
+
+def encode(message: object) -> bytes:
+    """UTF-8 JSON of a mapping, a Pydantic model, or anything Pydantic can serialise.
+
+    Raises ValueError for what JSON cannot say: NaN, infinity, lone surrogates, unknown objects. What a Pydantic model
+    writes for NaN and infinity is its own affair (`ser_json_inf_nan`, null by default).
+    """
+    try:
+        data = to_json(message, inf_nan_mode="constants")
+    except (PydanticSerializationError, UnicodeEncodeError) as error:
+        raise ValueError(f"the message cannot be written as JSON: {error}") from None
+    if b"NaN" in data or b"Infinity" in data:
+        try:
+            _looking_for_constants.decode(data.decode())
+        except InvalidMessage as error:
+            raise ValueError(f"the message cannot be written as JSON: {error.message}") from None
+    return data
+
+
+def as_mapping(message: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
+    """The fields of an application's message, as they go on the wire.
+
+    Raises TypeError for anything else.
+    """
+    fields = message.model_dump(mode="json", by_alias=True) if isinstance(message, BaseModel) else message
+    if isinstance(fields, Mapping):  # a RootModel may be a list
+        return dict(fields)
+    raise TypeError(f"a message is a mapping or a Pydantic model, not {type(message).__name__}")

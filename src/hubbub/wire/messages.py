@@ -1,0 +1,146 @@
+"""The hub's own messages: what each looks like going out, and which types an application may not use."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel
+
+from hubbub.errors import InvalidMessage
+from hubbub.options import Heartbeat
+from hubbub.types import OWN_ROOM, RoomName
+from hubbub.wire.codec import Prepared, as_mapping, encode
+
+SUBPROTOCOL = "hubbub.v1"
+
+#: An `id` of a request: a string of at most 128 bytes, or an integer that every JSON reader keeps exact.
+RequestId: TypeAlias = str | int
+_MAX_ID_BYTES = 128
+_MAX_EXACT = 2**53
+
+#: The types of the protocol's two tables. An application can neither send nor handle them.
+RESERVED: frozenset[str] = frozenset(
+    {
+        "auth",
+        "join_room",
+        "leave_room",
+        "ping",
+        "pong",
+        "welcome",
+        "room_joined",
+        "room_left",
+        "user_joined_room",
+        "user_left_room",
+        "presence_diff",
+        "user_connected",
+        "user_disconnected",
+        "ack",
+        "error",
+        "gap",
+        "closing",
+    }
+)
+
+
+def check_id(fields: dict[str, Any]) -> RequestId | None:
+    """The `id` of a client's message. Raises InvalidMessage with `field="id"`."""
+    id = fields.get("id")
+    if id is None:
+        return None
+    if isinstance(id, str) and len(id.encode()) <= _MAX_ID_BYTES:
+        return id
+    if isinstance(id, int) and not isinstance(id, bool) and abs(id) <= _MAX_EXACT:
+        return id
+    raise InvalidMessage("id is a string of at most 128 bytes or an integer within 2^53", field="id")
+
+
+def check_name(name: object, *, limit: int, field: str) -> str:
+    """A room name or user id: 1 to `limit` bytes of UTF-8, no control characters. Raises InvalidMessage."""
+    if not isinstance(name, str):
+        raise InvalidMessage(f"{field} is a string", field=field)
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidMessage(f"{field} is not valid Unicode", field=field) from None
+    if not 1 <= size <= limit:
+        raise InvalidMessage(f"{field} has 1 to {limit} bytes", field=field)
+    if not name.isprintable() and any(unicodedata.category(char) == "Cc" for char in name):
+        raise InvalidMessage(f"{field} has no control characters", field=field)
+    return name
+
+
+def check_room(name: object, *, limit: int) -> RoomName:
+    """As `check_name`, for a room."""
+    return RoomName(check_name(name, limit=limit, field="room"))
+
+
+def is_own_room(room: str) -> bool:
+    return room == OWN_ROOM
+
+
+def prepare(type: str, id: RequestId | None = None, **fields: Any) -> Prepared:
+    """A message of the hub's. Fields that are None are left out, `id` stands where the request had one."""
+    message: dict[str, Any] = {"type": type}
+    message.update((key, value) for key, value in fields.items() if value is not None)
+    if id is not None:
+        message["id"] = id
+    return Prepared(encode(message))
+
+
+def welcome(*, connection: str, user: str, node: str, heartbeat: Heartbeat, id: RequestId | None) -> Prepared:
+    beat = {"interval": round(heartbeat.interval * 1000), "timeout": round(heartbeat.timeout * 1000)}
+    return prepare("welcome", id, status="authenticated", connection=connection, user=user, node=node, heartbeat=beat)
+
+
+def room_joined(room: str, *, members: Iterable[str] | None, recovered: bool | None, id: RequestId | None) -> Prepared:
+    present = None if members is None else sorted(members)
+    return prepare("room_joined", id, room=room, members=present, recovered=recovered)
+
+
+def room_left(room: str, *, reason: str | None = None, id: RequestId | None = None) -> Prepared:
+    return prepare("room_left", id, room=room, reason=reason)
+
+
+def pong(fields: dict[str, Any], id: RequestId | None) -> Prepared:
+    """The answer to a client's `ping`, whose `ts`, if it has one, comes back unchanged, be it null."""
+    message = {"type": "pong"} | {key: fields[key] for key in ("ts",) if key in fields}
+    return Prepared(encode(message if id is None else message | {"id": id}))
+
+
+def ping(ts: int) -> Prepared:
+    return prepare("ping", ts=ts)
+
+
+def ack(id: RequestId, result: Any) -> Prepared:
+    return prepare("ack", id, result=result)
+
+
+Notice: TypeAlias = Literal["user_joined_room", "user_left_room", "user_connected", "user_disconnected"]
+
+
+def notice(type: Notice, user: str, room: str | None = None) -> bytes:
+    """What others are told of a user who comes or goes."""
+    return prepare(type, room=room, user=user).data
+
+
+def compose(message: Mapping[str, Any] | BaseModel, *, limit: int, room: str | None = None) -> bytes:
+    """An application's message as it goes on the wire, with `room` added where it is sent to one.
+
+    Raises TypeError for what is no message, ValueError for a missing or reserved `type`, a `room` that differs, an
+    `offset`, what JSON cannot say, and more than `limit` bytes.
+    """
+    fields = as_mapping(message)
+    type = fields.get("type")
+    if not isinstance(type, str):
+        raise ValueError("a message needs a string `type`")  # noqa: TRY004 - a field's value, not an argument's type
+    if type in RESERVED:
+        raise ValueError(f"the type {type!r} belongs to the protocol")
+    if room is not None:
+        if fields.setdefault("room", room) != room:
+            raise ValueError(f"`room` is {fields['room']!r}, but the message is sent to another room")
+        if "offset" in fields:
+            raise ValueError("`offset` is the hub's to add")
+    data = encode(fields)
+    if len(data) > limit:
+        raise ValueError(f"the message has {len(data)} bytes, more than the {limit} a message may have")
+    return data
