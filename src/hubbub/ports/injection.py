@@ -1,0 +1,27 @@
+"""How the application's functions get their parameters: the hub's own by type, the rest by the framework."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+#: The ASGI scope of the handshake: where dependencies find headers, cookies, path and application state.
+Scope: TypeAlias = Mapping[str, Any]
+
+
+class Injected(Protocol):
+    """One function of the application's, ready to be called any number of times."""
+
+    @property
+    def name(self) -> str:
+        """Module and qualified name, for logs."""
+
+    async def __call__(self, scope: Scope, own: Mapping[type, Any], path_params: Mapping[str, str]) -> Any:
+        """Resolve the dependencies, call the function, tear the dependencies down, then return what it returned.
+
+        `own` holds a value for each of the hub's types. Raises whatever the function or a dependency raises, and
+        InvalidMessage where the framework could not fill a parameter.
+        """
+
+
+class Injection(Protocol):
+    def prepare(self, function: Callable[..., Any], own: frozenset[type], path_params: frozenset[str]) -> Injected:
+        """Look at the signature once. Raises ConfigurationError for what cannot be had on a WebSocket message."""

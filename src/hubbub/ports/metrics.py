@@ -1,0 +1,34 @@
+"""What is counted. Names are constants here, so that a counter cannot be misspelt into existence."""
+
+from collections import Counter
+from enum import StrEnum
+from typing import Protocol
+
+
+class Count(StrEnum):
+    CONNECTIONS = "connections_opened"
+    REFUSED_HANDSHAKES = "handshakes_refused"
+    MESSAGES_IN = "messages_received"
+    DELIVERIES = "messages_delivered"
+    REFUSED = "requests_refused"
+    SLOW = "connections_too_slow"
+    DEAD = "connections_without_heartbeat"
+    HANDLER_FAILED = "handlers_failed"
+    HANDLER_BLOCKED = "handlers_blocked_the_loop"
+    UNKNOWN_ENVELOPES = "unknown_envelopes"
+    BROKER_LOST = "broker_connections_lost"
+
+
+class Metrics(Protocol):
+    def count(self, what: Count, by: int = 1) -> None:
+        """Add to a counter. Called on hot paths: must be cheap and must not raise."""
+
+
+class Tally:
+    """Counts in memory: the default, and what tests read."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Count] = Counter()
+
+    def count(self, what: Count, by: int = 1) -> None:
+        self.counts[what] += by

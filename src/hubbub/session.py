@@ -1,0 +1,278 @@
+"""The conversation of one socket, without the socket: what a client's message means, given what was said before.
+
+A connection moves through four states. It starts WAITING where the handshake brought no credential, CHECKING where it
+brought one. What each kind of message does in each state stands in `TABLE`, and nowhere else:
+
+- WAITING: only `auth` (or a bare `{"token": …}`) is understood. Anything else ends the connection; nothing is answered,
+  because an answer would tell a stranger something.
+- CHECKING: somebody is finding out who this is. Whatever comes waits its turn, `ping` too: `welcome` is first.
+- OPEN: the protocol. `ping` is answered at once, whatever else is being worked on; the rest waits its turn.
+- CLOSED: nothing means anything any more.
+
+The session does no input or output and knows no time. It says what is to be done, as one of the events below; the
+connection does it. A frame that cannot be read is an event too (`Answer` with the error), so there is no exception to
+forget. `text=True` is for routes that speak their own language: once OPEN every frame is passed on as it came.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeAlias
+
+from hubbub import closes
+from hubbub.closes import Close
+from hubbub.errors import InvalidMessage, Refused
+from hubbub.options import Limits
+from hubbub.types import RoomName
+from hubbub.wire import messages
+from hubbub.wire.codec import Prepared, decode, encode
+from hubbub.wire.messages import RequestId
+
+
+class State(Enum):
+    WAITING = auto()
+    CHECKING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class Kind(Enum):
+    """What a frame is, by its form and its `type` alone."""
+
+    AUTH = auto()
+    JOIN = auto()
+    LEAVE = auto()
+    PING = auto()
+    PONG = auto()
+    APPLICATION = auto()
+    UNREADABLE = auto()
+
+
+class Step(Enum):
+    """What a kind of message does in a state."""
+
+    CHECK = auto()
+    RENEW = auto()
+    JOIN = auto()
+    LEAVE = auto()
+    PASS_ON = auto()
+    PONG = auto()
+    PONG_IN_TURN = auto()
+    COMPLAIN = auto()
+    COMPLAIN_IN_TURN = auto()
+    IGNORE = auto()
+    END = auto()
+
+
+TABLE: dict[State, dict[Kind, Step]] = {
+    State.WAITING: dict.fromkeys(Kind, Step.END) | {Kind.AUTH: Step.CHECK},
+    State.CHECKING: {
+        Kind.AUTH: Step.RENEW,
+        Kind.JOIN: Step.JOIN,
+        Kind.LEAVE: Step.LEAVE,
+        Kind.PING: Step.PONG_IN_TURN,
+        Kind.PONG: Step.IGNORE,
+        Kind.APPLICATION: Step.PASS_ON,
+        Kind.UNREADABLE: Step.COMPLAIN_IN_TURN,
+    },
+    State.OPEN: {
+        Kind.AUTH: Step.RENEW,
+        Kind.JOIN: Step.JOIN,
+        Kind.LEAVE: Step.LEAVE,
+        Kind.PING: Step.PONG,
+        Kind.PONG: Step.IGNORE,
+        Kind.APPLICATION: Step.PASS_ON,
+        Kind.UNREADABLE: Step.COMPLAIN,
+    },
+    State.CLOSED: dict.fromkeys(Kind, Step.IGNORE),
+}
+
+_KINDS = {"auth": Kind.AUTH, "join_room": Kind.JOIN, "leave_room": Kind.LEAVE, "ping": Kind.PING, "pong": Kind.PONG}
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Where a client was in a room it comes back to: `epoch` None asks for all that is kept after `offset`."""
+
+    epoch: str | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The first message: find out who this is."""
+
+    token: str
+    id: RequestId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """A newer credential for the same user."""
+
+    token: str
+    id: RequestId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    room: RoomName
+    since: Since | None
+    id: RequestId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    room: RoomName
+    id: RequestId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One of the application's messages, not validated yet."""
+
+    type: str
+    fields: dict[str, Any]
+    id: RequestId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A frame of a route that speaks its own language."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Send this: at once, or in its turn."""
+
+    message: Prepared
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Close the connection."""
+
+    close: Close
+
+
+Event: TypeAlias = Check | Renew | Join | Leave | Message | Text | Answer | End
+
+
+class Session:
+    """`authenticated` and `close` are the connection's answers to the events; they move the state."""
+
+    __slots__ = ("_limits", "_text", "state")
+
+    def __init__(self, limits: Limits, *, credential: bool, text: bool = False) -> None:
+        self._limits = limits
+        self._text = text
+        self.state = State.CHECKING if credential else State.WAITING
+
+    def authenticated(self) -> None:
+        if self.state is State.CHECKING:
+            self.state = State.OPEN
+
+    def close(self) -> bool:
+        """Whether it was open until now."""
+        was = self.state
+        self.state = State.CLOSED
+        return was is not State.CLOSED
+
+    def receive(self, data: str | bytes) -> Event | None:
+        """What one frame of the client asks for, None where it asks for nothing."""
+        if self.state is State.CLOSED:
+            return None
+        if _too_long(data, self._limits.message):
+            return End(closes.TOO_BIG)
+        if isinstance(data, bytes):
+            return End(closes.CREDENTIAL_INVALID if self.state is State.WAITING else closes.BINARY)
+        if self._text and self.state is not State.WAITING:
+            return Text(data)
+        fields: dict[str, Any] = {}
+        try:
+            fields = decode(data, depth=self._limits.depth)
+            kind = self._kind(fields)
+            return self._event(TABLE[self.state][kind], fields)
+        except InvalidMessage as error:
+            return self._complain(error, fields)
+
+    def _kind(self, fields: dict[str, Any]) -> Kind:
+        type = fields.get("type")
+        if type is None and self.state is State.WAITING and "token" in fields:
+            return Kind.AUTH
+        if not isinstance(type, str):
+            raise InvalidMessage("a message has a string `type`", field="type")
+        return _KINDS.get(type, Kind.APPLICATION)
+
+    def _event(self, step: Step, fields: dict[str, Any]) -> Event | None:
+        match step:
+            case Step.IGNORE:
+                return None
+            case Step.END:
+                return End(closes.CREDENTIAL_INVALID)
+            case Step.PONG | Step.PONG_IN_TURN:
+                return Answer(messages.pong(fields, messages.check_id(fields)), at_once=step is Step.PONG)
+        id = messages.check_id(fields)
+        match step:
+            case Step.CHECK:
+                check = Check(_token(fields), id)
+                self.state = State.CHECKING
+                return check
+            case Step.RENEW:
+                return Renew(_token(fields), id)
+            case Step.JOIN:
+                return Join(self._room(fields), _since(fields), id)
+            case Step.LEAVE:
+                return Leave(self._room(fields), id)
+        return Message(fields["type"], fields, id)
+
+    def _room(self, fields: dict[str, Any]) -> RoomName:
+        return messages.check_room(fields.get("room"), limit=self._limits.name)
+
+    def _complain(self, error: InvalidMessage, fields: dict[str, Any]) -> Event:
+        step = TABLE[self.state][Kind.UNREADABLE]
+        if step is Step.END:
+            return End(closes.CREDENTIAL_INVALID)
+        return Answer(refusal(error, _id_or_none(fields)), at_once=step is Step.COMPLAIN)
+
+
+def refusal(error: Refused, id: RequestId | None) -> Prepared:
+    """The `error` a client is sent."""
+    return Prepared(encode(error.on_the_wire(id)))
+
+
+def _too_long(data: str | bytes, limit: int) -> bool:
+    if isinstance(data, bytes) or len(data) > limit:
+        return len(data) > limit
+    # A character has at most four bytes, so most frames need not be encoded to be measured.
+    return 4 * len(data) > limit and len(data.encode("utf-8", "surrogatepass")) > limit
+
+
+def _token(fields: dict[str, Any]) -> str:
+    token = fields.get("token")
+    if not isinstance(token, str):
+        raise InvalidMessage("token is a string", field="token")
+    return token
+
+
+def _since(fields: dict[str, Any]) -> Since | None:
+    since = fields.get("since")
+    if since is None:
+        return None
+    if not isinstance(since, dict):
+        raise InvalidMessage("since is an object", field="since")
+    epoch, offset = since.get("epoch"), since.get("offset")
+    if epoch is not None and not isinstance(epoch, str):
+        raise InvalidMessage("since.epoch is a string", field="since.epoch")
+    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+        raise InvalidMessage("since.offset is an integer, 0 or more", field="since.offset")
+    return Since(epoch, offset)
+
+
+def _id_or_none(fields: dict[str, Any]) -> RequestId | None:
+    try:
+        return messages.check_id(fields)
+    except InvalidMessage:
+        return None

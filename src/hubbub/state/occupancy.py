@@ -1,0 +1,38 @@
+"""This node's first in and last out, per topic and member.
+
+The broker holds the truth about presence and is told only when a member's first connection on this node comes and
+when the last one goes; this counter knows when that is.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+
+class Occupancy:
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def enter(self, topic: str, member: str) -> bool:
+        """True for the first."""
+        self._counts[topic, member] += 1
+        return self._counts[topic, member] == 1
+
+    def leave(self, topic: str, member: str) -> bool:
+        """True for the last. Raises ValueError for one too many."""
+        count = self._counts.get((topic, member), 0)
+        if count == 0:
+            raise ValueError("left more often than entered")
+        if count > 1:
+            self._counts[topic, member] = count - 1
+            return False
+        del self._counts[topic, member]
+        return True
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self._counts
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
