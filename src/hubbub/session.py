@@ -58,7 +58,6 @@ class Step(Enum):
     PONG = auto()
     PONG_IN_TURN = auto()
     COMPLAIN = auto()
-    COMPLAIN_IN_TURN = auto()
     IGNORE = auto()
     END = auto()
 
@@ -72,7 +71,7 @@ TABLE: dict[State, dict[Kind, Step]] = {
         Kind.PING: Step.PONG_IN_TURN,
         Kind.PONG: Step.IGNORE,
         Kind.APPLICATION: Step.PASS_ON,
-        Kind.UNREADABLE: Step.COMPLAIN_IN_TURN,
+        Kind.UNREADABLE: Step.COMPLAIN,
     },
     State.OPEN: {
         Kind.AUTH: Step.RENEW,
@@ -232,10 +231,9 @@ class Session:
         return messages.check_room(fields.get("room"), limit=self._limits.name)
 
     def _complain(self, error: InvalidMessage, fields: dict[str, Any]) -> Event:
-        step = TABLE[self.state][Kind.UNREADABLE]
-        if step is Step.END:
+        if TABLE[self.state][Kind.UNREADABLE] is Step.END:
             return End(closes.CREDENTIAL_INVALID)
-        return Answer(refusal(error, _id_or_none(fields)), at_once=step is Step.COMPLAIN)
+        return Answer(refusal(error, _id_or_none(fields)), at_once=False)
 
 
 def refusal(error: Refused, id: RequestId | None) -> Prepared:

@@ -1,0 +1,128 @@
+"""One message to a topic's members on this worker: the one door through which everything from the broker enters.
+
+A delivery offers and never waits: a recipient that is slow, closing or dead is that recipient's affair, not the
+sender's and not its neighbours'. The payload is prepared once, shared by all, and not parsed here.
+
+A connection that is joining a room must not miss what is sent between its subscription and its `room_joined`, and
+must not see it before. For that while it is held: `hold` collects what it would have got, `release` hands it over.
+"""
+
+import logging
+from typing import Protocol
+
+from hubbub import closes
+from hubbub.closes import Close
+from hubbub.ports.metrics import Count, Metrics
+from hubbub.state.registry import Registry
+from hubbub.types import EVERYONE, ConnectionId, RoomName, Topic, User, room_of
+from hubbub.wire.codec import Prepared
+from hubbub.wire.envelope import Envelope, Kind, UnknownEnvelope
+
+_log = logging.getLogger("hubbub.fanout")
+
+
+class Recipient(Protocol):
+    """A connection, as far as delivering to it is concerned."""
+
+    @property
+    def id(self) -> ConnectionId: ...
+
+    @property
+    def user(self) -> User: ...
+
+    @property
+    def text(self) -> bool:
+        """Whether it speaks its own language: it gets messages, but no notices of the hub's."""
+
+    def offer(self, message: Prepared) -> None:
+        """Take it or close; neither waits nor raises."""
+
+    def close(self, close: Close) -> None: ...
+
+    def __hash__(self) -> int: ...
+
+
+class PutOut(Protocol):
+    """Membership's part: end a member's membership on the application's word."""
+
+    def __call__(self, member: Recipient, room: RoomName, reason: str) -> None: ...
+
+
+class Fanout:
+    def __init__(self, registry: Registry[Recipient], metrics: Metrics) -> None:
+        self._registry = registry
+        self._metrics = metrics
+        self._held: dict[Topic, dict[Recipient, list[Prepared]]] = {}
+        self._put_out: PutOut | None = None
+
+    def on_put_out(self, put_out: PutOut) -> None:
+        self._put_out = put_out
+
+    def deliver(self, topic: Topic, data: bytes) -> None:
+        """What the broker brought for a topic."""
+        try:
+            envelope = Envelope.decode(data)
+        except UnknownEnvelope as error:
+            self._metrics.count(Count.UNKNOWN_ENVELOPES)
+            _log.debug("ignored an envelope: %s", error)
+            return
+        match envelope.kind:
+            case Kind.MESSAGE | Kind.NOTICE:
+                self._spread(topic, envelope)
+            case Kind.DISCONNECT:
+                close = closes.DISCONNECTED.because(envelope.payload.decode())
+                for recipient in self._recipients(topic):
+                    recipient.close(close)
+            case Kind.CLOSE_ROOM | Kind.REMOVE:
+                self._empty(topic, envelope)
+
+    def hold(self, topic: Topic, recipient: Recipient) -> None:
+        self._held.setdefault(topic, {})[recipient] = []
+
+    def release(self, topic: Topic, recipient: Recipient) -> list[Prepared]:
+        """What came for the recipient since `hold`, in order."""
+        holding = self._held.get(topic, {})
+        held = holding.pop(recipient, [])
+        if not holding:
+            self._held.pop(topic, None)
+        return held
+
+    def _spread(self, topic: Topic, envelope: Envelope) -> None:
+        message = Prepared(envelope.payload)
+        recipients = self._recipients(topic)
+        plain = not (envelope.without_users or envelope.without_connections or envelope.only)
+        notice = envelope.kind is Kind.NOTICE
+        delivered = 0
+        for recipient in recipients:
+            if (plain or _wanted(envelope, recipient)) and not (notice and recipient.text):
+                recipient.offer(message)
+                delivered += 1
+        for recipient, held in self._held.get(topic, {}).items():
+            if (plain or _wanted(envelope, recipient)) and not (notice and recipient.text):
+                held.append(message)
+        self._metrics.count(Count.DELIVERIES, delivered)
+
+    def _recipients(self, topic: Topic) -> tuple[Recipient, ...]:
+        # A copy, because offering may close a recipient, which takes it out of the registry.
+        room = room_of(topic)
+        if room is not None:
+            return tuple(self._registry.members(room))
+        if topic == EVERYONE:
+            return tuple(self._registry.everyone())
+        return tuple(self._registry.of_user(topic.removeprefix("user:")))
+
+    def _empty(self, topic: Topic, envelope: Envelope) -> None:
+        room = room_of(topic)
+        if room is None or self._put_out is None:
+            return
+        reason = envelope.payload.decode()
+        for recipient in (*self._recipients(topic), *self._held.get(topic, ())):
+            if _wanted(envelope, recipient):
+                self._put_out(recipient, room, reason)
+
+
+def _wanted(envelope: Envelope, recipient: Recipient) -> bool:
+    if recipient.id in envelope.without_connections:
+        return False
+    user = recipient.user.id
+    return user not in envelope.without_users and (not envelope.only or user in envelope.only)

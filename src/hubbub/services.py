@@ -1,0 +1,41 @@
+"""What every connection of a hub works with: composed once by the hub, handed to each connection."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from hubbub.dispatch import Dispatch
+from hubbub.fanout import Recipient
+from hubbub.membership import Membership
+from hubbub.options import Heartbeat, Limits, Rate
+from hubbub.ports.clock import Clock
+from hubbub.ports.metrics import Metrics
+from hubbub.presence import Presence
+from hubbub.room import Room
+from hubbub.state.registry import Registry
+from hubbub.subscriptions import Subscriptions
+from hubbub.types import NodeId, RoomName, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    node: NodeId
+    limits: Limits
+    heartbeat: Heartbeat
+    rate: Rate | None
+    clock: Clock
+    metrics: Metrics
+    registry: Registry[Recipient]
+    subscriptions: Subscriptions
+    presence: Presence
+    membership: Membership
+    dispatch: Dispatch
+    authenticate: Callable[[str], Awaitable[User]]
+    """From the token of a first or renewing message to the user. Raises CredentialError."""
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    wake_at: Callable[[Recipient, float], None]
+    """Call the connection's `tick` at this time instead of the one it asked for before."""
+    forget: Callable[[Recipient], None]
+    """Do not call its `tick` any more."""
+    room: Callable[[RoomName], Room]

@@ -1,0 +1,94 @@
+"""Which topics this worker hears: those it has a local reason to, and no others.
+
+Reasons are counted. The first asks the broker and waits until the subscription stands; the last starts a pause, after
+which it is looked again whether somebody came back, because rooms that empty and fill are common and subscribing is
+not free. Changes of one topic never overlap: a reason that comes while the broker is being told to stop waits for that
+and then asks anew.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from hubbub.errors import Unavailable
+from hubbub.ports.broker import Broker
+from hubbub.ports.clock import Alarm, Clock
+from hubbub.types import Topic
+
+_log = logging.getLogger("hubbub.subscriptions")
+
+#: Starts a task that the hub keeps, waits for at its end, and never forgets.
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+@dataclass(slots=True)
+class _Topic:
+    reasons: int = 0
+    stands: bool = False
+    pause: Alarm | None = None
+    change: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Subscriptions:
+    def __init__(self, broker: Broker, clock: Clock, spawn: Spawn, *, linger: float = 1.0) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._spawn = spawn
+        self._linger = linger
+        self._topics: dict[Topic, _Topic] = {}
+
+    def __len__(self) -> int:
+        return len(self._topics)
+
+    async def hold(self, topic: Topic) -> None:
+        """One more reason. Returns when the subscription stands; raises Unavailable, and the reason is void."""
+        entry = self._topics.setdefault(topic, _Topic())
+        entry.reasons += 1
+        if entry.pause is not None:
+            entry.pause.cancel()
+            entry.pause = None
+        if entry.stands and not entry.change.locked():
+            return
+        try:
+            async with entry.change:
+                if not entry.stands:
+                    await self._broker.subscribe(topic)
+                    entry.stands = True
+        except BaseException:
+            self.release(topic)
+            raise
+
+    def release(self, topic: Topic) -> None:
+        """One reason less."""
+        entry = self._topics[topic]
+        entry.reasons -= 1
+        if entry.reasons == 0 and entry.pause is None:
+            entry.pause = self._clock.call_at(self._clock.now() + self._linger, lambda: self._look_again(topic, entry))
+
+    def stop(self) -> None:
+        """No pause is waited for any more: the broker is about to end every subscription at once."""
+        for entry in self._topics.values():
+            if entry.pause is not None:
+                entry.pause.cancel()
+        self._topics.clear()
+
+    def _look_again(self, topic: Topic, entry: _Topic) -> None:
+        entry.pause = None
+        if entry.reasons == 0:
+            self._spawn(self._end(topic, entry))
+
+    async def _end(self, topic: Topic, entry: _Topic) -> None:
+        async with entry.change:
+            if entry.reasons:
+                return
+            if entry.stands:
+                entry.stands = False
+                try:
+                    await self._broker.unsubscribe(topic)
+                except Unavailable:
+                    # The broker is away, and with it the subscription; what it would still bring has no recipient.
+                    _log.debug("could not unsubscribe, the broker is away")
+            if not entry.reasons and entry.pause is None:
+                self._topics.pop(topic, None)

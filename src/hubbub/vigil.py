@@ -1,0 +1,47 @@
+"""What time does to a connection: a first message that is late, a credential that ends, a peer that fell silent.
+
+A decision and the time of the next one, nothing else: the connection asks and acts, the hub's wheel of timers wakes it.
+"""
+
+from hubbub import closes
+from hubbub.closes import Close
+from hubbub.state.heartbeat import Beat, Pulse
+
+
+class Vigil:
+    __slots__ = ("_authenticate_by", "_expires", "_pulse")
+
+    def __init__(self, authenticate_by: float | None) -> None:
+        self._pulse: Pulse | None = None
+        self._authenticate_by = authenticate_by
+        self._expires: float | None = None
+
+    @property
+    def due(self) -> float | None:
+        dues = (self._pulse.due if self._pulse else None, self._authenticate_by, self._expires)
+        return min((due for due in dues if due is not None), default=None)
+
+    def heard(self) -> None:
+        """The peer sent something."""
+        if self._pulse is not None:
+            self._pulse.heard()
+
+    def presented(self) -> None:
+        """The first message has come."""
+        self._authenticate_by = None
+
+    def watch(self, pulse: Pulse) -> None:
+        """From now on the peer is pinged. A route that speaks text has no `ping` of ours; the server's own must do."""
+        self._pulse = pulse
+
+    def expires_at(self, when: float | None) -> None:
+        self._expires = when
+
+    def tick(self, now: float) -> Close | Beat:
+        """Close, ping, or nothing yet."""
+        if self._authenticate_by is not None and now >= self._authenticate_by:
+            return closes.CREDENTIAL_LATE
+        if self._expires is not None and now >= self._expires:
+            return closes.CREDENTIAL_EXPIRED
+        beat = self._pulse.tick(now) if self._pulse else Beat.NOTHING
+        return closes.NO_HEARTBEAT if beat is Beat.DEAD else beat
