@@ -1,0 +1,243 @@
+"""JSON Web Tokens (RFC 7519), by PyJWT, with what it leaves open closed as RFC 8725 asks.
+
+Guarantees: the algorithms are the application's and never the token's; a key that anybody may know is never an HMAC
+secret; a token without an end is refused, and so is one made for another audience, issuer or purpose (`typ`). PyJWT
+verifies signature, audience and issuer; here stand the rules it does not have: claims that are dates must be numbers
+(it takes strings and booleans), a name must be one, and an `aud` nobody asked for is refused even when it is empty.
+
+PyJWT is imported when a JWTAuth is made, because it is an optional extra. Its error texts quote the token, so none of
+them is passed on.
+"""
+
+import base64
+import binascii
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from hubbub.errors import ConfigurationError, ExpiredCredential, InvalidCredential, InvalidMessage
+from hubbub.options import Limits
+from hubbub.ports.auth import Credential
+from hubbub.types import User, UserId
+from hubbub.wire.messages import check_name
+
+SECRET_VARIABLE = "HUBBUB_SECRET"  # noqa: S105  # the variable's name
+MAX_LEEWAY = 60.0
+
+# The last second of the year 9999. Beyond it somebody counted in milliseconds, and the token would live for ever.
+_LAST_DATE = 253_402_300_799
+_DATES = ("exp", "nbf", "iat")
+# RFC 8725 section 3.11: a logout or id token for the same user is signed by the same key. These two are for access.
+_TYPES = {"jwt", "at+jwt", "application/at+jwt"}
+_PUBLIC_KEY_MARKS = (b"---- BEGIN", b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
+_INSTALL = 'pip install "hubbub[jwt]"'
+
+
+class JWTAuth:
+    """Authenticates by a JWT in the subprotocol, the query, the first message and, where `cookie` names one, a cookie.
+
+    key: the HMAC secret (at least as long as the hash, 32 bytes for HS256), or the public key in PEM for RS, PS, ES
+        and EdDSA. None, the default, reads the environment variable HUBBUB_SECRET here and now.
+    algorithms: those accepted, default HS256; HMAC and public-key algorithms cannot be mixed.
+    audience, issuer: one that is accepted, or several. Where set, the claim is required. Without `audience` a token
+        that has an `aud` is refused: it was made for somebody else (RFC 7519 section 4.1.3).
+    leeway: seconds by which clocks may differ, 0 to 60, default 0. Applies to `exp`, `nbf` and `iat`.
+    user_claim: the claim that is the user's id, default `sub`; a string of 1 to 128 bytes without controls.
+
+    Raises ConfigurationError for everything that cannot work or would not protect.
+    """
+
+    bearer = True
+
+    def __init__(
+        self,
+        key: str | bytes | None = None,
+        *,
+        algorithms: Sequence[str] = ("HS256",),
+        audience: str | Sequence[str] | None = None,
+        issuer: str | Sequence[str] | None = None,
+        leeway: float = 0.0,
+        cookie: str | None = None,
+        user_claim: str = "sub",
+    ) -> None:
+        if not 0 <= leeway <= MAX_LEEWAY:
+            raise ConfigurationError(f"leeway is 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}")
+        self.cookie = cookie
+        self._algorithms = _several(algorithms)
+        self._audience = None if audience is None else _several(audience)
+        self._issuer = None if issuer is None else _several(issuer)
+        for name, accepted in (("audience", self._audience), ("issuer", self._issuer)):
+            if accepted is not None and not all(accepted or [""]):
+                raise ConfigurationError(f"{name} is empty; leave it out where tokens have none")
+        self._leeway = leeway
+        self._user_claim = user_claim
+        self._jwt = _pyjwt()
+        self._symmetric = _all_symmetric(self._algorithms, self._jwt)
+        self._key = _usable_key(_secret() if key is None else key, self._algorithms, self._jwt)
+
+    def __repr__(self) -> str:
+        return f"JWTAuth(algorithms={self._algorithms!r}, key=…)"
+
+    async def authenticate(self, credential: Credential) -> User:
+        """The token's user, with the payload as `claims` and `expires` at `exp` plus leeway.
+
+        Raises ExpiredCredential, or InvalidCredential for everything else.
+        """
+        payload = self._verified(credential.value)
+        for date in _DATES:
+            if date in payload:
+                _check_date(date, payload[date])
+        if self._audience is None and "aud" in payload:
+            raise InvalidCredential("the token is for another audience")
+        try:
+            user = check_name(payload.get(self._user_claim), limit=Limits().name, field="the user claim")
+        except InvalidMessage as error:
+            raise InvalidCredential(error.message) from None
+        return User(UserId(user), claims=payload, expires=float(payload["exp"]) + self._leeway)
+
+    def sign(self, user: str, *, expires_in: float = 3600.0, **claims: Any) -> str:
+        """A token that this instance accepts for `expires_in` seconds, default an hour, rounded up to whole ones.
+
+        Audience and issuer are filled in, the first where there are several. Raises ConfigurationError where the key
+        can only verify, ValueError for a name or a time that would be refused, or a claim that is set here.
+        """
+        if not self._symmetric:
+            raise ConfigurationError("this JWTAuth has a public key, which verifies and cannot sign")
+        if not (math.isfinite(expires_in) and expires_in > 0):
+            raise ValueError(f"expires_in is a number of seconds greater than 0, not {expires_in!r}")
+        try:
+            check_name(user, limit=Limits().name, field="user")
+        except InvalidMessage as error:
+            raise ValueError(error.message) from None
+        now = time.time()
+        own: dict[str, Any] = {self._user_claim: user, "iat": int(now), "exp": math.ceil(now + expires_in)}
+        if self._audience is not None:
+            own["aud"] = self._audience[0]
+        if self._issuer is not None:
+            own["iss"] = self._issuer[0]
+        if taken := own.keys() & claims.keys():
+            raise ValueError(f"set by sign itself: {', '.join(sorted(taken))}")
+        token: str = self._jwt.encode({**claims, **own}, self._key, algorithm=self._algorithms[0])
+        return token
+
+    def _verified(self, token: str) -> Mapping[str, Any]:
+        jwt = self._jwt
+        try:
+            decoded = jwt.decode_complete(
+                token,
+                self._key,
+                algorithms=list(self._algorithms),
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=self._leeway,
+                options={"require": ["exp"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise ExpiredCredential("the token has expired") from None
+        except jwt.PyJWTError as error:
+            raise InvalidCredential(_reason(error, jwt)) from None
+        except ValueError:  # a lone surrogate, which has no UTF-8
+            raise InvalidCredential("the token is malformed") from None
+        type = decoded["header"].get("typ", "JWT")
+        if not (isinstance(type, str) and type.lower() in _TYPES):
+            raise InvalidCredential("the token is of another type")
+        payload: Mapping[str, Any] = decoded["payload"]
+        return payload
+
+
+def _several(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _pyjwt() -> ModuleType:
+    try:
+        import jwt
+    except ImportError:
+        raise ConfigurationError(f"JWTAuth needs PyJWT: {_INSTALL}") from None
+    return jwt
+
+
+def _secret() -> str:
+    secret = os.environ.get(SECRET_VARIABLE)
+    if not secret:
+        raise ConfigurationError(
+            f"JWTAuth has no key. Pass key=, or set {SECRET_VARIABLE}, for example by\n"
+            f'  export {SECRET_VARIABLE}=$(python -c "import secrets; print(secrets.token_urlsafe(32))")'
+        )
+    return secret
+
+
+def _all_symmetric(algorithms: Sequence[str], jwt: ModuleType) -> bool:
+    """Whether they are HMAC, all of them. Raises ConfigurationError for none, unknown ones and a mixture."""
+    known = jwt.algorithms.get_default_algorithms()
+    for algorithm in algorithms:
+        if algorithm == "none" or algorithm not in known:
+            needed = "" if jwt.algorithms.has_crypto else f"; those with a public key need {_INSTALL}"
+            raise ConfigurationError(f"algorithms: {algorithm!r} is none that JWTAuth accepts{needed}")
+    kinds = {algorithm.startswith("HS") for algorithm in algorithms}
+    if len(kinds) != 1:
+        # With both, a token "signed" by HMAC with the public key as secret would verify.
+        raise ConfigurationError("algorithms: name at least one, and not HS… together with public-key algorithms")
+    return kinds == {True}
+
+
+def _usable_key(key: str | bytes, algorithms: Sequence[str], jwt: ModuleType) -> Any:
+    """The key as PyJWT takes it. Raises ConfigurationError, without the key, where it does not fit an algorithm."""
+    if not isinstance(key, str | bytes):
+        raise ConfigurationError(f"key is a str or bytes, not {type(key).__name__}")
+    usable: Any = None
+    for name in algorithms:
+        algorithm = jwt.get_algorithm_by_name(name)
+        try:
+            if name.startswith("HS"):
+                _refuse_public_key(key, algorithm, jwt)
+            usable = algorithm.prepare_key(key)
+            short = algorithm.check_key_length(usable)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise ConfigurationError(
+                f"the key does not fit {name}: HS… takes a secret of its own and never a public key, certificate or "
+                "JWK; the others take their public key in PEM"
+            ) from None
+        if short is not None:
+            raise ConfigurationError(f"the key is too short for {name}. {short}")
+    # A private key would do for verifying, too, but not every algorithm of PyJWT's verifies with one.
+    return usable.public_key() if hasattr(usable, "public_key") else usable
+
+
+def _refuse_public_key(key: str | bytes, algorithm: Any, jwt: ModuleType) -> None:
+    """PyJWT knows most forms; these are the ones it lets pass: with something before them, and bare base64 of DER."""
+    data = (key.encode() if isinstance(key, str) else key).strip()
+    if b"-----BEGIN" in data or data.startswith(_PUBLIC_KEY_MARKS):
+        raise jwt.InvalidKeyError
+    try:
+        inner = base64.b64decode(b"".join(data.split()), validate=True)
+    except binascii.Error:
+        return
+    if inner:
+        algorithm.prepare_key(inner)
+
+
+def _check_date(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_DATE:
+        raise InvalidCredential(f"{name} is not a date in seconds since 1970")
+
+
+def _reason(error: Exception, jwt: ModuleType) -> str:
+    match error:
+        case jwt.InvalidSignatureError():
+            return "the signature does not match"
+        case jwt.InvalidAlgorithmError():
+            return "the algorithm is not one that is accepted here"
+        case jwt.MissingRequiredClaimError():
+            return f"the token has no {error.claim}"
+        case jwt.InvalidAudienceError():
+            return "the token is for another audience"
+        case jwt.InvalidIssuerError():
+            return "the token is by another issuer"
+        case jwt.ImmatureSignatureError():
+            return "the token is not valid yet"
+        case _:
+            return "the token is malformed"

@@ -1,0 +1,65 @@
+"""Sessions of the application's own: a cookie holds an id, the application's store knows whose it is.
+
+Only the cookie is read. A session id is as good as a password, and a query or a first message would take it out of
+the HttpOnly cookie that keeps scripts away from it.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from hubbub.errors import ExpiredCredential, InvalidCredential, InvalidMessage
+from hubbub.options import Limits
+from hubbub.ports.auth import Credential
+from hubbub.types import User
+from hubbub.wire.messages import check_name
+
+
+class SessionStore(Protocol):
+    """What an application implements."""
+
+    async def user_of(self, session_id: str) -> User | None:
+        """Whose session this is, None where there is none. `session_id` is what a stranger sent: look it up, no more.
+
+        `User.expires` closes the connection when the session ends; it is asked once, at the handshake, so a log-out
+        is followed by `hub.user(id).disconnect()`.
+        """
+
+
+class SessionAuth:
+    """Authenticates by a session cookie.
+
+    `load` is a SessionStore, or its one method as an async function. `cookie` is the cookie's name, default
+    `session`; its value reaches `load` as the browser sent it, so a signed value is checked there.
+    """
+
+    bearer = False
+
+    def __init__(
+        self, load: SessionStore | Callable[[str], Awaitable[User | None]], *, cookie: str = "session"
+    ) -> None:
+        self.cookie: str | None = cookie
+        self._load: Callable[[str], Awaitable[User | None]] = load.user_of if hasattr(load, "user_of") else load
+
+    def __repr__(self) -> str:
+        return f"SessionAuth(cookie={self.cookie!r})"
+
+    async def authenticate(self, credential: Credential) -> User:
+        """The session's user.
+
+        Raises InvalidCredential where there is no such session, ExpiredCredential where it is over, TypeError or
+        ValueError where the store gave no proper user. What the store raises goes through: a database that is down
+        must not look like a forged cookie, which would log everybody out.
+        """
+        user = await self._load(credential.value)
+        if user is None:
+            raise InvalidCredential("no such session")
+        if not isinstance(user, User):
+            raise TypeError(f"a session store returns a User or None, not {type(user).__name__}")
+        try:
+            check_name(user.id, limit=Limits().name, field="User.id")
+        except InvalidMessage as error:
+            raise ValueError(f"the session store's user cannot be: {error.message}") from None
+        if user.expires is not None and user.expires <= time.time():
+            raise ExpiredCredential("the session is over")
+        return user

@@ -1,0 +1,85 @@
+"""One authenticator or several behind one handshake.
+
+Which one is asked follows from the carrier alone, before any of them is called: at most one reads bearer tokens
+(subprotocol, query, first message) and each cookie name belongs to one. Asking one after the other until somebody
+says yes lost: it makes an answer of "no" depend on all of them and hands a secret to those it was not meant for.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never
+
+from hubbub.auth.carriers import Absent, Found, Malformed, Unusable, find_credential, read_message
+from hubbub.errors import ConfigurationError
+from hubbub.ports.auth import Authenticator, Carrier, Credential
+from hubbub.types import User
+
+# RFC 6265 section 4.1.1: a cookie's name is a token.
+_COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A credential, and the only authenticator that is to judge it."""
+
+    credential: Credential
+    authenticator: Authenticator
+
+    async def judge(self) -> User:
+        """The user. Raises InvalidCredential or ExpiredCredential, and whatever a failing store raises."""
+        return await self.authenticator.authenticate(self.credential)
+
+
+Examined: TypeAlias = Absent | Claim | Unusable | Malformed
+
+
+def arrange(auth: Authenticator | Sequence[Authenticator]) -> tuple[Authenticator, ...]:
+    """The authenticators of a hub, in their order.
+
+    Raises ConfigurationError where two would read the same thing, one reads nothing, or a cookie's name is none.
+    """
+    authenticators = tuple(auth) if isinstance(auth, Sequence) else (auth,)
+    if sum(each.bearer for each in authenticators) > 1:
+        raise ConfigurationError("two authenticators read bearer tokens; only one can, give the other cookies only")
+    names = [each.cookie for each in authenticators if each.cookie is not None]
+    for name in names:
+        if not _COOKIE_NAME.fullmatch(name):
+            raise ConfigurationError(f"{name!r} cannot be the name of a cookie")
+        if names.count(name) > 1:
+            raise ConfigurationError(f"two authenticators read the cookie {name!r}; give each a name of its own")
+    for each in authenticators:
+        if each.cookie is None and not each.bearer:
+            raise ConfigurationError(f"{type(each).__name__} reads neither a cookie nor bearer tokens")
+    return authenticators
+
+
+def examine(scope: Mapping[str, Any], authenticators: Sequence[Authenticator], *, limit: int) -> Examined:
+    """What a handshake presents, and to whom: ask this first, then check the Origin, then `judge` a Claim.
+
+    `limit` is the most bytes a credential may have. A cookie that no authenticator reads is absent. A bearer
+    presented where none reads bearers is Unusable.
+    """
+    cookies = [each.cookie for each in authenticators if each.cookie is not None]
+    presented = find_credential(scope, cookies=cookies, limit=limit)
+    match presented:
+        case Found():
+            return _assign(presented, authenticators)
+        case Absent() | Unusable() | Malformed():
+            return presented
+        case _:
+            assert_never(presented)
+
+
+def examine_message(token: object, authenticators: Sequence[Authenticator], *, limit: int) -> Claim | Unusable:
+    """As `examine`, for the `token` of a first message or a renewal."""
+    presented = read_message(token, limit=limit)
+    return _assign(presented, authenticators) if isinstance(presented, Found) else presented
+
+
+def _assign(found: Found, authenticators: Sequence[Authenticator]) -> Claim | Unusable:
+    for each in authenticators:
+        reads = each.cookie == found.cookie if found.credential.carrier is Carrier.COOKIE else each.bearer
+        if reads:
+            return Claim(found.credential, each)
+    return Unusable(found.credential.carrier, "nobody here takes bearer tokens")
