@@ -1,0 +1,118 @@
+"""One Redis or Valkey server: how its URL is read, and how a connection to it is made and ended.
+
+RESP2, because redis-py receives published messages with it in two thirds of RESP3's time and nothing here needs more.
+No socket timeout in redis-py: every wait here has a deadline of its own, and a listener waits as long as it likes.
+No retries in redis-py either: a PUBLISH sent twice would be delivered twice.
+"""
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from hubbub.errors import ConfigurationError
+
+#: After how many seconds, probes or milliseconds the kernel gives a dead host up: the second line behind our own PING.
+_KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 6000}
+
+
+class _Abrupt:
+    """Ends at once. A polite close keeps the descriptor until the other side has read what it may never read."""
+
+    _writer: asyncio.StreamWriter | None
+
+    async def disconnect(self, *args: Any, **options: Any) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+        await super().disconnect(*args, **options)  # type: ignore[misc]
+
+
+class _Tcp(_Abrupt, Connection):
+    pass
+
+
+class _Tls(_Abrupt, SSLConnection):
+    pass
+
+
+class _Unix(_Abrupt, UnixDomainSocketConnection):
+    pass
+
+
+class Server:
+    """Reads `redis://`, `rediss://`, `valkey://`, `valkeys://` and `unix://`, as redis-py does, query included.
+
+    `db` is the number of the database. `str()` is host and port or the socket's path, never a credential. Raises
+    ConfigurationError; the text does not repeat the URL, which may hold a password.
+    """
+
+    def __init__(self, url: str, *, deadline: float) -> None:
+        scheme, colon, rest = url.partition(":")
+        scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme.lower(), scheme.lower())
+        kind = {"redis": _Tcp, "rediss": _Tls, "unix": _Unix}.get(scheme)
+        if kind is None:
+            raise ConfigurationError("a broker's URL starts with redis://, rediss://, valkey://, valkeys:// or unix://")
+        self._deadline = deadline
+        try:
+            options: dict[str, Any] = dict(parse_url(scheme + colon + rest))
+            self.db: int = int(options.get("db", 0))
+            if kind is _Unix:
+                self._address: str = options["path"]
+            else:
+                host = options.get("host", "localhost")
+                self._address = f"{f'[{host}]' if ':' in host else host}:{options.get('port', 6379)}"
+                options["socket_keepalive_options"] = {
+                    getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)
+                }
+            options |= {
+                "connection_class": kind,
+                "protocol": 2,
+                "decode_responses": False,
+                "health_check_interval": 0,
+                "retry": Retry(NoBackoff(), 0),
+                "retry_on_timeout": False,
+                "socket_timeout": None,
+                "socket_connect_timeout": deadline,
+            }
+            self._pool = ConnectionPool(**options)
+            self._connection()
+        except (ValueError, TypeError, KeyError, RedisError):
+            raise ConfigurationError("the broker's URL cannot be read; expected like redis://host:6379/0") from None
+
+    def __str__(self) -> str:
+        return self._address
+
+    async def connect(self) -> AbstractConnection:
+        """A connection of the caller's own, which `drop` ends. Raises RedisError or OSError within the deadline."""
+        connection = self._connection()
+        try:
+            async with asyncio.timeout(self._deadline):
+                await connection.connect()  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            await drop(connection)
+            raise TimeoutError(f"no answer within {self._deadline:g} s") from None
+        except BaseException:
+            await drop(connection)
+            raise
+        return connection
+
+    def _connection(self) -> AbstractConnection:
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        return connection
+
+
+async def drop(connection: AbstractConnection) -> None:
+    with suppress(RedisError, OSError):
+        await connection.disconnect()
