@@ -1,0 +1,78 @@
+"""Real-time for FastAPI: rooms, users and presence over WebSockets, on one worker or many.
+
+    hub = Hub(auth=JWTAuth(key=...))
+    app = FastAPI()
+    app.include_router(hub.router)
+
+Names not listed here are private to the package and may change.
+"""
+
+from hubbub.auth.jwt import JWTAuth
+from hubbub.auth.sessions import SessionAuth, SessionStore
+from hubbub.cluster import Lease, Stats, Worker
+from hubbub.connection import Connection
+from hubbub.errors import (
+    ConfigurationError,
+    ConnectionClosed,
+    CredentialError,
+    ExpiredCredential,
+    Forbidden,
+    HandshakeRefused,
+    HubbubError,
+    InvalidCredential,
+    InvalidMessage,
+    NotJoined,
+    RateLimited,
+    Refused,
+    TooManyRooms,
+    Unauthorized,
+    Unavailable,
+    UnknownRoom,
+)
+from hubbub.hub import Hub, HubDep
+from hubbub.options import Heartbeat, History, Limits, Rate
+from hubbub.ports.auth import Authenticator, Carrier, Credential
+from hubbub.room import Room
+from hubbub.types import Position, User
+from hubbub.user import UserHandle
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Authenticator",
+    "Carrier",
+    "ConfigurationError",
+    "Connection",
+    "ConnectionClosed",
+    "Credential",
+    "CredentialError",
+    "ExpiredCredential",
+    "Forbidden",
+    "HandshakeRefused",
+    "Heartbeat",
+    "History",
+    "Hub",
+    "HubDep",
+    "HubbubError",
+    "InvalidCredential",
+    "InvalidMessage",
+    "JWTAuth",
+    "Lease",
+    "Limits",
+    "NotJoined",
+    "Position",
+    "Rate",
+    "RateLimited",
+    "Refused",
+    "Room",
+    "SessionAuth",
+    "SessionStore",
+    "Stats",
+    "TooManyRooms",
+    "Unauthorized",
+    "Unavailable",
+    "UnknownRoom",
+    "User",
+    "UserHandle",
+    "Worker",
+]

@@ -1,0 +1,192 @@
+"""From a handshake to a connection: who may come in, and how the others are told no.
+
+Before accept, by HTTP: 400 for a handshake that makes no sense, 401 for a credential that proves nobody, 403 for an
+Origin that is not ours, 503 when there is no room or no broker. But a browser shows a script nothing of a refused
+handshake, only 1006, and a client that cannot tell "fetch a new token" from "the network is down" comes back for ever:
+so where there is an Origin, a bad credential is accepted and closed with 4001. The Origin is checked first, so that
+nobody's cookie is looked at for a hostile page.
+"""
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hubbub import closes
+from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
+from hubbub.auth.origin import Origin, origin_allowed
+from hubbub.auth.several import Claim, examine
+from hubbub.connection import Connection
+from hubbub.errors import CredentialError, HandshakeRefused, InvalidMessage
+from hubbub.ports.auth import Authenticator, Carrier
+from hubbub.ports.metrics import Count
+from hubbub.services import Services
+from hubbub.transports.asgi import ASGITransport
+from hubbub.types import ConnectionId, User, UserId
+from hubbub.wire.messages import check_name
+
+_log = logging.getLogger("hubbub.endpoint")
+
+# What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
+_RETRY_AFTER = 2
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """Lets sockets in. `accepting` says whether this worker takes any now."""
+
+    services: Services
+    authenticators: tuple[Authenticator, ...]
+    origins: frozenset[Origin] | None
+    accepting: Callable[[], bool]
+    connections: set[Connection] = field(default_factory=set)
+    """Accepted and not gone yet, let in or not."""
+    unauthenticated: set[Connection] = field(default_factory=set)
+
+    @asynccontextmanager
+    async def enter(
+        self, websocket: WebSocket, *, user: User | str | None = None, text: bool = False, iterated: bool = False
+    ) -> AsyncIterator[tuple[Connection, ASGITransport]]:
+        """A connection and what drives it, until the block ends. Raises HandshakeRefused, and has answered."""
+        try:
+            who = await self._examine(websocket, user)
+        except HTTPException as refusal:
+            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
+            await _deny(websocket, refusal)
+            raise _refused(websocket) from None
+        except CredentialError:
+            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
+            await self._accept(websocket)
+            await _close(websocket, closes.CREDENTIAL_INVALID)
+            raise _refused(websocket) from None
+        connection = Connection(
+            self.services,
+            ConnectionId(uuid.uuid4().hex),
+            scope=websocket.scope,
+            credential=who is not None,
+            text=text,
+            iterated=iterated,
+        )
+        await self._accept(websocket)
+        self.connections.add(connection)
+        if who is None:
+            self.unauthenticated.add(connection)
+            connection.when_opened(lambda: self.unauthenticated.discard(connection))
+        transport = ASGITransport(websocket, connection, closing=self.services.limits.closing)
+        try:
+            connection.begin(transport, who)
+            if iterated and not await connection.opened():
+                await transport.wait()
+                raise _refused(websocket)
+            try:
+                yield connection, transport
+            except Exception:
+                connection.close(closes.OUR_FAULT)
+                await transport.wait()
+                raise
+            connection.close()
+            await transport.wait()
+        finally:
+            await transport.stop()
+            self.connections.discard(connection)
+
+    async def _examine(self, websocket: WebSocket, user: User | str | None) -> User | None:
+        """The user the handshake proves; None where the first message is to. Raises HTTPException, CredentialError."""
+        self._make_room()
+        scope = websocket.scope
+        if user is not None:
+            self._check_origin(websocket, required=True)
+            return user if isinstance(user, User) else self._user(user)
+        if not self.authenticators:
+            _log.warning("refused a connection: the hub has no auth=, so nobody can be let in")
+            raise HTTPException(403, "this server has no way to authenticate anyone")
+        presented = examine(scope, self.authenticators, limit=self.services.limits.credential)
+        if isinstance(presented, Malformed):
+            raise HTTPException(400, presented.reason)
+        cookie = isinstance(presented, Claim) and presented.credential.carrier is Carrier.COOKIE
+        cookie = cookie or (isinstance(presented, Unusable) and presented.carrier is Carrier.COOKIE)
+        self._check_origin(websocket, required=cookie)
+        if isinstance(presented, Absent):
+            if len(self.unauthenticated) >= self.services.limits.unauthenticated:
+                raise HTTPException(503, "too many connections wait to authenticate", _retry_after())
+            return None
+        try:
+            if isinstance(presented, Unusable):
+                raise CredentialError(presented.reason)
+            return await presented.judge()
+        except CredentialError as error:
+            if "origin" in websocket.headers:
+                raise
+            raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
+        except Exception:  # noqa: BLE001 - the application's store, or its authenticator
+            _log.exception("authenticating a handshake failed")
+            raise HTTPException(500, "the credential could not be checked") from None
+
+    def _user(self, id: str) -> User:
+        # Often a part of the path, and so the client's to choose.
+        try:
+            return User(UserId(check_name(id, limit=self.services.limits.name, field="user")))
+        except InvalidMessage as error:
+            raise HTTPException(400, error.message) from None
+
+    def _make_room(self) -> None:
+        if not self.accepting():
+            raise HTTPException(503, "this worker takes no connections now", _retry_after())
+        if len(self.services.registry) >= self.services.limits.connections:
+            raise HTTPException(503, "this worker is full", _retry_after())
+
+    def _check_origin(self, websocket: WebSocket, *, required: bool) -> None:
+        if not origin_allowed(websocket.scope, required=required, allowed=self.origins):
+            raise HTTPException(403, "this Origin may not connect")
+
+    async def _accept(self, websocket: WebSocket) -> None:
+        try:
+            await websocket.accept(subprotocol=select_subprotocol(websocket.scope))
+        except (OSError, RuntimeError, WebSocketDisconnect):
+            # Gone while it was looked at. Nothing was taken for it yet, so there is nothing to give back.
+            raise _refused(websocket) from None
+
+
+def _retry_after() -> dict[str, str]:
+    return {"Retry-After": str(_RETRY_AFTER)}
+
+
+async def _deny(websocket: WebSocket, refusal: HTTPException) -> None:
+    """By HTTP where the server can (ASGI extension `websocket.http.response`); elsewhere every refusal is 403."""
+    try:
+        if "websocket.http.response" in websocket.scope.get("extensions", {}):
+            response = JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)
+            await websocket.send_denial_response(response)
+        else:
+            await websocket.close()
+    except (OSError, RuntimeError, WebSocketDisconnect):
+        pass  # gone by itself
+
+
+async def _close(websocket: WebSocket, close: closes.Close) -> None:
+    try:
+        await websocket.close(close.code, close.reason)
+    except (OSError, RuntimeError, WebSocketDisconnect):
+        pass  # gone by itself
+
+
+def _refused(websocket: WebSocket) -> HandshakeRefused:
+    """The exception that ends the route, and the application told to take no offence at it.
+
+    A dependency cannot end its route in silence: what it raises reaches the server, which logs a traceback. Starlette
+    passes the application's exception handlers in the scope, where ours is put beside them.
+    """
+    handlers = websocket.scope.get("starlette.exception_handlers")
+    if handlers:
+        handlers[0].setdefault(HandshakeRefused, _let_pass)
+    return HandshakeRefused()
+
+
+async def _let_pass(_: HTTPConnection, __: Exception) -> None:
+    """The client has its answer."""

@@ -1,0 +1,292 @@
+"""The hub: what an application declares, and what it asks.
+
+An ordinary object, made by the application, never a global of ours: two hubs in one process do not know each other
+unless broker and name are equal. Declaring costs nothing and binds nothing to an event loop; `hub.router` starts the
+hub with the application and stops it with it.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+
+from hubbub.auth import redaction
+from hubbub.auth.origin import parse_origins
+from hubbub.auth.several import arrange
+from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
+from hubbub.cluster import Lease, Stats
+from hubbub.connection import Connection
+from hubbub.dispatch import Rule
+from hubbub.errors import ConfigurationError
+from hubbub.injection import FastAPIInjection
+from hubbub.lifecycle import SystemClock, workers_of_this_server
+from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions
+from hubbub.ports.auth import Authenticator
+from hubbub.ports.broker import Broker
+from hubbub.ports.clock import Clock
+from hubbub.ports.injection import Injected
+from hubbub.ports.metrics import Metrics, Tally
+from hubbub.room import Exclude, Room, exclusion
+from hubbub.running import Plan, Running
+from hubbub.state.handlers import Handlers
+from hubbub.state.patterns import Patterns, placeholders
+from hubbub.types import EVERYONE, NodeId, Position, User, UserId
+from hubbub.user import UserHandle
+from hubbub.wire import messages
+from hubbub.wire.envelope import Envelope, Kind
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
+_STATE = "hubbub:"
+
+
+class Hub:
+    """Real-time for one FastAPI application.
+
+    `broker`: a URL (`redis://`, `rediss://`, `valkey://`, `unix://`, `memory`) or a broker object; default
+    HUBBUB_BROKER, else memory, which joins the connections of one process only. `name` keeps two hubs on one broker
+    apart. `auth`: one authenticator or several, for the hub's own route and `hub.accept`; without one, nobody gets in
+    there. `path`: of the WebSocket route in `hub.router`. `origins`: the web origins that may connect, default those
+    whose host is the request's own, checked where a cookie or nothing authenticates. `announce_users`: tell everyone
+    `user_connected` and `user_disconnected`. `rate`: messages a client may send, default `Rate()`, none in development
+    (HUBBUB_DEV=1).
+
+    Raises ConfigurationError for what cannot work.
+    """
+
+    def __init__(
+        self,
+        broker: str | Broker | None = None,
+        *,
+        auth: Authenticator | Sequence[Authenticator] = (),
+        name: str = "hubbub",
+        path: str = "/ws",
+        origins: Sequence[str] | None = None,
+        announce_users: bool = False,
+        limits: Limits | None = None,
+        heartbeat: Heartbeat | None = None,
+        rate: Rate | None = None,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        chosen = broker if broker is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
+        self._broker = check_broker_url(chosen) if isinstance(chosen, str) else chosen
+        self._name = name
+        self._injection = FastAPIInjection()
+        self._handlers: Handlers[Injected] = Handlers()
+        self._rooms: Patterns[Rule] = Patterns()
+        self._facts: list[Callable[[], dict[str, Any]]] = []
+        self._starts = 0
+        self._running: Running | None = None
+        self.metrics = metrics or Tally()
+        self.limits = limits or Limits()
+        self._plan = Plan(
+            authenticators=arrange(auth),
+            origins=None if origins is None else parse_origins(origins),
+            limits=self.limits,
+            heartbeat=heartbeat or Heartbeat(),
+            rate=rate or (None if os.environ.get("HUBBUB_DEV") == "1" else Rate()),
+            announce_users=announce_users,
+            metrics=self.metrics,
+            clock=clock or SystemClock(),
+            handlers=self._handlers,
+            rooms=self._rooms,
+            facts=self._facts,
+        )
+        self.router = APIRouter(lifespan=self._lifespan)
+        self.router.add_api_websocket_route(path, self._own_route)
+
+    # What the application declares.
+
+    def on(self, model: type[BaseModel]) -> Callable[[F], F]:
+        """Handle the messages of a model, by its `type: Literal[…]`.
+
+        The function's parameters are the message (by its annotation), `Connection`, `User`, and FastAPI dependencies,
+        resolved and closed per message. What it returns is the `result` of the `ack`. A plain `def` runs in a thread.
+
+        Raises ConfigurationError for a model without a type, a type with a handler, or an impossible parameter.
+        """
+
+        def declare(function: F) -> F:
+            injected = self._injection.prepare(function, frozenset({model, Connection, User}), frozenset())
+            try:
+                self._handlers.declare(model, injected)
+            except ValueError as error:
+                raise ConfigurationError(str(error)) from None
+            return function
+
+        return declare
+
+    def rooms(self, pattern: str, *, presence: bool = False, history: History | None = None) -> Callable[[F], F]:
+        """Declare which rooms exist and who may join them; without a declaration there is no room.
+
+        The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection` and FastAPI
+        dependencies, and returns whether this user may join. `presence`: members see each other.
+
+        Raises ConfigurationError for a bad pattern or parameter, NotImplementedError for `history`.
+        """
+        if history is not None:
+            raise NotImplementedError("rooms with history are not there yet: declare the room without history=")
+
+        def declare(function: F) -> F:
+            try:
+                names = frozenset(placeholders(pattern))
+                check = self._injection.prepare(function, frozenset({Connection, User}), names)
+                hints = get_type_hints(function if hasattr(function, "__name__") else type(function).__call__)
+                types = {name: hints[name] for name in names & hints.keys()}
+                self._rooms.declare(pattern, Rule(check, RoomOptions(presence=presence)), types)
+            except ValueError as error:
+                raise ConfigurationError(str(error)) from None
+            return function
+
+        return declare
+
+    def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+        """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`."""
+        self._facts.append(measure)
+        return measure
+
+    # What it asks.
+
+    def room(self, name: str) -> Room:
+        """A room. Raises InvalidMessage for a bad name, ConfigurationError while the hub is not running."""
+        return self._here.room(messages.check_room(name, limit=self.limits.name))
+
+    def user(self, id: str) -> UserHandle:
+        """A user. Raises InvalidMessage for a bad id, ConfigurationError while the hub is not running."""
+        checked = messages.check_name(id, limit=self.limits.name, field="user")
+        return UserHandle(UserId(checked), self._here.broker, payload=self.limits.payload)
+
+    async def broadcast(self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None) -> Position | None:
+        """To every connection of every worker.
+
+        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
+        """
+        users, connections = exclusion(exclude)
+        data = messages.compose(message, limit=self.limits.payload)
+        envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections)
+        return await self._here.broker.publish(EVERYONE, envelope.encode())
+
+    async def stats(self) -> Stats:
+        """Counts of the whole cluster, at most a second old. Raises Unavailable."""
+        return await self._here.cluster.stats()
+
+    def lease(self, name: str, *, ttl: float = 10.0) -> Lease:
+        """For work that one worker of the cluster is to do; lost `ttl` seconds after the last turn."""
+        here = self._here
+        return Lease(here.broker, here.node, name, ttl)
+
+    @property
+    def node(self) -> NodeId:
+        """This worker's id, as `welcome` says it."""
+        return self._here.node
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker can do its work: running, not stopping, and in touch with the broker."""
+        return self._running is not None and self._running.ready
+
+    # How sockets come in.
+
+    async def accept(self, websocket: WebSocket) -> AsyncIterator[Connection]:
+        """A dependency for a plain WebSocket route: `connection: Annotated[Connection, Depends(hub.accept)]`.
+
+        The client authenticates and speaks `hubbub.v1` as on the hub's own route; its application messages go to the
+        route, by `async for message in connection`, as dicts. The connection is closed when the route returns.
+        """
+        async with self.connect(websocket) as connection:
+            yield connection
+
+    async def accept_text(self, websocket: WebSocket) -> AsyncIterator[Connection]:
+        """As `accept`, for a route that speaks its own language: every frame comes as a str, and no `welcome` is sent.
+
+        There is no `ping` of ours either; the server's own finds dead peers.
+        """
+        async with self.connect(websocket, text=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def connect(
+        self, websocket: WebSocket, *, user: User | str | None = None, text: bool = False
+    ) -> AsyncIterator[Connection]:
+        """`async with hub.connect(websocket, user="alice") as connection`, with an identity from elsewhere.
+
+        Without `user` the client authenticates as on the hub's own route. Raises HandshakeRefused where the client was
+        refused; it has been answered, so let it pass.
+        """
+        async with self._here.endpoint.enter(websocket, user=user, text=text, iterated=True) as (connection, _):
+            yield connection
+
+    async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
+        """A route of your own that is like the hub's own: messages go to the handlers of `@hub.on`.
+
+        Returns when the connection is gone.
+        """
+        async with self._here.endpoint.enter(websocket, user=user) as (_, transport):
+            await transport.wait()
+
+    async def _own_route(self, websocket: WebSocket) -> None:
+        await self.serve(websocket)
+
+    # How it is started and stopped.
+
+    async def start(self) -> None:
+        """Start, or count one more start. Raises ConfigurationError for several workers on the memory broker."""
+        if self._running is None:
+            broker = choose_broker(self._broker, name=self._name) if isinstance(self._broker, str) else self._broker
+            if not broker.shared and (workers := workers_of_this_server()) > 1:
+                raise ConfigurationError(
+                    f"{workers} workers cannot meet on the memory broker: each would have rooms of its own. "
+                    "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
+                )
+            redaction.install()
+            running = Running(self._plan, broker)
+            await running.start()
+            self._running = running
+        self._starts += 1
+
+    async def stop(self) -> None:
+        """Count one start less, and stop with the last. Nothing happens where it is not running."""
+        self._starts = max(0, self._starts - 1)
+        if self._starts == 0 and self._running is not None:
+            running, self._running = self._running, None
+            await running.stop()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Any) -> AsyncIterator[dict[str, Any]]:
+        await self.start()
+        try:
+            yield {f"{_STATE}{id(self):x}": self}
+        finally:
+            await self.stop()
+
+    @property
+    def _here(self) -> Running:
+        if self._running is None:
+            raise ConfigurationError(
+                "this hub is not running: app.include_router(hub.router) starts it with the application"
+            )
+        return self._running
+
+
+def current_hub(connection: HTTPConnection) -> Hub:
+    """The hub of the application that serves this request. Raises ConfigurationError unless it has exactly one."""
+    hubs = [value for key, value in connection.scope.get("state", {}).items() if key.startswith(_STATE)]
+    if len(hubs) == 1:
+        hub: Hub = hubs[0]
+        return hub
+    raise ConfigurationError(
+        "this application has several hubs: depend on the one you mean, Depends(lambda: hub)"
+        if hubs
+        else "this application has no running hub: app.include_router(hub.router), and run its lifespan"
+    )
+
+
+#: In a path operation, a handler or a service: `hub: HubDep`.
+HubDep = Annotated[Hub, Depends(current_hub)]

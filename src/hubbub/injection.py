@@ -1,0 +1,167 @@
+"""FastAPI's dependencies, per message: the one file that knows FastAPI's insides for it.
+
+`get_dependant` and `solve_dependencies` are not documented by FastAPI, but they are what makes `Depends` mean here
+what it means in a path operation, `dependency_overrides` included; a resolver of our own would be a second dialect.
+A function's own parameters (message, connection, user) are left out of the signature FastAPI sees and filled by type.
+Dependencies are resolved on a copy of the handshake's scope with exit stacks of their own, and those are closed before
+the answer is sent: a database connection is held for a message, not for the life of a socket. Where there is nothing
+to resolve, nothing of this happens.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_dependant, solve_dependencies
+from fastapi.params import Depends
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import Message
+from starlette.websockets import WebSocket
+
+from hubbub.errors import ConfigurationError, Forbidden, InvalidMessage, RateLimited, Refused, Unauthorized, Unavailable
+from hubbub.ports.injection import Scope
+
+_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden, 429: RateLimited, 503: Unavailable}
+
+
+class FastAPIInjection:
+    """The injection port, by FastAPI."""
+
+    def prepare(
+        self, function: Callable[..., Any], own: frozenset[type], path_params: frozenset[str]
+    ) -> "InjectedFunction":
+        name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+        signature = _signature(function, name)
+        mine = {parameter.name: parameter.annotation for parameter in signature if parameter.annotation in own}
+        rest = [parameter for parameter in signature if parameter.name not in mine]
+
+        def shell() -> None:
+            """Carries the signature FastAPI is to see."""
+
+        shell.__signature__ = inspect.Signature(rest)  # type: ignore[attr-defined]
+        path = "".join(f"/{{{param}}}" for param in sorted(path_params))
+        dependant = get_dependant(path=path, call=shell)
+        for part in _walk(dependant):
+            _refuse_what_messages_lack(part, name)
+        return InjectedFunction(function, name, mine, dependant if rest else None)
+
+
+class InjectedFunction:
+    def __init__(
+        self, function: Callable[..., Any], name: str, own: Mapping[str, type], dependant: Dependant | None
+    ) -> None:
+        self.name = name
+        self._function = function
+        self._own = own
+        self._dependant = dependant
+        self._awaits = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - an instance's method, not whether there is one
+        )
+
+    async def __call__(self, scope: Scope, own: Mapping[type, Any], path_params: Mapping[str, str]) -> Any:
+        values = {name: own[type] for name, type in self._own.items()}
+        try:
+            if self._dependant is None:
+                return await self._call(values)
+            return await self._call_with_dependencies(self._dependant, scope, values, path_params)
+        except HTTPException as error:
+            raise _refusal(error) from error
+
+    async def _call(self, values: Mapping[str, Any]) -> Any:
+        if self._awaits:
+            return await self._function(**values)
+        return await run_in_threadpool(self._function, **values)
+
+    async def _call_with_dependencies(
+        self, dependant: Dependant, scope: Scope, values: dict[str, Any], path_params: Mapping[str, str]
+    ) -> Any:
+        async with AsyncExitStack() as request_stack, AsyncExitStack() as function_stack:
+            websocket = WebSocket(
+                {
+                    **scope,
+                    "path_params": {**scope.get("path_params", {}), **path_params},
+                    "fastapi_inner_astack": request_stack,
+                    "fastapi_function_astack": function_stack,
+                },
+                _no_receive,
+                _no_send,
+            )
+            solved = await solve_dependencies(
+                request=websocket,
+                dependant=dependant,
+                dependency_overrides_provider=scope.get("app"),
+                async_exit_stack=request_stack,
+                embed_body_fields=False,
+            )
+            if solved.errors:
+                first = solved.errors[0]
+                raise InvalidMessage(first["msg"], field=".".join(str(part) for part in first["loc"]))
+            return await self._call({**solved.values, **values})
+        raise RuntimeError(f"a dependency of {self.name} swallowed an exception; let it through after cleaning up")
+
+
+def _signature(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+    target = function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
+    try:
+        hints = typing.get_type_hints(target, include_extras=True)
+    except NameError as error:
+        raise ConfigurationError(
+            f"{name}: the annotation {error.name!r} does not resolve where the function is defined; "
+            "import it at module level, or FastAPI would take the parameter from the query string"
+        ) from None
+    parameters = inspect.signature(function).parameters.values()
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise ConfigurationError(f"{name}: {parameter.name!r} cannot be filled; parameters are passed by name")
+        if parameter.name not in hints and not isinstance(parameter.default, Depends):
+            raise ConfigurationError(f"{name}: {parameter.name!r} needs an annotation, which says what it is")
+    return [parameter.replace(annotation=hints.get(parameter.name, Any)) for parameter in parameters]
+
+
+def _walk(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for part in dependant.dependencies:
+        yield from _walk(part)
+
+
+def _refuse_what_messages_lack(part: Dependant, name: str) -> None:
+    lacking = {
+        "Request": part.request_param_name,
+        "Response": part.response_param_name,
+        "BackgroundTasks": part.background_tasks_param_name,
+    }
+    for what, parameter in lacking.items():
+        if parameter is not None:
+            raise ConfigurationError(
+                f"{name}: {parameter!r} is a {what}, which a WebSocket message has not; "
+                "take an HTTPConnection for headers, cookies and state"
+            )
+    if part.body_params:
+        parameter = part.body_params[0].name
+        raise ConfigurationError(
+            f"{name}: {parameter!r} is neither the declared message, nor Connection, User or a dependency"
+        )
+
+
+def _refusal(error: HTTPException) -> Exception:
+    kind = _STATUS.get(error.status_code)
+    if kind is None:
+        return error
+    seconds = Headers(error.headers).get("Retry-After", "")
+    return kind(
+        error.detail if isinstance(error.detail, str) else None,
+        retry_after=int(seconds) * 1000 if seconds.isdecimal() else None,
+    )
+
+
+async def _no_receive() -> Message:
+    raise RuntimeError("a dependency cannot read from the socket: its messages go to the handlers")
+
+
+async def _no_send(_: Message) -> None:
+    raise RuntimeError("a dependency cannot write to the socket: take the Connection and use connection.send")

@@ -1,0 +1,77 @@
+"""Any ASGI server: correct everywhere, fast nowhere.
+
+The only transport with a reader: a task that always has a `receive` pending, because a server that may not hand over
+a message stops reading, never sees the peer's pong, and closes a healthy client. Writing is a task that exists while
+the outbox has something. What ASGI cannot do is abort: a peer that takes neither data nor close frame is left to the
+server after `closing` seconds, while the hub has let go of it at once.
+"""
+
+import asyncio
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hubbub.closes import Close
+from hubbub.ports.transport import Driven
+
+# What servers and Starlette raise when the other side is gone: uvicorn an OSError, others a RuntimeError.
+_GONE = (OSError, RuntimeError, WebSocketDisconnect)
+
+
+class ASGITransport:
+    def __init__(self, websocket: WebSocket, driven: Driven, *, closing: float) -> None:
+        self._websocket = websocket
+        self._driven = driven
+        self._closing = closing
+        self._close: Close | None = None
+        self._reader = asyncio.create_task(self._read())
+        self._writer: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def flush(self) -> None:
+        if self._writer is None and not self._reader.done():
+            self._writer = asyncio.create_task(self._write())
+
+    def close(self, close: Close) -> None:
+        if self._close is None:
+            self._close = close
+            self._deadline = asyncio.get_running_loop().call_later(self._closing, self._reader.cancel)
+            self.flush()
+
+    async def wait(self) -> None:
+        """Until the socket is gone, or was closed and did not go in time."""
+        await asyncio.wait([self._reader])
+
+    async def stop(self) -> None:
+        """The ASGI call ends: nothing of this transport outlives it."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        tasks = [task for task in (self._reader, self._writer) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._driven.lost()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                event = await self._websocket.receive()
+                if event["type"] == "websocket.disconnect":
+                    break
+                text = event.get("text")
+                self._driven.frame(text if text is not None else event.get("bytes") or b"")
+        except _GONE:
+            pass
+        finally:
+            self._driven.lost()
+
+    async def _write(self) -> None:
+        try:
+            while (message := self._driven.outgoing()) is not None:
+                await self._websocket.send({"type": "websocket.send", "text": message.text})
+                self._driven.sent(message)
+            if self._close is not None:
+                await self._websocket.close(self._close.code, self._close.reason)
+        except _GONE:
+            self._reader.cancel()
+        finally:
+            self._writer = None
