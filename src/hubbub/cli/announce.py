@@ -1,0 +1,54 @@
+"""What `hubbub serve` says when it starts: what development allows, and where it serves."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from hubbub.cli.settings import Settings
+
+
+def address(host: str, port: int) -> str:
+    """The URL, with an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def start_line(application: str | None, settings: Settings, port: int, valkey: int | None) -> str:
+    """One line: what, the real address, how many workers, and the broker; `valkey` is the embedded one's process."""
+    what = "the showcase" if application is None else application
+    workers = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
+    if valkey is not None:
+        broker = f"embedded Valkey, process {valkey}"
+    else:
+        broker = _without_credentials(settings.broker or "memory")
+    return f"Hubbub serves {what} at {address(settings.host, port)} ({workers}, {broker})"
+
+
+def what_development_allows(settings: Settings, *, showcase: bool, generated: bool) -> str:
+    """A block of lines, to be read before somebody relies on it."""
+    lines = ["Development (--dev), not for the internet:"]
+    if showcase:
+        lines += [
+            "  guests may enter at /ws/chat/{name} under any name",
+            "  /login takes a name and asks for no password",
+            "  publishing needs no key",
+        ]
+    else:
+        lines.append("  HUBBUB_DEV=1 for the application")
+    if generated:
+        lines.append("  HUBBUB_SECRET was not set: one was generated, and its tokens end with this process")
+    if not _loopback(settings.host):
+        lines.append(f"  everybody who reaches {settings.host} may do so")
+    return "\n".join(lines)
+
+
+def _without_credentials(broker: str) -> str:
+    parts = urlsplit(broker)
+    if not parts.netloc:
+        return parts.scheme or broker
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

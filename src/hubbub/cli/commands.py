@@ -1,0 +1,121 @@
+"""The commands and their flags, as typer reads them. What a flag is worth is decided in `hubbub.cli.settings`.
+
+Flags that are also variables are taken as text: one place checks them, and says in one line what is wrong.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hubbub import __version__
+from hubbub.cli.settings import read_settings
+from hubbub.errors import ConfigurationError
+
+# typer's own tracebacks show local variables, and secrets are among them.
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Real-time for FastAPI: rooms, users and presence over WebSockets.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hubbub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hubbub(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    application: Annotated[
+        str | None, typer.Argument(metavar="MODULE:APP", help="The application; without one, the showcase.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Address to listen at. [HUBBUB_HOST, default 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="0 takes a free one. [HUBBUB_PORT, default 8000]")
+    ] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N", help="Processes that serve. [HUBBUB_WORKERS, default 1]")
+    ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="What carries messages between workers, e.g. redis://localhost. "
+            "[HUBBUB_BROKER, default memory; with several workers an embedded Valkey]",
+        ),
+    ] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Start again when a file changes; one worker.")] = False,
+    dev: Annotated[
+        bool | None, typer.Option("--dev/--no-dev", help="Development: no passwords, guests. [HUBBUB_DEV, default off]")
+    ] = None,
+    grace: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", help="Time for requests to finish at the end. [HUBBUB_GRACE, default 10]"),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="critical to debug. [HUBBUB_LOG_LEVEL, default info]"),
+    ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log/--no-access-log", help="A line for each request. Tokens are never in it.")
+    ] = True,
+) -> None:
+    """Serve an application, or the showcase, on one worker or several.
+
+    Flags win over HUBBUB_ variables, which win over a file .env in the working directory. The secret for tokens
+    is HUBBUB_SECRET, the key for publishing HUBBUB_PUBLISH_KEY: neither has a flag, because flags can be seen.
+    """
+    from hubbub.cli.serve import serve as run
+
+    flags = {"host": host, "port": port, "workers": workers, "broker": broker}
+    settings = read_settings(**flags, dev=dev, grace=grace, log_level=log_level)
+    raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="The user's id.")],
+    expires: Annotated[str, typer.Option(metavar="TIME", help="45s, 30m, 12h, 1d.")] = "1d",
+    audience: Annotated[str | None, typer.Option(metavar="NAME", help="Whom the token is for.")] = None,
+) -> None:
+    """Print a token for a user, signed with HUBBUB_SECRET."""
+    from hubbub.cli.token import token as sign
+
+    typer.echo(sign(name, read_settings(), expires=expires, audience=audience))
+
+
+@app.command()
+def publish(
+    room: Annotated[str, typer.Argument(help="The room's name.")],
+    message: Annotated[str, typer.Argument(metavar="JSON", help="The message, an object; - reads standard input.")],
+    url: Annotated[str, typer.Option(metavar="URL", help="The running server.")] = "http://127.0.0.1:8000",
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="[HUBBUB_PUBLISH_KEY]")] = None,
+) -> None:
+    """Send a message to everybody in a room of a running server."""
+    from hubbub.cli.publish import PublishError
+    from hubbub.cli.publish import publish as send
+
+    try:
+        text = sys.stdin.read() if message == "-" else message
+    except UnicodeDecodeError:
+        raise ConfigurationError("The message is not UTF-8") from None
+    try:
+        typer.echo(send(room, text, read_settings(publish_key=key), url=url))
+    except PublishError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None

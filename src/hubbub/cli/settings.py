@@ -1,0 +1,94 @@
+"""What `hubbub` may be told, and by whom: a flag wins over `HUBBUB_…`, which wins over `.env` in the working directory.
+
+Workers are processes of their own, so a decision reaches them as `HUBBUB_…` variables, written once by the parent.
+That is also how a value in `.env` reaches an application of the user's, whose hub reads the environment and no file.
+"""
+
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hubbub.errors import ConfigurationError
+
+PREFIX = "HUBBUB_"
+_CONCURRENCY = "WEB_CONCURRENCY"
+
+Level = Literal["critical", "error", "warning", "info", "debug"]
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """Times are seconds. `broker` is a URL or `memory`; None is memory for one worker, an embedded Valkey for more."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
+    broker: str | None = None
+    secret: SecretStr | None = None
+    dev: bool = False
+    publish_key: SecretStr | None = None
+    log_level: Annotated[Level, BeforeValidator(_lower)] = "info"
+    grace: int = Field(default=10, ge=0, le=3600)
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings, where a flag that is None was not given.
+
+    Raises ConfigurationError with one line that names each flag or variable at fault, never a secret's value.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as invalid:
+        raise ConfigurationError("; ".join(_in_words(dict(error), given) for error in invalid.errors())) from None
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ConfigurationError(f"The file .env cannot be read: {unreadable}") from None
+
+
+def write_environment(settings: Settings) -> None:
+    """Put what was decided where workers and the user's application look for it."""
+    values: dict[str, str | None] = {
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+        "WORKERS": str(settings.workers),
+        "BROKER": settings.broker,
+        "SECRET": _revealed(settings.secret),
+        # Not removed where it is off: a worker that reads .env itself would turn it on again.
+        "DEV": "1" if settings.dev else "0",
+        "PUBLISH_KEY": _revealed(settings.publish_key),
+        "LOG_LEVEL": settings.log_level,
+        "GRACE": str(settings.grace),
+    }
+    for name, value in values.items():
+        if value:
+            os.environ[PREFIX + name] = value
+        else:
+            os.environ.pop(PREFIX + name, None)
+    if _CONCURRENCY in os.environ:
+        # Some hosts set it for every process. It is not ours to follow, and a hub counts workers by it.
+        os.environ[_CONCURRENCY] = str(settings.workers)
+
+
+def _in_words(error: dict[str, Any], given: dict[str, Any]) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    variable = PREFIX + name.upper()
+    if name in given:
+        source = "--" + name.replace("_", "-")
+    elif any(key.upper() == variable and value for key, value in os.environ.items()):
+        source = variable
+    else:
+        source = f"{variable} in .env"
+    secret = name in {"secret", "publish_key", "broker"}
+    value = "" if secret else f", not {error['input']!r}"
+    return f"{source}: {error['msg'][0].lower()}{error['msg'][1:]}{value}"

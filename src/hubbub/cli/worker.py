@@ -1,0 +1,159 @@
+"""The processes that serve: what a worker does besides serving, and who looks after several of them.
+
+Guaranteed: a worker ends itself when its parent is gone (uvicorn's own go on for ever, holding the port), and an
+application that cannot be imported is one line in the parent and no restart. Both hang on `Config.load`, the first
+thing uvicorn does in a worker of every kind: started, restarted, reloaded. A supervisor of our own lost: it would
+have been uvicorn's again, without its rolling restart on SIGHUP.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from socket import socket
+from typing import Any, Protocol
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.importer import ImportFromStringError, import_from_string
+from uvicorn.supervisors import Multiprocess
+
+from hubbub.errors import ConfigurationError
+
+logger = logging.getLogger("hubbub.cli")
+
+#: What a worker may take beyond the grace before it is killed: closing the lifespan has no deadline in uvicorn.
+_MARGIN = 5.0
+
+
+class Asked(SystemExit):
+    """The operator asked for the end, which is no fault of the application that is being imported."""
+
+
+class Watched(Protocol):
+    """A process the workers cannot do without."""
+
+    @property
+    def alive(self) -> bool: ...
+
+
+class WorkerConfig(uvicorn.Config):
+    """uvicorn's settings, which travel to each worker. `failures` is where a worker says why it could not start."""
+
+    def __init__(self, application: str, *, failures: Connection | None = None, **settings: Any) -> None:
+        super().__init__(application, **settings)
+        self.failures = failures
+
+    def load(self) -> None:
+        """Raises ConfigurationError with the reason, or in a worker tells the parent and exits."""
+        worker = multiprocessing.parent_process() is not None
+        if worker:
+            self._end_with_parent()
+        try:
+            super().load()
+        except Exception as error:
+            logger.debug("the application cannot be imported", exc_info=error)
+            failure = ConfigurationError(f'Cannot import "{self.app}": {_reason(error)}')
+            if not worker:
+                raise failure from error
+            self._report(str(failure))
+            sys.exit(STARTUP_FAILURE)
+
+    def load_app(self) -> Any:
+        """Unlike uvicorn's does not exit: raises what the import raised, for `load` to tell."""
+        try:
+            return import_from_string(self.app)
+        except Asked:
+            raise
+        except SystemExit as left:
+            raise ImportFromStringError(f"it called sys.exit({left.code!r}) while it was imported") from left
+
+    def _report(self, sentence: str) -> None:
+        if self.failures is None:
+            sys.stderr.write(sentence + "\n")
+            return
+        # One write of less than PIPE_BUF is atomic, so several workers need no lock.
+        self.failures.send_bytes(sentence.encode()[:2000])
+
+    def _end_with_parent(self) -> None:
+        threading.Thread(target=_outlive_no_parent, args=(self.patience,), name="parent", daemon=True).start()
+
+    @property
+    def patience(self) -> float:
+        """Seconds from being told to end until being killed."""
+        return (self.timeout_graceful_shutdown or 0) + _MARGIN
+
+
+class Supervisor(Multiprocess):
+    """Several workers and the broker they share. `run` returns when all of them have ended.
+
+    Afterwards `status` is the exit code: 0 ended as asked, 1 the broker died, 2 the application cannot be imported
+    (`failure` says why), 3 it was imported and did not start.
+    """
+
+    def __init__(self, config: WorkerConfig, sockets: list[socket], *, broker: Watched | None, failures: Connection):
+        super().__init__(config, sockets)
+        self.status = 0
+        self.failure: str | None = None
+        self._patience = config.patience
+        self._broker = broker
+        self._failures = failures
+        # A closed terminal means the end; without one, SIGHUP is an operator's request for a rolling restart.
+        self._terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    def keep_subprocess_alive(self) -> None:
+        if self._broker is not None and not self._broker.alive and not self.should_exit.is_set():
+            logger.error("the embedded Valkey ended unexpectedly; stopping all workers")
+            self.status = 1
+            self.should_exit.set()
+        super().keep_subprocess_alive()
+
+    def handle_hup(self) -> None:
+        if self._terminal:
+            self.should_exit.set()
+        else:
+            super().handle_hup()
+
+    def join_all(self) -> None:
+        deadline = time.monotonic() + self._patience
+        for process in self.processes:
+            process.process.join(max(0.0, deadline - time.monotonic()))
+            if process.exitcode is None:
+                logger.warning("worker %s did not end within %.0f seconds and was killed", process.pid, self._patience)
+                process.process.kill()
+                process.process.join()
+        if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
+            self.status = 3
+        if self._failures.poll():
+            self.status = 2
+            self.failure = self._failures.recv_bytes().decode(errors="replace")
+
+
+def _outlive_no_parent(patience: float) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    logger.warning("the parent of worker %s is gone; ending", os.getpid())
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(patience)
+    os._exit(1)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ImportFromStringError):
+        return str(error)
+    text = " ".join(str(error).split())[:500]
+    kind = type(error).__name__
+    sentence = f"{kind}: {text}" if text else kind
+    if isinstance(error, SyntaxError):
+        return sentence
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((frame for frame in reversed(frames) if Path(frame.filename).is_relative_to(Path.cwd())), frames[-1])
+    return f"{sentence} ({frame.filename}, line {frame.lineno})"

@@ -1,0 +1,50 @@
+"""What operators look at: is it alive, is it ready, how much is going on.
+
+app.include_router(operations())
+"""
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Response
+
+from hubbub.errors import Unavailable
+from hubbub.hub import HubDep
+
+
+def operations() -> APIRouter:
+    """`/health/live`, `/health/ready` and `/stats`.
+
+    Live: the event loop turns. Ready: 503 while this worker cannot do its work, so that a balancer sends clients
+    elsewhere. Stats: the whole cluster, whichever worker answers, at most a second old.
+    """
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/health/ready")
+    async def ready(hub: HubDep, response: Response) -> dict[str, str]:
+        if hub.ready:
+            return {"status": "ready", "node": hub.node}
+        response.status_code = 503
+        response.headers["Retry-After"] = "2"
+        return {"status": "not ready", "node": hub.node}
+
+    @router.get("/stats")
+    async def stats(hub: HubDep) -> dict[str, Any]:
+        try:
+            counted = await hub.stats()
+        except Unavailable as error:
+            raise HTTPException(503, error.message, {"Retry-After": "2"}) from None
+        workers = [
+            {"node": worker.node, "pid": worker.pid, "connections": worker.connections} for worker in counted.workers
+        ]
+        return {
+            "connections": counted.connections,
+            "users": counted.users,
+            "rooms": counted.rooms,
+            "workers": workers,
+        }
+
+    return router

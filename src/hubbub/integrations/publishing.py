@@ -1,0 +1,113 @@
+"""Publishing by HTTP: for programs in any language, and for `hubbub publish`.
+
+    app.include_router(publishing(keys=["…"]))
+
+The body is the message, as `hub.room(name).send` takes it. 200 with the position (null where there is no history),
+401 for a wrong key, 403 where no key is configured at all, 422 for a body that cannot be sent, 503 when the broker is
+away. The body must be declared as JSON: what a web page could post to another site without asking is not.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Request
+from starlette.requests import ClientDisconnect
+
+from hubbub.errors import InvalidMessage, Unavailable
+from hubbub.hub import HubDep
+from hubbub.types import Position
+from hubbub.wire.codec import decode
+
+
+async def _read(request: Request, hub: HubDep) -> dict[str, Any]:
+    """The body, read as strictly as a client's frame.
+
+    Not by `Body()`: FastAPI's answer to a body repeats it, and fails on one with NaN or half a surrogate pair.
+    """
+    if not _is_json(request.headers.get("content-type", "")):
+        raise _unprocessable("body", "", "the body is JSON and says so: Content-Type: application/json")
+    limit = hub.limits.payload
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            if len(body) <= limit:  # the rest is read and forgotten, so that the client reads the answer
+                body += chunk
+    except ClientDisconnect:
+        raise HTTPException(400, "the body ended too early") from None
+    if len(body) > limit:
+        raise _unprocessable("body", "", f"the message has more than the {limit} bytes a message may have")
+    try:
+        return decode(body.decode(), depth=hub.limits.depth)
+    except UnicodeDecodeError:
+        raise _unprocessable("body", "", "not UTF-8") from None
+    except InvalidMessage as error:
+        raise _unprocessable("body", error.field, error.message) from None
+
+
+_Message = Annotated[dict[str, Any], Depends(_read)]
+
+# Said by hand, because FastAPI does not see a body here.
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+
+
+def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api") -> APIRouter:
+    """Routes to publish to rooms, users and everyone.
+
+    A request shows one of `keys` as `Authorization: Bearer <key>`; `anyone=True` asks for none, which is for
+    development.
+    """
+
+    def check_key(authorization: Annotated[str | None, Header()] = None) -> None:
+        if anyone:
+            return
+        if not keys:
+            raise HTTPException(403, "publishing by HTTP is off: no key is configured (HUBBUB_PUBLISH_KEY)")
+        scheme, _, shown = (authorization or "").partition(" ")
+        # Every key is compared, each in constant time, so that the answer's time tells nothing of either.
+        fits = [secrets.compare_digest(shown.strip().encode(), key.encode()) for key in keys]
+        if scheme.lower() != "bearer" or not any(fits):
+            raise HTTPException(401, "publishing needs a key", {"WWW-Authenticate": "Bearer"})
+
+    router = APIRouter(prefix=prefix, dependencies=[Depends(check_key)], tags=["publish"])
+
+    @router.post("/rooms/{room:path}/messages", openapi_extra=_BODY)
+    async def to_room(room: str, message: _Message, hub: HubDep) -> dict[str, Any]:
+        """Send a message to a room's members."""
+        return await _answer(lambda: hub.room(room).send(message))
+
+    @router.post("/users/{user:path}/messages", openapi_extra=_BODY)
+    async def to_user(user: str, message: _Message, hub: HubDep) -> dict[str, Any]:
+        """Send a message to all tabs of a user."""
+        return await _answer(lambda: hub.user(user).send(message))
+
+    @router.post("/broadcast", openapi_extra=_BODY)
+    async def to_everyone(message: _Message, hub: HubDep) -> dict[str, Any]:
+        """Send a message to every connection."""
+        return await _answer(lambda: hub.broadcast(message))
+
+    return router
+
+
+async def _answer(send: Callable[[], Awaitable[Position | None]]) -> dict[str, Any]:
+    try:
+        position = await send()
+    except InvalidMessage as error:
+        raise _unprocessable("path", error.field, error.message) from None
+    except ValueError as error:
+        raise _unprocessable("body", "", str(error)) from None
+    except Unavailable as error:
+        raise HTTPException(503, error.message, {"Retry-After": "2"}) from None
+    if position is None:
+        return {"position": None}
+    return {"position": {"epoch": position.epoch, "offset": position.offset}}
+
+
+def _unprocessable(where: str, field: str | None, message: str) -> HTTPException:
+    """In the form of FastAPI's own."""
+    return HTTPException(422, [{"loc": [where, field] if field else [where], "msg": message}])
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
