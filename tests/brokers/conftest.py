@@ -1,0 +1,137 @@
+"""Real brokers: the memory broker, and a Valkey that is emptied for every test."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, TypeAlias, TypeVar
+
+import psutil
+import pytest
+from redis import Redis
+
+from hubbub.brokers.embedded import EmbeddedValkey
+from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.redis import RedisBroker
+from hubbub.ports.broker import Broker
+from hubbub.types import Topic
+
+T = TypeVar("T")
+
+
+class Worker:
+    """A broker and what it said: `heard` in order, and how often it came back after it was away."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.heard: list[tuple[Topic, bytes]] = []
+        self.resumed = 0
+
+    async def start(self) -> None:
+        await self.broker.start(lambda topic, data: self.heard.append((topic, data)), self._resumed)
+
+    def data(self, topic: Topic) -> list[bytes]:
+        return [data for heard, data in self.heard if heard == topic]
+
+    def _resumed(self) -> None:
+        self.resumed += 1
+
+
+async def until(condition: Callable[[], Any], what: str, within: float = 10.0) -> None:
+    """Wait for the condition. Raises AssertionError after `within` seconds."""
+    try:
+        async with asyncio.timeout(within):
+            while not condition():  # noqa: ASYNC110 - any condition, nobody would set an event
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"not within {within:g} s: {what}") from None
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool], within: float = 10.0) -> T:
+    """The first answer that is right. Raises AssertionError with the last one after `within` seconds."""
+    until = asyncio.get_running_loop().time() + within
+    while not is_right(answer := await ask()):
+        assert asyncio.get_running_loop().time() < until, f"not within {within:g} s; the last answer: {answer!r}"
+        await asyncio.sleep(0.01)
+    return answer
+
+
+@asynccontextmanager
+async def running(*brokers: Broker) -> AsyncIterator[tuple[Worker, ...]]:
+    """Workers that are ready; when they stopped, no task and no descriptor of theirs may be left."""
+    # The loop's own descriptors, and Python's, are there before the first is counted.
+    await asyncio.sleep(0)
+    tasks, descriptors = asyncio.all_tasks(), psutil.Process().num_fds()
+    workers = tuple(map(Worker, brokers))
+    try:
+        for worker in workers:
+            await worker.start()
+        for worker in workers:
+            await until(lambda worker=worker: worker.broker.ready, "the broker is ready")
+        yield workers
+    finally:
+        for worker in workers:
+            await worker.broker.stop()
+    assert asyncio.all_tasks() == tasks
+    await until(lambda: psutil.Process().num_fds() <= descriptors, "descriptors are closed", within=2)
+
+
+@pytest.fixture(scope="session")
+def one_valkey() -> Iterator[EmbeddedValkey]:
+    with EmbeddedValkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def admin(one_valkey: EmbeddedValkey) -> Iterator[Redis]:
+    """Somebody else's client of the empty server."""
+    with Redis.from_url(one_valkey.url) as client:
+        client.flushall()
+        client.config_resetstat()
+        yield client
+        client.script_flush()
+
+
+@pytest.fixture
+def url(one_valkey: EmbeddedValkey, admin: Redis) -> str:
+    """Of an empty server that stays up."""
+    return one_valkey.url
+
+
+@pytest.fixture
+def valkey() -> Iterator[EmbeddedValkey]:
+    """A server of the test's own, to be killed, frozen and started again at the same URL."""
+    server = EmbeddedValkey()
+    server.start()
+    try:
+        yield server
+    finally:
+        with suppress(RuntimeError, ProcessLookupError):
+            os.kill(server.pid, signal.SIGCONT)
+        server.stop()
+
+
+Meet: TypeAlias = Callable[[], AbstractAsyncContextManager[tuple[Worker, Worker]]]
+
+
+@pytest.fixture(params=["memory", "redis"])
+def meet(request: pytest.FixtureRequest) -> Meet:
+    """Two workers that meet on one broker; on the memory broker, which joins no two, both are the same."""
+    if request.param == "memory":
+
+        @asynccontextmanager
+        async def met() -> AsyncIterator[tuple[Worker, Worker]]:
+            async with running(MemoryBroker()) as (worker,):
+                yield worker, worker
+
+        return met
+
+    url = request.getfixturevalue("url")
+
+    @asynccontextmanager
+    async def met_on_redis() -> AsyncIterator[tuple[Worker, Worker]]:
+        async with running(RedisBroker(url), RedisBroker(url)) as (here, there):
+            yield here, there
+
+    return met_on_redis

@@ -1,0 +1,100 @@
+"""The broker goes away in the middle and comes back, with nothing in it."""
+
+import asyncio
+import time
+from typing import Literal
+
+import websockets
+from pydantic import BaseModel
+
+from hubbub import Hub, Unavailable
+from hubbub.brokers.redis import RedisBroker
+from tests.client import Tab
+from tests.hub.conftest import Mortal
+from tests.hub.serving import Names, at_rest, serving, simple, until
+
+DEADLINE = 0.5
+
+
+class Say(BaseModel):
+    type: Literal["say"]
+
+
+def hub_on(mortal: Mortal) -> Hub:
+    hub = Hub(RedisBroker(mortal.url, deadline=DEADLINE), auth=Names())
+
+    @hub.on(Say)
+    async def say(message: Say) -> None:
+        await hub.room("open:a").send({"type": "said"})
+
+    return hub
+
+
+async def test_away_and_back(mortal: Mortal) -> None:
+    hubs = [hub_on(mortal) for _ in range(2)]
+    async with serving(simple(hubs[0])) as left, serving(simple(hubs[1])) as right:
+        await until(lambda: all(hub.ready for hub in hubs), "there")
+        async with (
+            Tab(left.ws, token="ann") as ann,
+            Tab(right.ws, token="bob") as bob,
+            Tab(left.ws, token="cid") as cid,
+        ):
+            for tab in (ann, bob, cid):
+                await tab.join("open:a")
+            mortal.kill()
+            await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
+            for ask in (lambda: ann.ask("join_room", room="open:b"), lambda: ann.ask("say")):
+                began = time.monotonic()
+                answer = await ask()
+                assert (answer["type"], answer["code"]) == ("error", "unavailable")
+                assert time.monotonic() - began < 4 * DEADLINE
+            began = time.monotonic()
+            try:
+                await hubs[1].broadcast({"type": "x"})
+                raise AssertionError("sent without a broker")
+            except Unavailable:
+                assert time.monotonic() - began < 2 * DEADLINE
+            # Ping is answered while a join waits for the broker.
+            await ann.send("join_room", room="open:c", id="j")
+            assert (await ann.ask("ping"))["type"] == "pong"
+            assert (await ann.expect(id="j"))["code"] == "unavailable"
+            # No local shortcut, and leaving needs nobody.
+            assert not [each for tab in (ann, bob, cid) for each in tab.received("said")]
+            assert (await cid.ask("leave_room", room="open:a"))["type"] == "room_left"
+
+            mortal.start()
+            await until(lambda: all(hub.ready for hub in hubs), "it is back", within=15)
+            async with asyncio.timeout(10):
+                while await hubs[0].room("open:a").members() != ["ann", "bob"]:
+                    await asyncio.sleep(0.02)
+                while not all([await hubs[1].user(who).is_online() for who in ("ann", "bob", "cid")]):
+                    await asyncio.sleep(0.02)
+                while (await hubs[0].stats()).rooms != 1:
+                    await asyncio.sleep(0.02)
+            assert await hubs[1].user("ann").connections() == [ann.welcome["connection"]]
+            assert (await ann.ask("say"))["type"] == "ack"
+            for tab in (ann, bob):
+                await until(lambda tab=tab: tab.received("said"), "said")  # type: ignore[misc]
+            assert not cid.received("said")
+            assert (await cid.join("open:a"))["members"] == ["ann", "bob", "cid"]
+            await ann.join("open:b")
+        for hub in hubs:
+            await at_rest(hub)
+            assert await hub.room("open:a").members() == []
+            assert not await hub.user("ann").is_online()
+
+
+async def test_a_worker_without_a_broker_takes_nobody(mortal: Mortal) -> None:
+    hub = hub_on(mortal)
+    mortal.kill()
+    async with serving(simple(hub)) as server:
+        try:
+            await Tab(server.ws, token="ann").open()
+            raise AssertionError("let in")
+        except websockets.InvalidStatus as refused:
+            assert refused.response.status_code == 503
+            assert refused.response.headers["Retry-After"]
+        mortal.start()
+        await until(lambda: hub.ready, "it has come", within=15)
+        async with Tab(server.ws, token="ann") as ann:
+            await ann.join("open:a")

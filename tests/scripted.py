@@ -1,0 +1,111 @@
+"""Ports for unit tests of the actors: a broker whose calls end when the test says so, and a clock that it moves."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hubbub.errors import Unavailable
+
+
+@dataclass
+class Call:
+    name: str
+    topic: str
+    rest: tuple[Any, ...]
+    end: asyncio.Future[Any]
+
+    async def ok(self, value: Any = None) -> None:
+        self.end.set_result(value)
+        await settle()
+
+    async def fail(self) -> None:
+        self.end.set_exception(Unavailable())
+        await settle()
+
+
+class ScriptedBroker:
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        """Every call so far: name and topic."""
+        self.pending: list[Call] = []
+
+    async def _call(self, name: str, topic: str, *rest: Any) -> Any:
+        self.log.append(f"{name} {topic}")
+        call = Call(name, topic, rest, asyncio.get_running_loop().create_future())
+        self.pending.append(call)
+        try:
+            return await call.end
+        finally:
+            self.pending.remove(call)
+
+    def only(self, what: str) -> Call:
+        """The one call that waits, which is this one."""
+        [call] = self.pending
+        assert f"{call.name} {call.topic}" == what
+        return call
+
+    async def subscribe(self, topic: str) -> None:
+        await self._call("subscribe", topic)
+
+    async def unsubscribe(self, topic: str) -> None:
+        await self._call("unsubscribe", topic)
+
+    async def enter(self, topic: str, member: str, holder: str, announce: Any = None) -> Any:
+        return await self._call("enter", topic, member, holder, announce)
+
+    async def leave(self, topic: str, member: str, holder: str, announce: Any = None) -> Any:
+        return await self._call("leave", topic, member, holder, announce)
+
+    async def members(self, topic: str) -> Any:
+        return await self._call("members", topic)
+
+
+@dataclass
+class _Alarm:
+    when: float
+    ring: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@dataclass
+class MovedClock:
+    time: float = 100.0
+    alarms: list[_Alarm] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    def wall(self) -> float:
+        return self.time
+
+    def call_at(self, when: float, ring: Callable[[], None]) -> _Alarm:
+        alarm = _Alarm(when, ring)
+        self.alarms.append(alarm)
+        return alarm
+
+    @property
+    def set(self) -> list[float]:
+        return sorted(alarm.when for alarm in self.alarms if not alarm.cancelled)
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+        for alarm in sorted(self.alarms, key=lambda each: each.when):
+            if alarm.when <= self.time and not alarm.cancelled and alarm in self.alarms:
+                self.alarms.remove(alarm)
+                alarm.ring()
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await settle()

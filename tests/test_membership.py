@@ -1,0 +1,261 @@
+"""Joining and leaving, with everything that may come in between."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from hubbub.errors import NotJoined, TooManyRooms, Unavailable
+from hubbub.fanout import Fanout
+from hubbub.lifecycle import Background
+from hubbub.membership import Membership
+from hubbub.options import RoomOptions
+from hubbub.ports.metrics import Tally
+from hubbub.presence import Presence
+from hubbub.session import Since
+from hubbub.state.backoff import Backoff
+from hubbub.state.registry import Registry
+from hubbub.subscriptions import Subscriptions
+from hubbub.types import User
+from hubbub.wire.codec import Prepared
+from hubbub.wire.envelope import Envelope, Kind
+from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
+
+STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r"]
+
+
+class Member:
+    text = False
+
+    def __init__(self, name: str) -> None:
+        self.id, self.user = f"c-{name}", User(name)  # type: ignore[arg-type]
+        self.told: list[dict[str, Any]] = []
+
+    def offer(self, message: Prepared) -> None:
+        self.told.append(json.loads(message.data))
+
+    def close(self, close: Any) -> None:
+        raise AssertionError
+
+    @property
+    def types(self) -> list[str]:
+        return [each["type"] for each in self.told]
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
+        self.registry: Registry[Any] = Registry()
+        self.fanout = Fanout(self.registry, Tally())
+        self.subscriptions = Subscriptions(self.broker, self.clock, self.background.spawn)
+        self.presence = Presence(self.broker, "node", self.background.spawn, announce_users=False)
+        self.membership = Membership(
+            self.registry, self.broker, self.fanout, self.subscriptions, self.presence, rooms_per_connection=2
+        )
+
+    def member(self, name: str = "ann") -> Member:
+        member = Member(name)
+        self.registry.add(member, name)
+        return member
+
+    async def join(
+        self, member: Member, room: str = "r", *, presence: bool = True, **fields: Any
+    ) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.membership.join(member, room, RoomOptions(presence=presence), **fields))
+        await settle()
+        return task
+
+    async def up_to(self, step: str) -> None:
+        for each in STEPS[: STEPS.index(step)]:
+            await self.broker.only(each).ok()
+
+    async def joined(self, member: Member) -> None:
+        task = await self.join(member)
+        while self.broker.pending:
+            await self.broker.pending[0].ok(["ann"])
+        await task
+
+    async def is_empty(self) -> None:
+        """All is given back once the broker has answered what it is asked now."""
+        self.clock.advance(10)
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+            for call in list(self.broker.pending):
+                assert call.name in ("leave", "unsubscribe"), call
+                await call.ok()
+        assert (len(self.presence), len(self.subscriptions), len(self.background)) == (0, 0, 0)
+        assert not self.fanout._held
+        assert not self.membership._joining
+        assert not self.membership._put_out
+        assert not self.membership._counted
+
+    def send(self, kind: Kind = Kind.MESSAGE, payload: bytes = b'{"type":"m"}', **fields: Any) -> None:
+        self.fanout.deliver("room:r", Envelope(kind, payload, **fields).encode())  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backoff, "next", lambda _: 0.0)
+
+
+async def test_the_order_of_a_join() -> None:
+    """Nothing before the answer, and nothing lost after the subscription."""
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann, id=7, since=Since(None, 0))
+    s.send()
+    await s.up_to("members room:r")
+    s.send()
+    s.send(without_users=frozenset({"ann"}))
+    assert ann.told == []
+    await s.broker.only("members room:r").ok(["bob", "ann"])
+    assert task.done()
+    assert ann.told[0] == {"type": "room_joined", "room": "r", "members": ["ann", "bob"], "recovered": False, "id": 7}
+    assert ann.types == ["room_joined", "m", "m"]
+    s.send()
+    assert ann.types == ["room_joined", "m", "m", "m"]
+    s.membership.leave(ann, "r", id=8)  # type: ignore[arg-type]
+    s.send()
+    assert ann.told[4:] == [{"type": "room_left", "room": "r", "id": 8}]
+    with pytest.raises(NotJoined):
+        s.membership.leave(ann, "r")  # type: ignore[arg-type]
+    await s.is_empty()
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_unavailable_at_each_step(step: str) -> None:
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann)
+    await s.up_to(step)
+    await s.broker.only(step).fail()
+    assert isinstance(task.exception(), Unavailable)
+    assert ann.told == []
+    assert not s.registry.in_room(ann, "r")
+    await s.is_empty()
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_cancelled_at_each_step(step: str) -> None:
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann)
+    await s.up_to(step)
+    await cancel(task)
+    assert task.cancelled()
+    for call in list(s.broker.pending):
+        await call.ok()
+    assert ann.told == []
+    await s.is_empty()
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_gone_at_each_step(step: str) -> None:
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann)
+    await s.up_to(step)
+    s.membership.gone(ann)
+    while not task.done():
+        await s.broker.pending[0].ok([])
+    assert not task.exception()
+    assert ann.told == []
+    await s.is_empty()
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_put_out_while_joining(step: str) -> None:
+    """Who is removed while its join is under way is not let in by having been slow."""
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann)
+    await s.up_to(step)
+    s.send(Kind.REMOVE, b"of bob", only=frozenset({"bob"}))
+    s.send(Kind.REMOVE, b"enough", only=frozenset({"ann"}))
+    while not task.done():
+        await s.broker.pending[0].ok(["ann"])
+    assert not task.exception()
+    assert ann.types == ["room_joined", "room_left"]
+    assert ann.told[1]["reason"] == "enough"
+    assert not s.registry.in_room(ann, "r")
+    await s.is_empty()
+
+
+async def test_joining_twice_answers_again() -> None:
+    s = Setting()
+    ann = s.member()
+    await s.joined(ann)
+    s.broker.log.clear()
+    again = await s.join(ann, id=1)
+    await s.broker.only("members room:r").ok(["ann"])
+    await again
+    await (await s.join(ann, presence=False, id=2))
+    assert s.broker.log == ["members room:r"]
+    assert [each.get("id") for each in ann.told] == [None, 1, 2]
+    assert set(ann.types) == {"room_joined"}
+    failing = await s.join(ann)
+    await s.broker.only("members room:r").fail()
+    assert isinstance(failing.exception(), Unavailable)
+    assert s.registry.in_room(ann, "r")
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+async def test_put_out_while_joining_again() -> None:
+    s = Setting()
+    ann = s.member()
+    await s.joined(ann)
+    again = await s.join(ann)
+    members = s.broker.only("members room:r")
+    s.send(Kind.CLOSE_ROOM, b"closed")
+    assert ann.types == ["room_joined", "room_left"]
+    await members.ok([])
+    assert isinstance(again.exception(), NotJoined)
+    await s.is_empty()
+
+
+async def test_two_joins_at_once_are_one_after_the_other() -> None:
+    s = Setting()
+    ann = s.member()
+    first, second = await s.join(ann, id=1), await s.join(ann, id=2)
+    await s.up_to("members room:r")
+    await s.broker.only("members room:r").ok(["ann"])
+    assert first.done()
+    assert not second.done()
+    await s.broker.only("members room:r").ok(["ann"])
+    assert [each["id"] for each in ann.told] == [1, 2]
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+async def test_joining_while_the_last_one_leaves() -> None:
+    s = Setting()
+    ann, tab = s.member(), Member("ann")
+    s.registry.add(tab, "ann")
+    await s.joined(ann)
+    s.membership.gone(ann)
+    await settle()
+    assert sorted(f"{call.name} {call.topic}" for call in s.broker.pending) == ["leave occupied", "leave room:r"]
+    task = await s.join(tab)
+    while not task.done():
+        await s.broker.pending[0].ok(["ann"])
+    assert tab.types == ["room_joined"]
+    assert s.broker.log[-1] == "members room:r"
+    assert s.broker.log.index("leave room:r") < len(s.broker.log) - 1 - s.broker.log[::-1].index("enter room:r")
+    s.membership.gone(tab)
+    await s.is_empty()
+
+
+async def test_a_connection_has_so_many_rooms() -> None:
+    s = Setting()
+    ann = s.member()
+    for room in ("a", "b"):
+        task = await s.join(ann, room, presence=False)
+        while not task.done():
+            await s.broker.pending[0].ok()
+    with pytest.raises(TooManyRooms):
+        await s.membership.join(ann, "c", RoomOptions())  # type: ignore[arg-type]
+    s.membership.gone(ann)
+    s.membership.gone(ann)
+    await s.is_empty()

@@ -1,0 +1,98 @@
+import ast
+import inspect
+import math
+from dataclasses import MISSING, FrozenInstanceError, asdict, fields
+from itertools import pairwise
+
+import pytest
+
+from hubbub import options
+from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions
+
+BOUNDED = [(Limits, {}), (Rate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
+EVERY_BOUND = [(group, needed, field.name) for group, needed in BOUNDED for field in fields(group)]
+
+
+def test_the_defaults_are_those_that_are_documented() -> None:
+    assert asdict(Limits()) == {
+        "message": 65_536,
+        "depth": 32,
+        "name": 128,
+        "rooms": 128,
+        "outbox": 1_048_576,
+        "payload": 524_288,
+        "waiting": 32,
+        "authenticate": 5.0,
+        "closing": 5.0,
+        "credential": 8_192,
+        "blocking": 0.1,
+        "connections": 65_536,
+        "unauthenticated": 1_000,
+        "connections_per_user": 128,
+    }
+    assert asdict(Rate()) == {"messages": 100.0, "burst": 200, "refusals": 200}
+    assert asdict(Heartbeat()) == {"interval": 25.0, "timeout": 10.0}
+    assert asdict(RoomOptions()) == {"presence": False}
+
+
+@pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
+@pytest.mark.parametrize("value", [0, -1, -0.5, math.nan, math.inf])
+def test_no_bound_is_nothing_negative_or_without_end(group: type, needed: dict, name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"{group.__name__}\.{name} must be finite and greater than 0, not {value!r}"):
+        group(**needed | {name: value})
+
+
+@pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
+def test_none_does_not_lift_a_bound(group: type, needed: dict, name: str) -> None:
+    with pytest.raises(TypeError):
+        group(**needed | {name: None})
+
+
+@pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
+def test_a_bound_can_be_set(group: type, needed: dict, name: str) -> None:
+    more = {"payload": 1} if (group, name) == (Limits, "outbox") else {}
+    assert getattr(group(**needed | more | {name: 1}), name) == 1
+
+
+def test_two_of_the_largest_messages_fit_an_outbox() -> None:
+    assert 2 * Limits().payload <= Limits().outbox
+
+
+def test_a_message_that_could_never_be_sent_is_refused() -> None:
+    assert Limits(payload=10, outbox=10).payload == 10
+    with pytest.raises(ValueError, match=r"Limits\.payload must not be greater than Limits\.outbox"):
+        Limits(payload=11, outbox=10)
+
+
+def test_a_ping_and_its_answer_fit_the_patience_of_proxies() -> None:
+    assert Heartbeat().interval + Heartbeat().timeout < 60
+
+
+@pytest.mark.parametrize("group", [Limits, Rate, Heartbeat, History, RoomOptions])
+def test_options_are_given_by_name_and_do_not_change(group: type) -> None:
+    assert all(field.kw_only for field in fields(group))
+    needed = {field.name: 1 for field in fields(group) if field.default is MISSING}
+    made = group(**needed)
+    with pytest.raises(FrozenInstanceError):
+        setattr(made, fields(group)[0].name, 2)
+
+
+def test_what_history_keeps_has_no_default() -> None:
+    assert all(field.default is MISSING for field in fields(History))
+
+
+@pytest.mark.parametrize("group", [Limits, Rate, Heartbeat, RoomOptions])
+def test_every_default_is_explained(group: type) -> None:
+    body = next(
+        node.body
+        for node in ast.parse(inspect.getsource(options)).body
+        if isinstance(node, ast.ClassDef) and node.name == group.__name__
+    )
+    explained = {
+        field.target.id
+        for field, after in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    }
+    unexplained = [field.name for field in fields(group) if field.name not in explained]
+    assert [name for name in unexplained if f"`{name}`" not in (group.__doc__ or "")] == []

@@ -1,0 +1,201 @@
+"""The conversation: every kind of message in every state."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hubbub import closes
+from hubbub.options import Limits
+from hubbub.session import (
+    TABLE,
+    Answer,
+    Check,
+    End,
+    Event,
+    Join,
+    Kind,
+    Leave,
+    Message,
+    Renew,
+    Session,
+    Since,
+    State,
+    Step,
+    Text,
+)
+
+LIMITS = Limits(message=1000, depth=4, name=16)
+
+FRAMES = {
+    Kind.AUTH: '{"type": "auth", "token": "t", "id": 1}',
+    Kind.JOIN: '{"type": "join_room", "room": "r", "id": 1}',
+    Kind.LEAVE: '{"type": "leave_room", "room": "r", "id": 1}',
+    Kind.PING: '{"type": "ping", "ts": 5, "id": 1}',
+    Kind.PONG: '{"type": "pong", "ts": 5}',
+    Kind.APPLICATION: '{"type": "say", "id": 1}',
+    Kind.UNREADABLE: "{",
+}
+
+
+def session(state: State, *, text: bool = False) -> Session:
+    made = Session(LIMITS, credential=state is not State.WAITING, text=text)
+    if state is State.OPEN:
+        made.authenticated()
+    elif state is State.CLOSED:
+        made.close()
+    assert made.state is state
+    return made
+
+
+def said(event: Event | None) -> dict[str, Any]:
+    assert isinstance(event, Answer)
+    fields: dict[str, Any] = json.loads(event.message.data)
+    return fields
+
+
+def refused(event: Event | None) -> tuple[str, str | None, Any]:
+    assert isinstance(event, Answer)
+    assert not event.at_once
+    error = said(event)
+    assert (error["type"], error["code"]) == ("error", "invalid_message")
+    return error["code"], error.get("field"), error.get("id")
+
+
+def expected(state: State, kind: Kind) -> object:
+    if state is State.CLOSED or (kind is Kind.PONG and state is not State.WAITING):
+        return None
+    if state is State.WAITING:
+        return Check("t", 1) if kind is Kind.AUTH else End(closes.CREDENTIAL_INVALID)
+    return {
+        Kind.AUTH: Renew("t", 1),
+        Kind.JOIN: Join("r", None, 1),  # type: ignore[arg-type]
+        Kind.LEAVE: Leave("r", 1),  # type: ignore[arg-type]
+        Kind.APPLICATION: Message("say", {"type": "say", "id": 1}, 1),
+    }.get(kind, Answer)
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_in_every_state(state: State, kind: Kind) -> None:
+    spoken = session(state)
+    event = spoken.receive(FRAMES[kind])
+    wanted = expected(state, kind)
+    if wanted is not Answer:
+        assert event == wanted
+    elif kind is Kind.PING:
+        assert said(event) == {"type": "pong", "ts": 5, "id": 1}
+        assert isinstance(event, Answer)
+        assert event.at_once is (state is State.OPEN)
+    else:
+        assert refused(event) == ("invalid_message", "", None)
+    after = State.CHECKING if (state, kind) == (State.WAITING, Kind.AUTH) else state
+    assert spoken.state is after
+
+
+def test_the_table_is_whole() -> None:
+    assert set(TABLE) == set(State)
+    assert all(set(row) == set(Kind) for row in TABLE.values())
+    assert {step for row in TABLE.values() for step in row.values()} == set(Step)
+
+
+def test_a_bare_token_is_a_first_message_and_nothing_later() -> None:
+    assert session(State.WAITING).receive('{"token": "t"}') == Check("t", None)
+    assert session(State.WAITING).receive('{"token": "t", "id": "a"}') == Check("t", "a")
+    for state in (State.CHECKING, State.OPEN):
+        assert refused(session(state).receive('{"token": "t"}')) == ("invalid_message", "type", None)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "{}",
+        "[]",
+        '{"type": 7}',
+        '{"type": "auth"}',
+        '{"type": "auth", "token": 7}',
+        '{"type": "auth", "token": "t", "id": 1.5}',
+        '{"token": null}',
+        b"{}",
+        b"",
+    ],
+)
+def test_a_first_message_that_is_none_ends_it(frame: str | bytes) -> None:
+    assert session(State.WAITING).receive(frame) == End(closes.CREDENTIAL_INVALID)
+
+
+@pytest.mark.parametrize(
+    ("frame", "field", "id"),
+    [
+        ("7", "", None),
+        ('{"type": null, "id": 1}', "type", 1),
+        ('{"id": "a"}', "type", "a"),
+        ('{"type": "say", "id": []}', "id", None),
+        ('{"type": "ping", "id": true}', "id", None),
+        ('{"type": "auth", "id": 1}', "token", 1),
+        ('{"type": "join_room", "id": 1}', "room", 1),
+        ('{"type": "join_room", "room": "", "id": 1}', "room", 1),
+        ('{"type": "leave_room", "room": "12345678901234567", "id": 1}', "room", 1),
+        ('{"type": "join_room", "room": "r", "since": 7}', "since", None),
+        ('{"type": "join_room", "room": "r", "since": {}}', "since.offset", None),
+        ('{"type": "join_room", "room": "r", "since": {"offset": -1}}', "since.offset", None),
+        ('{"type": "join_room", "room": "r", "since": {"offset": true}}', "since.offset", None),
+        ('{"type": "join_room", "room": "r", "since": {"offset": 1.0}}', "since.offset", None),
+        ('{"type": "join_room", "room": "r", "since": {"offset": 1, "epoch": 2}}', "since.epoch", None),
+        ('{"type": "say", "a": [[[[1]]]]}', "", None),
+    ],
+)
+def test_a_bad_field_is_named(frame: str, field: str, id: object) -> None:
+    for state in (State.CHECKING, State.OPEN):
+        assert refused(session(state).receive(frame)) == ("invalid_message", field, id)
+
+
+@pytest.mark.parametrize(
+    ("since", "read"),
+    [
+        ("null", None),
+        ('{"offset": 0}', Since(None, 0)),
+        ('{"offset": 7, "epoch": null}', Since(None, 7)),
+        ('{"offset": 7, "epoch": "e"}', Since("e", 7)),
+    ],
+)
+def test_since(since: str, read: Since | None) -> None:
+    event = session(State.OPEN).receive(f'{{"type": "join_room", "room": "r", "since": {since}}}')
+    assert event == Join("r", read, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.CHECKING, State.OPEN])
+def test_a_frame_has_a_size(state: State) -> None:
+    end = End(closes.TOO_BIG)
+    for frame in ("x" * 1001, "é" * 501, "\ud800" * 334, b"x" * 1001):
+        assert session(state).receive(frame) == end
+    for frame in ("x" * 1000, "é" * 500, "\ud800" * 333, b"x" * 1000):
+        assert session(state).receive(frame) != end
+
+
+def test_binary_is_not_spoken() -> None:
+    for state in (State.CHECKING, State.OPEN):
+        assert session(state).receive(b"{}") == End(closes.BINARY)
+    assert session(State.CLOSED).receive(b"{}") is None
+
+
+def test_text_is_passed_on_once_somebody_is_there() -> None:
+    assert session(State.WAITING, text=True).receive('{"token": "t"}') == Check("t", None)
+    assert session(State.WAITING, text=True).receive("hello") == End(closes.CREDENTIAL_INVALID)
+    for state in (State.CHECKING, State.OPEN):
+        assert session(state, text=True).receive('{"type": "ping"}') == Text('{"type": "ping"}')
+        assert session(state, text=True).receive(b"x") == End(closes.BINARY)
+        assert session(state, text=True).receive("x" * 1001) == End(closes.TOO_BIG)
+
+
+def test_the_states_it_is_moved_through() -> None:
+    waiting = session(State.WAITING)
+    waiting.authenticated()
+    assert waiting.state is State.WAITING
+    waiting.receive('{"token": "t"}')
+    waiting.authenticated()
+    assert waiting.state is State.OPEN
+    assert waiting.close()
+    assert not waiting.close()
+    waiting.authenticated()
+    assert waiting.state is State.CLOSED

@@ -1,0 +1,154 @@
+"""Topics are heard exactly while there is a reason, whatever comes in between."""
+
+import asyncio
+
+import pytest
+
+from hubbub.errors import Unavailable
+from hubbub.lifecycle import Background
+from hubbub.subscriptions import Subscriptions
+from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
+        self.subscriptions = Subscriptions(self.broker, self.clock, self.background.spawn, linger=1.0)
+
+    async def hold(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.subscriptions.hold("t"))
+        await settle()
+        return task
+
+    async def held(self) -> None:
+        task = await self.hold()
+        await self.broker.only("subscribe t").ok()
+        await task
+
+    async def linger(self) -> None:
+        self.clock.advance(1.0)
+        await settle()
+
+
+async def test_the_first_subscribes_and_the_last_leaves_after_a_pause() -> None:
+    s = Setting()
+    first = await s.hold()
+    second = await s.hold()
+    assert not first.done()
+    assert not second.done()
+    await s.broker.only("subscribe t").ok()
+    assert first.done()
+    assert second.done()
+    assert (await s.hold()).done()
+    for _ in range(3):
+        assert not s.clock.set
+        s.subscriptions.release("t")
+    s.clock.advance(0.99)
+    await settle()
+    assert s.broker.log == ["subscribe t"]
+    s.clock.advance(0.01)
+    await settle()
+    await s.broker.only("unsubscribe t").ok()
+    assert len(s.subscriptions) == 0
+    assert not s.background
+
+
+async def test_one_who_comes_in_the_pause_keeps_it() -> None:
+    s = Setting()
+    await s.held()
+    s.subscriptions.release("t")
+    assert (await s.hold()).done()
+    await s.linger()
+    assert s.broker.log == ["subscribe t"]
+    s.subscriptions.release("t")
+    s.clock.advance(0.5)
+    assert (await s.hold()).done()
+    s.subscriptions.release("t")
+    s.clock.advance(0.6)
+    await settle()
+    assert s.broker.log == ["subscribe t"]
+    s.clock.advance(0.4)
+    await settle()
+    await s.broker.only("unsubscribe t").ok()
+    assert len(s.subscriptions) == 0
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_one_who_comes_while_it_ends_asks_anew(fails: bool) -> None:
+    s = Setting()
+    await s.held()
+    s.subscriptions.release("t")
+    await s.linger()
+    ending = s.broker.only("unsubscribe t")
+    late = await s.hold()
+    assert not late.done()
+    await (ending.fail() if fails else ending.ok())
+    await s.broker.only("subscribe t").ok()
+    assert late.done()
+    assert s.broker.log == ["subscribe t", "unsubscribe t", "subscribe t"]
+    s.subscriptions.release("t")
+    await s.linger()
+    await s.broker.only("unsubscribe t").fail()
+    assert len(s.subscriptions) == 0
+
+
+async def test_one_who_comes_and_goes_while_it_ends() -> None:
+    s = Setting()
+    await s.held()
+    s.subscriptions.release("t")
+    await s.linger()
+    ending = s.broker.only("unsubscribe t")
+    late = await s.hold()
+    await cancel(late)
+    await ending.ok()
+    assert not s.broker.pending
+    await s.linger()
+    assert s.broker.log == ["subscribe t", "unsubscribe t"]
+    assert len(s.subscriptions) == 0
+
+
+async def test_a_failure_voids_the_reason_and_the_next_tries_again() -> None:
+    s = Setting()
+    first, second = await s.hold(), await s.hold()
+    await s.broker.only("subscribe t").fail()
+    assert isinstance(first.exception(), Unavailable)
+    assert not second.done()
+    await s.broker.only("subscribe t").ok()
+    assert second.done()
+    s.subscriptions.release("t")
+    await s.linger()
+    await s.broker.only("unsubscribe t").ok()
+    assert len(s.subscriptions) == 0
+
+
+async def test_what_never_stood_is_not_ended() -> None:
+    s = Setting()
+    task = await s.hold()
+    await s.broker.only("subscribe t").fail()
+    assert task.exception()
+    await s.linger()
+    assert s.broker.log == ["subscribe t"]
+    assert len(s.subscriptions) == 0
+
+
+async def test_a_cancelled_caller_leaves_the_others() -> None:
+    s = Setting()
+    first, second = await s.hold(), await s.hold()
+    await cancel(first)
+    await s.broker.only("subscribe t").ok()
+    assert second.done()
+    assert not second.exception()
+    assert not s.clock.set
+    third = await s.hold()
+    assert third.done()
+
+
+async def test_stopped_in_a_pause() -> None:
+    s = Setting()
+    await s.held()
+    s.subscriptions.release("t")
+    s.subscriptions.stop()
+    assert not s.clock.set
+    assert len(s.subscriptions) == 0
+    await s.linger()
+    assert s.broker.log == ["subscribe t"]

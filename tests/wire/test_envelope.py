@@ -1,0 +1,120 @@
+import json
+import struct
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.wire.envelope import Envelope, Kind, UnknownEnvelope
+
+names = st.frozensets(st.text(st.characters(categories=None)), max_size=5)
+
+
+def packed(header: bytes, *, version: int = 1, kind: int = 1, length: int | None = None, payload: bytes = b"") -> bytes:
+    return struct.pack("!BBH", version, kind, len(header) if length is None else length) + header + payload
+
+
+@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names))
+def test_what_goes_into_the_broker_comes_out_of_it(envelope: Envelope) -> None:
+    assert Envelope.decode(envelope.encode()) == envelope
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_where_there_is_nothing_to_say_four_bytes_are_added(kind: Kind) -> None:
+    assert Envelope(kind, b"payload").encode() == bytes([1, kind, 0, 0]) + b"payload"
+
+
+def test_the_kinds_keep_their_numbers_because_two_releases_may_share_a_broker() -> None:
+    assert {kind.name: kind.value for kind in Kind} == {
+        "MESSAGE": 1,
+        "NOTICE": 2,
+        "DISCONNECT": 3,
+        "CLOSE_ROOM": 4,
+        "REMOVE": 5,
+    }
+
+
+def test_the_layout_is_that_of_version_1() -> None:
+    data = Envelope(
+        Kind.REMOVE,
+        b"\x00\xff",
+        without_users=frozenset({"b", "a"}),
+        without_connections=frozenset({"c"}),
+        only=frozenset({"d"}),
+    ).encode()
+    version, kind, length = struct.unpack_from("!BBH", data)
+    assert (version, kind) == (1, 5)
+    assert json.loads(data[4 : 4 + length]) == {"u": ["a", "b"], "c": ["c"], "o": ["d"]}
+    assert data[4 + length :] == b"\x00\xff"
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"\x80\x04", b"\x00" * 70_000], ids=lambda data: f"{len(data)} bytes")
+def test_the_payload_is_never_looked_into(payload: bytes) -> None:
+    assert Envelope.decode(packed(b"", payload=payload)).payload == payload
+    assert Envelope.decode(packed(b"{}", payload=payload)).payload == payload
+
+
+def test_a_header_may_say_more_than_we_know() -> None:
+    header = b'{"u":["a"],"trace":"00-1"}'
+    assert Envelope.decode(packed(header, payload=b"x")) == Envelope(Kind.MESSAGE, b"x", without_users=frozenset({"a"}))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "error"),
+        (b"\x01\x01\x00", "error"),
+        (packed(b"", version=0), "version 0"),
+        (packed(b"", version=2), "version 2"),
+        (packed(b"not ours", version=2, kind=99), "version 2"),
+        (packed(b"", kind=0), "ValueError"),
+        (packed(b"", kind=6), "ValueError"),
+        (packed(b"{}", kind=6), "ValueError"),
+        (packed(b"{}", length=3), "cut short"),
+        (packed(b"{", payload=b"}"), "JSONDecodeError"),
+        (packed(b"\xff\xfe\xfd"), "UnicodeDecodeError"),
+        (packed(b"[]"), "AttributeError"),
+        (packed(b"null"), "AttributeError"),
+        (packed(b'{"u":7}'), "TypeError"),
+        (packed(b'{"c":null}'), "TypeError"),
+        (packed(b'{"o":[[]]}'), "TypeError"),
+        (packed(b"[" * 60_000), "RecursionError"),
+        (packed(b'{"u":' + b"9" * 5000 + b"}"), "ValueError"),
+    ],
+)
+def test_bytes_that_are_no_envelope_of_ours_are_said_to_be_none(data: bytes, why: str) -> None:
+    with pytest.raises(UnknownEnvelope) as caught:
+        Envelope.decode(data)
+    assert str(caught.value) == why
+
+
+def test_an_unknown_envelope_tells_nothing_of_what_was_in_it() -> None:
+    with pytest.raises(UnknownEnvelope) as caught:
+        Envelope.decode(packed(b'{"secret'))
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def try_to_read(data: bytes) -> None:
+    with suppress(UnknownEnvelope):
+        Envelope.decode(data)
+
+
+@given(st.binary())
+def test_garbage_is_an_envelope_or_unknown(data: bytes) -> None:
+    try_to_read(data)
+
+
+@given(
+    st.binary() | st.text(st.sampled_from('[]{}":,ucoN1\\')).map(str.encode), st.integers(0, 7), st.binary(max_size=3)
+)
+def test_garbage_under_a_good_head_is_an_envelope_or_unknown(header: bytes, kind: int, payload: bytes) -> None:
+    try_to_read(packed(header, kind=kind, payload=payload))
+
+
+def test_more_exclusions_than_a_header_can_hold_fail_at_the_sender() -> None:
+    fits = frozenset({"x" * (0xFFFF - len('{"u":[""]}'))})
+    assert Envelope.decode(Envelope(Kind.MESSAGE, b"", fits).encode()).without_users == fits
+    with pytest.raises(ValueError, match="too many exclusions for one message"):
+        Envelope(Kind.MESSAGE, b"", frozenset({"x" + name for name in fits})).encode()
