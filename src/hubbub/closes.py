@@ -21,6 +21,12 @@ class Return(Enum):
     NEW_CREDENTIAL = "after fetching a new credential"
 
 
+def short(reason: str | bytes) -> str:
+    """A reason as it may be told: what a close frame can carry of it, whatever it was."""
+    data = reason if isinstance(reason, bytes) else reason.encode("utf-8", "replace")
+    return data[:MAX_REASON_BYTES].decode("utf-8", "ignore")
+
+
 @dataclass(frozen=True, slots=True)
 class Close:
     code: int
@@ -29,8 +35,7 @@ class Close:
 
     def because(self, reason: str) -> "Close":
         """The same close with the application's reason, cut to what a close frame can carry."""
-        data = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES]
-        return replace(self, reason=data.decode("utf-8", "ignore")) if reason else self
+        return replace(self, reason=short(reason)) if reason else self
 
 
 FINISHED = Close(1000, "finished", Return.NEVER)

@@ -101,7 +101,9 @@ class Cluster:
         facts: dict[str, Any] = {}
         for measure in self._facts:
             try:
-                facts.update(measure())
+                measured = measure()
+                json.dumps(measured)
+                facts.update(measured)
             except Exception:  # noqa: BLE001 - the application's; without its fact the node is still to be seen
                 self._complain(measure)
         said = {"pid": os.getpid(), "connections": self._connections(), "facts": facts}

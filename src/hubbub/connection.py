@@ -15,31 +15,22 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any, TypeAlias, assert_never
+from typing import Any
 
 from pydantic import BaseModel
 
 from hubbub import closes
 from hubbub.admission import Admission
 from hubbub.closes import Close
-from hubbub.errors import (
-    ConnectionClosed,
-    CredentialError,
-    InternalError,
-    NotJoined,
-    RateLimited,
-    Refused,
-    Unauthorized,
-    Unavailable,
-    UnknownRoom,
-)
+from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, Refused, UnknownRoom
 from hubbub.iteration import Handed
 from hubbub.ports.injection import Scope
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
+from hubbub.requests import Requests, Work
 from hubbub.room import Room
 from hubbub.services import Services
-from hubbub.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Session, State, Text, refusal
+from hubbub.session import Answer, End, Event, Session, State, refusal
 from hubbub.state.heartbeat import Beat, Pulse
 from hubbub.state.limits import Throttle
 from hubbub.state.outbox import Outbox
@@ -52,8 +43,8 @@ from hubbub.wire.messages import RequestId
 
 _log = logging.getLogger("hubbub.connection")
 
-#: What waits its turn: something the client asked for, or the user its handshake proved.
-_Work: TypeAlias = Event | User
+# No deadline is set further off than this: a token may be good for a month, and the wheel would keep its place as long.
+_LONGEST_SLEEP = 3600.0
 
 
 class Connection:
@@ -74,18 +65,20 @@ class Connection:
         self.node: NodeId = services.node
         self.state = SimpleNamespace()
         self.text = text
+        self.admission = Admission(services, self)
         self._services = services
-        self._scope = scope
         self._user: User | None = None
         self._session = Session(services.limits, credential=credential, text=text)
         self._outbox = Outbox(services.limits.outbox)
-        self._vigil = Vigil(None if credential else now + services.limits.authenticate)
+        self._welcomed = False
+        self._vigil = Vigil()
+        deadline = self._vigil.admit_by if credential else self._vigil.authenticate_by
+        deadline(now + services.limits.authenticate)
         self._throttle = Throttle(services.rate, now) if services.rate else None
         self._transport: Transport | None = None
-        self._held: list[Prepared] | None = []
-        self._turns: Turns[_Work] = Turns(services.spawn, self._work, limit=services.limits.waiting)
-        self._admission = Admission(services, self)
         self._handed = Handed() if iterated else None
+        requests = Requests(self, services, scope, self._handed)
+        self._turns: Turns[Work] = Turns(services.spawn, requests.do, limit=services.limits.waiting)
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def __repr__(self) -> str:
@@ -117,9 +110,7 @@ class Connection:
         if isinstance(message, str):
             if not self.text:
                 raise TypeError("a message is a mapping or a Pydantic model; str is for routes with text=True")
-            data = message.encode()
-            if len(data) > (limit := self._services.limits.payload):
-                raise ValueError(f"the message has {len(data)} bytes, more than the {limit} a message may have")
+            data = messages.within(message.encode(), self._services.limits.payload)
         else:
             data = messages.compose(message, limit=self._services.limits.payload)
         if self.closed:
@@ -168,6 +159,8 @@ class Connection:
             raise TypeError("messages of the hub's own route go to the handlers declared by @hub.on")
         return await self._handed.next()
 
+    # What the endpoint and the transport call.
+
     async def opened(self) -> bool:
         """Wait until somebody is authenticated, or the connection ends before that."""
         await asyncio.wait([self._opened])
@@ -177,8 +170,6 @@ class Connection:
         """Call back at the moment `opened` waits for."""
         self._opened.add_done_callback(lambda _: callback())
 
-    # What the transport calls.
-
     def begin(self, transport: Transport, user: User | None) -> None:
         """The socket is accepted; `user` where the handshake's credential has proved one."""
         self._transport = transport
@@ -187,14 +178,18 @@ class Connection:
             self._turns.take(user)
         self._schedule()
 
+    def finish(self) -> None:
+        """The route that reads the messages has returned: what it was given last is handled."""
+        if self._handed is not None:
+            self._handed.finish()
+        self.close()
+
     def frame(self, data: str | bytes) -> None:
         self._vigil.heard()
         event = self._session.receive(data)
         match event:
             case None:
                 pass
-            case Answer(message, at_once=True):
-                self.offer(message)
             case End(close):
                 self.close(close)
             case _:
@@ -202,7 +197,7 @@ class Connection:
                 self._take(event)
 
     def outgoing(self) -> Prepared | None:
-        return self._outbox.next()
+        return self._outbox.next() if self._welcomed else None
 
     def sent(self, message: Prepared) -> None:
         self._outbox.sent(message)
@@ -216,14 +211,48 @@ class Connection:
         """Queue for the peer; closes with 1013 where the peer has too much unread."""
         if self.closed:
             return
-        if self._held is not None:
-            self._held.append(message)
-        elif not self._outbox.offer(message):
+        if not self._outbox.offer(message):
             self._services.metrics.count(Count.SLOW)
             _log.info("connection %s reads too slowly and is closed", self.id)
             self.close(closes.TOO_SLOW)
-        elif self._transport is not None:
+        elif self._welcomed and self._transport is not None:
             self._transport.flush()
+
+    def answer(self, message: Prepared) -> None:
+        """As `offer`, for what the hub itself says; nothing on a route that speaks its own language."""
+        if not self.text:
+            self.offer(message)
+
+    def refuse(self, error: Refused, id: RequestId | None) -> None:
+        self._services.metrics.count(Count.REFUSED)
+        self.answer(refusal(error, id))
+
+    def presented(self) -> None:
+        """The first message has come, and is being looked at."""
+        self._vigil.authenticate_by(None)
+        self._vigil.admit_by(self._services.clock.now() + self._services.limits.authenticate)
+        self._schedule()
+
+    def become(self, user: User) -> None:
+        """This is who is there, until the credential ends."""
+        clock = self._services.clock
+        self._user = user
+        self._vigil.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
+        self._schedule()
+
+    def welcome(self, message: Prepared) -> None:
+        """Let in: `message` goes first, then what has come meanwhile."""
+        self._session.authenticated()
+        self._vigil.admit_by(None)
+        self._welcomed = True
+        if not self.text:
+            self._vigil.watch(Pulse(self._services.heartbeat, self._services.clock.now()))
+            self._outbox.first(message)
+        if self._transport is not None:
+            self._transport.flush()
+        if not self._opened.done():
+            self._opened.set_result(None)
+        self._schedule()
 
     def tick(self, now: float) -> None:
         """The time this connection asked to be woken at has come."""
@@ -231,7 +260,8 @@ class Connection:
             return
         match self._vigil.tick(now):
             case Close() as close:
-                self._services.metrics.count(Count.DEAD, close is closes.NO_HEARTBEAT)
+                if close is closes.NO_HEARTBEAT:
+                    self._services.metrics.count(Count.DEAD)
                 self.close(close)
             case Beat.PING:
                 self.offer(messages.ping(round(self._services.clock.wall() * 1000)))
@@ -242,138 +272,30 @@ class Connection:
     def _take(self, event: Event) -> None:
         now = self._services.clock.now()
         wait = self._throttle.message(now) if self._throttle else 0.0
-        if wait or not self._turns.take(event):
-            retry_after = math.ceil(wait * 1000) or None
-            self._refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
-            if self._throttle and not self._throttle.refused(now):
-                self.close(closes.FLOODING)
-
-    async def _work(self, work: _Work) -> None:
-        if self.closed:
-            return
-        try:
-            await self._do(work)
-        except Refused as error:
-            self._refuse(error, getattr(work, "id", None))
-
-    async def _do(self, work: _Work) -> None:
-        match work:
-            case User():
-                await self._admit(work, None)
-            case Check(token, id):
-                await self._check(token, id)
-            case Renew(token, id):
-                await self._renew(token, id)
-            case Join(room, since, id):
-                options = await self._services.dispatch.may_join(room, self._scope, self._own(), who=self.id)
-                await self._services.membership.join(self, room, options, since=since, id=id)
-            case Leave(room, id):
-                self._services.membership.leave(self, room, id=id)
-            case Message(_, fields, id) if self._handed is not None:
-                await self._handed.hand(fields)
-                self._ack(id, None)
-            case Message(_, _, id):
-                result = await self._services.dispatch.handle(work, self._scope, self._own(), who=self.id)
-                self._ack(id, result)
-            case Text(text):
-                if self._handed is not None:
-                    await self._handed.hand(text)
-            case Answer(message):
-                self.offer(message)
-            case End(close):
-                self.close(close)
-            case _:
-                assert_never(work)
-
-    async def _check(self, token: str, id: RequestId | None) -> None:
-        self._vigil.presented()
-        try:
-            user = await self._services.authenticate(token)
-        except CredentialError:
-            self.close(closes.CREDENTIAL_INVALID)
-        except Exception:  # noqa: BLE001 - the application's own code, or its store's
-            _log.exception("authenticating connection %s failed", self.id)
-            self.close(closes.OUR_FAULT)
-        else:
-            await self._admit(user, id)
-
-    async def _renew(self, token: str, id: RequestId | None) -> None:
-        try:
-            user = await self._services.authenticate(token)
-        except CredentialError as error:
-            raise Unauthorized(str(error), field="token") from None
-        except Exception:  # noqa: BLE001 - the application's own code, or its store's
-            _log.exception("renewing the credential of connection %s failed", self.id)
-            raise InternalError from None
-        if user.id != self.user.id:
-            raise Unauthorized("the credential is another user's", field="token")
-        self._become(user)
-        self._schedule()
-        self._ack(id, None)
-
-    async def _admit(self, user: User, id: RequestId | None) -> None:
-        services = self._services
-        if len(services.registry.of_user(user.id)) >= services.limits.connections_per_user:
-            self.close(closes.TOO_MANY_CONNECTIONS)
-            return
-        self._become(user)
-        try:
-            await self._admission.enter(user)
-        except ConnectionClosed:
-            return
-        except Unavailable:
-            self.close(closes.OVERLOADED)
-            return
-        self._session.authenticated()
-        held, self._held = self._held or [], None
-        if not self.text:
-            self._vigil.watch(Pulse(services.heartbeat, services.clock.now()))
-            self.offer(
-                messages.welcome(connection=self.id, user=user.id, node=self.node, heartbeat=services.heartbeat, id=id)
-            )
-        for message in held:
-            self.offer(message)
-        if not self._opened.done():  # what was held may have been too much, and closed it
-            self._opened.set_result(None)
-        self._schedule()
-
-    def _become(self, user: User) -> None:
-        clock = self._services.clock
-        self._user = user
-        self._vigil.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
-
-    def _own(self) -> dict[type, Any]:
-        return {Connection: self, User: self.user}
-
-    def _ack(self, id: RequestId | None, result: Any) -> None:
-        if id is None:
-            return
-        try:
-            answer = messages.ack(id, result)
-            if len(answer) > (limit := self._services.limits.payload):
-                raise ValueError(f"the result has {len(answer)} bytes, more than the {limit} a message may have")
-            self.offer(answer)
-        except ValueError:
-            _log.exception("a handler's result cannot be sent to connection %s", self.id)
-            self._refuse(InternalError(), id)
-
-    def _refuse(self, error: Refused, id: RequestId | None) -> None:
-        self._services.metrics.count(Count.REFUSED)
-        self.offer(refusal(error, id))
+        if not wait:
+            if isinstance(event, Answer) and event.at_once:
+                self.answer(event.message)
+                return
+            if self._turns.take(event):
+                return
+        retry_after = math.ceil(wait * 1000) or None
+        self.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
+        # A route that speaks its own language cannot be told that a message was lost, so it does not lose one.
+        if self.text or (self._throttle and not self._throttle.refused(now)):
+            self.close(closes.FLOODING)
 
     def _schedule(self) -> None:
-        if self.closed:
-            return
         due = self._vigil.due
-        if due is not None:
-            self._services.wake_at(self, due)
+        if due is not None and not self.closed:
+            self._services.wake_at(self, min(due, self._services.clock.now() + _LONGEST_SLEEP))
 
     def _end(self) -> bool:
+        """Whether it was open until now."""
         if not self._session.close():
             return False
         self._turns.clear()
         self._services.forget(self)
-        self._admission.leave()
+        self.admission.leave()
         if not self._opened.done():
             self._opened.set_result(None)
         if self._handed is not None:

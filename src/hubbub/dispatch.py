@@ -6,13 +6,15 @@ the event loop with everybody, so each is watched: one that holds the loop longe
 once, and counted every time.
 """
 
+import asyncio
 import logging
 import time
 import types
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from hubbub.errors import Forbidden, InternalError, Refused, UnknownRoom, UnknownType
+from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType
 from hubbub.options import RoomOptions
 from hubbub.ports.injection import Injected, Scope
 from hubbub.ports.metrics import Count, Metrics
@@ -57,15 +59,19 @@ class Dispatch:
         handler = self._handlers.get(message.type)
         if handler is None:
             raise UnknownType(f"no handler for this type: {message.type[:64]}", field="type")
-        own[handler.model] = handler.read(message.fields)
-        return await self._run(handler.function, scope, own, {}, who)
+        with self._guard(handler.function.name, who):
+            own[handler.model] = handler.read(message.fields)
+            return await self._watched(handler.function.name, handler.function(scope, own, {}))
 
     async def may_join(self, room: RoomName, scope: Scope, own: dict[type, Any], *, who: str) -> RoomOptions:
         """The room's options. Raises UnknownRoom, Forbidden, or whatever else Refused the check came to."""
         match = None if is_own_room(room) else self._rooms.match(room)
         if match is None:
             raise UnknownRoom(field="room")
-        if not await self._run(match.value.check, scope, own, match.params, who):
+        check = match.value.check
+        with self._guard(check.name, who):
+            allowed = await self._watched(check.name, check(scope, own, match.params))
+        if not allowed:
             raise Forbidden("you may not join this room", field="room")
         return match.value.options
 
@@ -74,17 +80,32 @@ class Dispatch:
         match = self._rooms.match(room)
         return match.value.options if match else RoomOptions()
 
-    async def _run(
-        self, function: Injected, scope: Scope, own: dict[type, Any], params: Mapping[str, str], who: str
-    ) -> Any:
+    @contextmanager
+    def _guard(self, name: str, who: str) -> Iterator[None]:
+        """Let Refused through, and nothing else."""
         try:
-            return await self._watched(function.name, function(scope, own, params))
+            yield
         except Refused:
             raise
-        except Exception:  # noqa: BLE001 - whatever the application's function raises is the client's `internal`
-            self._metrics.count(Count.HANDLER_FAILED)
-            _log.exception("%s failed for connection %s", function.name, who)
+        except ConnectionClosed as error:
+            # The function was still working for a client that has left: nobody's fault.
+            if error.connection != who:
+                self._failed(name, who)
             raise InternalError from None
+        except asyncio.CancelledError:
+            # Either we are cancelled, or the function awaited something that was.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._failed(name, who)
+            raise InternalError from None
+        except Exception:  # noqa: BLE001 - whatever the application's function raises is the client's `internal`
+            self._failed(name, who)
+            raise InternalError from None
+
+    def _failed(self, name: str, who: str) -> None:
+        self._metrics.count(Count.HANDLER_FAILED)
+        _log.exception("%s failed for connection %s", name, who)
 
     @types.coroutine
     def _watched(self, name: str, coroutine: Coroutine[Any, Any, R]) -> Generator[Any, Any, R]:

@@ -7,6 +7,7 @@ so where there is an Origin, a bad credential is accepted and closed with 4001. 
 nobody's cookie is looked at for a hostile page.
 """
 
+import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -23,13 +24,13 @@ from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
 from hubbub.auth.origin import Origin, origin_allowed
 from hubbub.auth.several import Claim, examine
 from hubbub.connection import Connection
-from hubbub.errors import CredentialError, HandshakeRefused, InvalidMessage
+from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, InvalidMessage, described
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
 from hubbub.services import Services
 from hubbub.transports.asgi import ASGITransport
 from hubbub.types import ConnectionId, User, UserId
-from hubbub.wire.messages import check_name
+from hubbub.wire.messages import check_name, check_user
 
 _log = logging.getLogger("hubbub.endpoint")
 
@@ -47,6 +48,8 @@ class Endpoint:
     accepting: Callable[[], bool]
     connections: set[Connection] = field(default_factory=set)
     """Accepted and not gone yet, let in or not."""
+    entering: int = 0
+    """Being looked at."""
     unauthenticated: set[Connection] = field(default_factory=set)
 
     @asynccontextmanager
@@ -54,27 +57,20 @@ class Endpoint:
         self, websocket: WebSocket, *, user: User | str | None = None, text: bool = False, iterated: bool = False
     ) -> AsyncIterator[tuple[Connection, ASGITransport]]:
         """A connection and what drives it, until the block ends. Raises HandshakeRefused, and has answered."""
+        self.entering += 1
         try:
-            who = await self._examine(websocket, user)
-        except HTTPException as refusal:
-            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
-            await _deny(websocket, refusal)
-            raise _refused(websocket) from None
-        except CredentialError:
-            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
-            await self._accept(websocket)
-            await _close(websocket, closes.CREDENTIAL_INVALID)
-            raise _refused(websocket) from None
-        connection = Connection(
-            self.services,
-            ConnectionId(uuid.uuid4().hex),
-            scope=websocket.scope,
-            credential=who is not None,
-            text=text,
-            iterated=iterated,
-        )
-        await self._accept(websocket)
-        self.connections.add(connection)
+            who = await self._let_in(websocket, user)
+            connection = Connection(
+                self.services,
+                ConnectionId(uuid.uuid4().hex),
+                scope=websocket.scope,
+                credential=who is not None,
+                text=text,
+                iterated=iterated,
+            )
+            self.connections.add(connection)
+        finally:
+            self.entering -= 1
         if who is None:
             self.unauthenticated.add(connection)
             connection.when_opened(lambda: self.unauthenticated.discard(connection))
@@ -83,18 +79,39 @@ class Endpoint:
             connection.begin(transport, who)
             if iterated and not await connection.opened():
                 await transport.wait()
-                raise _refused(websocket)
+                raise _quiet(websocket, HandshakeRefused())
             try:
                 yield connection, transport
+            except ConnectionClosed as error:
+                # The route was still working for a client that has left, or whom it closed itself: nobody's fault.
+                connection.close()
+                await transport.wait()
+                raise _quiet(websocket, error) from None
             except Exception:
                 connection.close(closes.OUR_FAULT)
                 await transport.wait()
                 raise
-            connection.close()
+            connection.finish()
             await transport.wait()
         finally:
             await transport.stop()
             self.connections.discard(connection)
+
+    async def _let_in(self, websocket: WebSocket, user: User | str | None) -> User | None:
+        """Accept, and the user the handshake proves, None where the first message is to. Raises HandshakeRefused."""
+        try:
+            who = await self._examine(websocket, user)
+        except HTTPException as refusal:
+            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
+            await _deny(websocket, refusal)
+            raise _quiet(websocket, HandshakeRefused()) from None
+        except CredentialError:
+            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
+            await self._accept(websocket)
+            await _close(websocket, closes.CREDENTIAL_INVALID)
+            raise _quiet(websocket, HandshakeRefused()) from None
+        await self._accept(websocket)
+        return who
 
     async def _examine(self, websocket: WebSocket, user: User | str | None) -> User | None:
         """The user the handshake proves; None where the first message is to. Raises HTTPException, CredentialError."""
@@ -102,7 +119,7 @@ class Endpoint:
         scope = websocket.scope
         if user is not None:
             self._check_origin(websocket, required=True)
-            return user if isinstance(user, User) else self._user(user)
+            return self._user(user)
         if not self.authenticators:
             _log.warning("refused a connection: the hub has no auth=, so nobody can be let in")
             raise HTTPException(403, "this server has no way to authenticate anyone")
@@ -119,26 +136,33 @@ class Endpoint:
         try:
             if isinstance(presented, Unusable):
                 raise CredentialError(presented.reason)
-            return await presented.judge()
+            async with asyncio.timeout(self.services.limits.authenticate):
+                return check_user(await presented.judge(), limit=self.services.limits.name)
         except CredentialError as error:
             if "origin" in websocket.headers:
                 raise
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
-        except Exception:  # noqa: BLE001 - the application's store, or its authenticator
-            _log.exception("authenticating a handshake failed")
+        except TimeoutError:
+            raise HTTPException(503, "the credential could not be checked in time", _retry_after()) from None
+        except Exception as error:  # noqa: BLE001 - the application's store, or its authenticator
+            _log.error("authenticating a handshake failed: %s", described(error))
             raise HTTPException(500, "the credential could not be checked") from None
 
-    def _user(self, id: str) -> User:
+    def _user(self, user: User | str) -> User:
+        limit = self.services.limits.name
+        if isinstance(user, User):
+            return check_user(user, limit=limit)
         # Often a part of the path, and so the client's to choose.
         try:
-            return User(UserId(check_name(id, limit=self.services.limits.name, field="user")))
+            return User(UserId(check_name(user, limit=limit, field="user")))
         except InvalidMessage as error:
             raise HTTPException(400, error.message) from None
 
     def _make_room(self) -> None:
         if not self.accepting():
             raise HTTPException(503, "this worker takes no connections now", _retry_after())
-        if len(self.services.registry) >= self.services.limits.connections:
+        # Those that are being looked at count as well, this one too: all of them may be let in.
+        if len(self.connections) + self.entering > self.services.limits.connections:
             raise HTTPException(503, "this worker is full", _retry_after())
 
     def _check_origin(self, websocket: WebSocket, *, required: bool) -> None:
@@ -150,7 +174,7 @@ class Endpoint:
             await websocket.accept(subprotocol=select_subprotocol(websocket.scope))
         except (OSError, RuntimeError, WebSocketDisconnect):
             # Gone while it was looked at. Nothing was taken for it yet, so there is nothing to give back.
-            raise _refused(websocket) from None
+            raise _quiet(websocket, HandshakeRefused()) from None
 
 
 def _retry_after() -> dict[str, str]:
@@ -176,7 +200,7 @@ async def _close(websocket: WebSocket, close: closes.Close) -> None:
         pass  # gone by itself
 
 
-def _refused(websocket: WebSocket) -> HandshakeRefused:
+def _quiet(websocket: WebSocket, error: Exception) -> Exception:
     """The exception that ends the route, and the application told to take no offence at it.
 
     A dependency cannot end its route in silence: what it raises reaches the server, which logs a traceback. Starlette
@@ -184,8 +208,8 @@ def _refused(websocket: WebSocket) -> HandshakeRefused:
     """
     handlers = websocket.scope.get("starlette.exception_handlers")
     if handlers:
-        handlers[0].setdefault(HandshakeRefused, _let_pass)
-    return HandshakeRefused()
+        handlers[0].setdefault(type(error), _let_pass)
+    return error
 
 
 async def _let_pass(_: HTTPConnection, __: Exception) -> None:

@@ -16,6 +16,7 @@ A `Refused` carries fields, not prose: `code` is one of section "Error codes" of
 of the message at fault, `retry_after` is in integer milliseconds.
 """
 
+import traceback
 from typing import Any, ClassVar
 
 
@@ -126,6 +127,13 @@ class Unavailable(Refused):
 class InternalError(Refused):
     code = "internal"
     default = "internal error"
+
+
+def described(error: BaseException) -> str:
+    """What a log may say of an exception whose text may quote a secret: its type, and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+    return f"{type(error).__module__}.{type(error).__qualname__}{where}"
 
 
 #: Every code an `error` can have, for documentation and clients.

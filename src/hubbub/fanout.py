@@ -30,12 +30,11 @@ class Recipient(Protocol):
     @property
     def user(self) -> User: ...
 
-    @property
-    def text(self) -> bool:
-        """Whether it speaks its own language: it gets messages, but no notices of the hub's."""
-
     def offer(self, message: Prepared) -> None:
         """Take it or close; neither waits nor raises."""
+
+    def answer(self, message: Prepared) -> None:
+        """As `offer`, for what the hub itself says: nothing for one who speaks a language of its own."""
 
     def close(self, close: Close) -> None: ...
 
@@ -48,11 +47,26 @@ class PutOut(Protocol):
     def __call__(self, member: Recipient, room: RoomName, reason: str) -> None: ...
 
 
+class Held:
+    """What came for one recipient while it was joining, bounded as its outbox is."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[Prepared, bool]] = []
+        self.size = 0
+
+    def take(self, message: Prepared, *, notice: bool) -> None:
+        self.messages.append((message, notice))
+        self.size += len(message)
+
+
 class Fanout:
-    def __init__(self, registry: Registry[Recipient], metrics: Metrics) -> None:
+    """`limit`: bytes that may be held for one recipient; one that would need more is closed with 1013."""
+
+    def __init__(self, registry: Registry[Recipient], metrics: Metrics, *, limit: int) -> None:
         self._registry = registry
         self._metrics = metrics
-        self._held: dict[Topic, dict[Recipient, list[Prepared]]] = {}
+        self._limit = limit
+        self._held: dict[Topic, dict[Recipient, Held]] = {}
         self._put_out: PutOut | None = None
 
     def on_put_out(self, put_out: PutOut) -> None:
@@ -70,36 +84,49 @@ class Fanout:
             case Kind.MESSAGE | Kind.NOTICE:
                 self._spread(topic, envelope)
             case Kind.DISCONNECT:
-                close = closes.DISCONNECTED.because(envelope.payload.decode())
+                close = closes.DISCONNECTED.because(closes.short(envelope.payload))
                 for recipient in self._recipients(topic):
                     recipient.close(close)
             case Kind.CLOSE_ROOM | Kind.REMOVE:
                 self._empty(topic, envelope)
 
     def hold(self, topic: Topic, recipient: Recipient) -> None:
-        self._held.setdefault(topic, {})[recipient] = []
+        self._held.setdefault(topic, {})[recipient] = Held()
 
-    def release(self, topic: Topic, recipient: Recipient) -> list[Prepared]:
-        """What came for the recipient since `hold`, in order."""
+    def release(self, topic: Topic, recipient: Recipient) -> None:
+        """Hand over what came since `hold`, in order."""
+        for message, notice in self.drop(topic, recipient):
+            _hand(recipient, message, notice=notice)
+
+    def drop(self, topic: Topic, recipient: Recipient) -> list[tuple[Prepared, bool]]:
+        """Hold no more; what was held."""
         holding = self._held.get(topic, {})
-        held = holding.pop(recipient, [])
+        held = holding.pop(recipient, None)
         if not holding:
             self._held.pop(topic, None)
-        return held
+        return held.messages if held else []
 
     def _spread(self, topic: Topic, envelope: Envelope) -> None:
         message = Prepared(envelope.payload)
+        try:
+            # Whatever is on the broker, only text reaches a client.
+            message.text  # noqa: B018
+        except UnicodeDecodeError:
+            self._metrics.count(Count.UNKNOWN_ENVELOPES)
+            return
         recipients = self._recipients(topic)
         plain = not (envelope.without_users or envelope.without_connections or envelope.only)
         notice = envelope.kind is Kind.NOTICE
         delivered = 0
         for recipient in recipients:
-            if (plain or _wanted(envelope, recipient)) and not (notice and recipient.text):
-                recipient.offer(message)
+            if plain or _wanted(envelope, recipient):
+                _hand(recipient, message, notice=notice)
                 delivered += 1
-        for recipient, held in self._held.get(topic, {}).items():
-            if (plain or _wanted(envelope, recipient)) and not (notice and recipient.text):
-                held.append(message)
+        for recipient, held in tuple(self._held.get(topic, {}).items()):
+            if plain or _wanted(envelope, recipient):
+                held.take(message, notice=notice)
+                if held.size > self._limit:
+                    recipient.close(closes.TOO_SLOW)
         self._metrics.count(Count.DELIVERIES, delivered)
 
     def _recipients(self, topic: Topic) -> tuple[Recipient, ...]:
@@ -115,10 +142,17 @@ class Fanout:
         room = room_of(topic)
         if room is None or self._put_out is None:
             return
-        reason = envelope.payload.decode()
+        reason = closes.short(envelope.payload)
         for recipient in (*self._recipients(topic), *self._held.get(topic, ())):
             if _wanted(envelope, recipient):
                 self._put_out(recipient, room, reason)
+
+
+def _hand(recipient: Recipient, message: Prepared, *, notice: bool) -> None:
+    if notice:
+        recipient.answer(message)
+    else:
+        recipient.offer(message)
 
 
 def _wanted(envelope: Envelope, recipient: Recipient) -> bool:

@@ -238,7 +238,7 @@ class Hub:
 
     async def start(self) -> None:
         """Start, or count one more start. Raises ConfigurationError for several workers on the memory broker."""
-        if self._running is None:
+        if self._running is None or self._running.stopping:
             broker = choose_broker(self._broker, name=self._name) if isinstance(self._broker, str) else self._broker
             if not broker.shared and (workers := workers_of_this_server()) > 1:
                 raise ConfigurationError(
@@ -254,9 +254,14 @@ class Hub:
     async def stop(self) -> None:
         """Count one start less, and stop with the last. Nothing happens where it is not running."""
         self._starts = max(0, self._starts - 1)
-        if self._starts == 0 and self._running is not None:
-            running, self._running = self._running, None
-            await running.stop()
+        running = self._running
+        if self._starts == 0 and running is not None:
+            try:
+                # Handlers that are given the time to finish still need their hub.
+                await running.stop()
+            finally:
+                if self._running is running:
+                    self._running = None
 
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[dict[str, Any]]:

@@ -6,41 +6,61 @@ the same bound as handlers do, and nothing piles up behind its back.
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+_Handled: TypeAlias = Callable[[], object]
 
 
 class Handed:
     def __init__(self) -> None:
-        self._slot: tuple[Any, asyncio.Future[None]] | None = None
-        self._taken: asyncio.Future[None] | None = None
+        self._slot: tuple[Any, _Handled, asyncio.Future[None]] | None = None
+        self._taken: tuple[_Handled, asyncio.Future[None]] | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._ended = False
 
-    async def hand(self, item: Any) -> None:
-        """Returns when the route has asked for the one after it, or the connection has ended."""
+    async def hand(self, item: Any, handled: _Handled = lambda: None) -> None:
+        """Calls `handled` and returns when the route is done with the item; returns, too, when the connection ends."""
         if self._ended:
             return
         done = asyncio.get_running_loop().create_future()
-        self._slot = (item, done)
+        self._slot = (item, handled, done)
         _settle(self._arrival)
         await done
 
     async def next(self) -> Any:
-        """Raises StopAsyncIteration once the connection has ended and nothing is left."""
-        _settle(self._taken)
+        """Raises StopAsyncIteration once the connection has ended and nothing is left.
+
+        RuntimeError where another task of the route waits already: it would be chance which of them gets a message.
+        """
+        if self._arrival is not None and not self._arrival.done():
+            raise RuntimeError("two tasks read the same connection; let one read and hand on to the other")
+        self.finish()
         while self._slot is None:
             if self._ended:
                 raise StopAsyncIteration
             self._arrival = asyncio.get_running_loop().create_future()
-            await self._arrival
-        (item, self._taken), self._slot = self._slot, None
+            try:
+                await self._arrival
+            finally:
+                self._arrival = None
+        item, handled, done = self._slot
+        self._slot, self._taken = None, (handled, done)
         return item
+
+    def finish(self) -> None:
+        """The route is done with what it took last."""
+        if self._taken is not None:
+            (handled, done), self._taken = self._taken, None
+            if not done.done():
+                handled()
+                _settle(done)
 
     def end(self) -> None:
         self._ended = True
         _settle(self._arrival)
-        _settle(self._taken)
-        _settle(self._slot[1] if self._slot else None)
+        _settle(self._taken[1] if self._taken else None)
+        _settle(self._slot[2] if self._slot else None)
 
 
 def _settle(future: asyncio.Future[None] | None) -> None:

@@ -7,7 +7,8 @@ step fails, or the connection goes away meanwhile, everything done so far is und
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections import Counter
+from contextlib import ExitStack
 from typing import TypeAlias
 
 from hubbub.errors import NotJoined, TooManyRooms
@@ -44,6 +45,8 @@ class Membership:
         self._limit = rooms_per_connection
         self._counted: set[_Key] = set()
         self._joining: dict[_Key, asyncio.Event] = {}
+        self._joins: Counter[Recipient] = Counter()
+        """How many rooms each connection is joining now: they count as well as those it is in."""
         self._put_out: dict[_Key, str] = {}
         fanout.on_put_out(self.put_out)
 
@@ -65,10 +68,14 @@ class Membership:
         while (other := self._joining.get(key)) is not None:
             await other.wait()
         done = self._joining[key] = asyncio.Event()
+        self._joins[member] += 1
         try:
             await self._join(member, room, options, since, id)
         finally:
             del self._joining[key]
+            self._joins[member] -= 1
+            if not self._joins[member]:
+                del self._joins[member]
             self._put_out.pop(key, None)
             done.set()
 
@@ -82,13 +89,13 @@ class Membership:
             members = await self._broker.members(topic) if options.presence else None
             if not self._registry.in_room(member, room):
                 raise NotJoined("put out of the room meanwhile", field="room")
-            member.offer(messages.room_joined(room, members=members, recovered=recovered, id=id))
+            member.answer(messages.room_joined(room, members=members, recovered=recovered, id=id))
             return
-        if len(self._registry.rooms(member)) >= self._limit:
+        if len(self._registry.rooms(member)) + self._joins[member] > self._limit:
             raise TooManyRooms(f"a connection may be in {self._limit} rooms")
-        async with AsyncExitStack() as undo:
+        with ExitStack() as undo:
             self._fanout.hold(topic, member)
-            undo.callback(self._fanout.release, topic, member)
+            undo.callback(self._fanout.drop, topic, member)
             await self._subscriptions.hold(topic)
             undo.callback(self._subscriptions.release, topic)
             await self._presence.enter(OCCUPIED, room)
@@ -103,9 +110,8 @@ class Membership:
             self._registry.join(member, room)
             if options.presence:
                 self._counted.add((member, room))
-            member.offer(messages.room_joined(room, members=members, recovered=recovered, id=id))
-            for message in self._fanout.release(topic, member):
-                member.offer(message)
+            member.answer(messages.room_joined(room, members=members, recovered=recovered, id=id))
+            self._fanout.release(topic, member)
             undo.pop_all()
             reason = self._put_out.get((member, room))
             if reason is not None:
@@ -114,7 +120,7 @@ class Membership:
     def leave(self, member: Recipient, room: RoomName, *, id: RequestId | None = None) -> None:
         """Raises NotJoined."""
         self._end(member, room)
-        member.offer(messages.room_left(room, id=id))
+        member.answer(messages.room_left(room, id=id))
 
     def put_out(self, member: Recipient, room: RoomName, reason: str) -> None:
         """The application closed the room or removed the member, who is told why; one who is joining, once it is in."""
@@ -122,7 +128,7 @@ class Membership:
             self._put_out[member, room] = reason
             return
         self._end(member, room)
-        member.offer(messages.room_left(room, reason=reason))
+        member.answer(messages.room_left(room, reason=reason))
 
     def gone(self, member: Recipient) -> None:
         """The connection is no more: out of every room and of the registry."""

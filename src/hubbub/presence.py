@@ -32,6 +32,8 @@ class _Seat:
     told: bool | None = False
     """What the broker was told last: present, absent, or None where we cannot know."""
     working: bool = False
+    again: bool = False
+    """What is said next was said before: the broker may have forgotten it, but nobody has seen the member leave."""
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
     nap: asyncio.Future[None] | None = None
 
@@ -96,6 +98,7 @@ class Presence:
     async def _say_again(self, topic: Topic, member: str, seat: _Seat) -> None:
         if seat.told is True and not seat.working:
             seat.told = None
+            seat.again = True
             seat.working = True
             await self._settle(topic, member, seat)
 
@@ -110,8 +113,9 @@ class Presence:
             while (wanted := (topic, member) in self._occupancy) is not seat.told:
                 seat.told = None
                 try:
-                    await self._tell(topic, member, present=wanted)
+                    await self._tell(topic, member, present=wanted, quietly=seat.again and wanted)
                     seat.told = wanted
+                    seat.again = False
                 except Unavailable as error:
                     self._wake(seat, error)
                     await seat.rest(backoff.next())
@@ -121,8 +125,8 @@ class Presence:
             if (topic, member) not in self._occupancy and seat.told is False:
                 self._seats.pop((topic, member), None)
 
-    async def _tell(self, topic: Topic, member: str, *, present: bool) -> None:
-        announcement = self._announcement(topic, member, present=present)
+    async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool) -> None:
+        announcement = None if quietly else self._announcement(topic, member, present=present)
         tell = self._broker.enter if present else self._broker.leave
         await tell(topic, member, self._node, announcement)
 

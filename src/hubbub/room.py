@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
+from hubbub.closes import short
 from hubbub.fanout import Recipient
 from hubbub.ports.broker import Broker
 from hubbub.types import Position, RoomName, User, room_topic
@@ -66,10 +67,10 @@ class Room:
         return await self._broker.count(self._topic)
 
     async def close(self, reason: str = "the room was closed") -> None:
-        """Put every member out; each is told `room_left` with the reason. Raises Unavailable."""
-        await self._broker.publish(self._topic, Envelope(Kind.CLOSE_ROOM, reason.encode()).encode())
+        """Put every member out; each is told `room_left` with at most 123 bytes of the reason. Raises Unavailable."""
+        await self._broker.publish(self._topic, Envelope(Kind.CLOSE_ROOM, short(reason).encode()).encode())
 
     async def remove(self, user: User | str, reason: str = "removed from the room") -> None:
         """Put all tabs of one user out. Raises Unavailable."""
         only = frozenset({user.id if isinstance(user, User) else user})
-        await self._broker.publish(self._topic, Envelope(Kind.REMOVE, reason.encode(), only=only).encode())
+        await self._broker.publish(self._topic, Envelope(Kind.REMOVE, short(reason).encode(), only=only).encode())

@@ -31,6 +31,7 @@ from hubbub.state.patterns import Patterns
 from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, RoomName, User
+from hubbub.wire.messages import check_user
 
 _log = logging.getLogger("hubbub.running")
 
@@ -63,10 +64,10 @@ class Running:
         self.broker = broker
         self.registry: Registry[Recipient] = Registry()
         self._plan = plan
-        self._stopping = False
+        self.stopping = False
         self._background = Background()
         self._waker: Waker[Any] = Waker(plan.clock, resolution=_RESOLUTION)
-        self._fanout = Fanout(self.registry, plan.metrics)
+        self._fanout = Fanout(self.registry, plan.metrics, limit=plan.limits.outbox)
         self._subscriptions = Subscriptions(broker, plan.clock, self._background.spawn)
         self._presence = Presence(broker, self.node, self._background.spawn, announce_users=plan.announce_users)
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), plan.facts)
@@ -75,7 +76,7 @@ class Running:
 
     @property
     def ready(self) -> bool:
-        return self.broker.ready and not self._stopping
+        return self.broker.ready and not self.stopping
 
     def room(self, name: RoomName) -> Room:
         return Room(name, self.broker, payload=self._plan.limits.payload)
@@ -86,7 +87,7 @@ class Running:
 
     async def stop(self) -> None:
         """Close what is still open, let the broker know who has left, and leave nothing running."""
-        self._stopping = True
+        self.stopping = True
         for connection in tuple(self.endpoint.connections):
             connection.close(closes.RESTARTING)
         self._waker.stop()
@@ -104,7 +105,7 @@ class Running:
         claim = examine_message(token, self._plan.authenticators, limit=self._plan.limits.credential)
         if not isinstance(claim, Claim):
             raise InvalidCredential(claim.reason)
-        return await claim.judge()
+        return check_user(await claim.judge(), limit=self._plan.limits.name)
 
     def _services(self) -> Services:
         plan = self._plan

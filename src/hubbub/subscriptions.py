@@ -44,6 +44,9 @@ class Subscriptions:
 
     async def hold(self, topic: Topic) -> None:
         """One more reason. Returns when the subscription stands; raises Unavailable, and the reason is void."""
+        if not self._broker.ready:
+            # What stood before the broker was lost does not stand now, and nothing would say what is missed.
+            raise Unavailable
         entry = self._topics.setdefault(topic, _Topic())
         entry.reasons += 1
         if entry.pause is not None:

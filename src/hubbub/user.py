@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from hubbub.closes import short
 from hubbub.ports.broker import Broker
 from hubbub.room import Exclude, exclusion
 from hubbub.types import ONLINE, ConnectionId, Position, UserId, user_topic
@@ -44,4 +45,4 @@ class UserHandle:
 
     async def disconnect(self, reason: str = "") -> None:
         """Close every connection of the user with 4003. Raises Unavailable."""
-        await self._broker.publish(self._topic, Envelope(Kind.DISCONNECT, reason.encode()).encode())
+        await self._broker.publish(self._topic, Envelope(Kind.DISCONNECT, short(reason).encode()).encode())

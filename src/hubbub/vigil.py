@@ -9,16 +9,18 @@ from hubbub.state.heartbeat import Beat, Pulse
 
 
 class Vigil:
-    __slots__ = ("_authenticate_by", "_expires", "_pulse")
+    __slots__ = ("_admit_by", "_authenticate_by", "_expires", "_pulse")
 
-    def __init__(self, authenticate_by: float | None) -> None:
+    def __init__(self) -> None:
         self._pulse: Pulse | None = None
-        self._authenticate_by = authenticate_by
+        self._authenticate_by: float | None = None
+        self._admit_by: float | None = None
         self._expires: float | None = None
 
     @property
     def due(self) -> float | None:
-        dues = (self._pulse.due if self._pulse else None, self._authenticate_by, self._expires)
+        pulse = self._pulse.due if self._pulse else None
+        dues = (pulse, self._authenticate_by, self._admit_by, self._expires)
         return min((due for due in dues if due is not None), default=None)
 
     def heard(self) -> None:
@@ -26,9 +28,13 @@ class Vigil:
         if self._pulse is not None:
             self._pulse.heard()
 
-    def presented(self) -> None:
-        """The first message has come."""
-        self._authenticate_by = None
+    def authenticate_by(self, when: float | None) -> None:
+        """When the first message must have come."""
+        self._authenticate_by = when
+
+    def admit_by(self, when: float | None) -> None:
+        """When we must have let the client in: whoever looks at its credential, or the broker, may not answer."""
+        self._admit_by = when
 
     def watch(self, pulse: Pulse) -> None:
         """From now on the peer is pinged. A route that speaks text has no `ping` of ours; the server's own must do."""
@@ -41,6 +47,8 @@ class Vigil:
         """Close, ping, or nothing yet."""
         if self._authenticate_by is not None and now >= self._authenticate_by:
             return closes.CREDENTIAL_LATE
+        if self._admit_by is not None and now >= self._admit_by:
+            return closes.OVERLOADED
         if self._expires is not None and now >= self._expires:
             return closes.CREDENTIAL_EXPIRED
         beat = self._pulse.tick(now) if self._pulse else Beat.NOTHING

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from starlette.requests import ClientDisconnect
 
-from hubbub.errors import InvalidMessage, Unavailable
+from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
 from hubbub.hub import HubDep
 from hubbub.types import Position
 from hubbub.wire.codec import decode
@@ -55,8 +55,11 @@ def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api
     """Routes to publish to rooms, users and everyone.
 
     A request shows one of `keys` as `Authorization: Bearer <key>`; `anyone=True` asks for none, which is for
-    development.
+    development. Raises ConfigurationError for an empty key.
     """
+
+    if not all(keys):
+        raise ConfigurationError("a key for publishing must not be empty: anybody could show it")
 
     def check_key(authorization: Annotated[str | None, Header()] = None) -> None:
         if anyone:

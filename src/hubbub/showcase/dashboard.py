@@ -56,6 +56,9 @@ async def _produce(hub: Hub) -> None:
             except Unavailable:
                 _log.debug("no numbers this time, the broker is away")
                 seq = None
+            except Exception:  # noqa: BLE001 - one bad moment is no reason to stop for good
+                _log.exception("the dashboard's numbers could not be sent")
+                seq = None
             await asyncio.sleep(_ASK_EVERY if seq is None else _until_next(time.time()))
     finally:
         try:
@@ -65,7 +68,9 @@ async def _produce(hub: Hub) -> None:
 
 
 def _until_next(now: float) -> float:
-    return _EVERY - now % _EVERY
+    wait = _EVERY - now % _EVERY
+    # Some event loops wake a moment early, and would find themselves just before the time they have slept for.
+    return wait if wait > _EVERY / 10 else wait + _EVERY
 
 
 def _metrics(seq: int, stats: Stats) -> dict[str, Any]:

@@ -26,6 +26,11 @@ class Outbox:
         self._waiting.append(message)
         return True
 
+    def first(self, message: Prepared) -> None:
+        """Before all that waits, whatever the bound."""
+        self.unsent += len(message)
+        self._waiting.appendleft(message)
+
     def next(self) -> Prepared | None:
         """The oldest that waits; it counts as unsent until `sent`."""
         return self._waiting.popleft() if self._waiting else None

@@ -26,6 +26,9 @@ def placeholders(pattern: str) -> tuple[str, ...]:
         raise ValueError("a room pattern is not empty")
     if len(set(names)) != len(names):
         raise ValueError(f"a placeholder occurs twice in {pattern!r}")
+    if "}{" in pattern or pattern.count(":path}") > 1:
+        # Also because a name could be split in so many ways that looking for the right one holds the event loop.
+        raise ValueError(f"{pattern!r} could read a name in several ways: part the placeholders, with one path at most")
     if set("{}") & set(_PLACEHOLDER.sub("", pattern)):
         raise ValueError(f"a brace without a placeholder in {pattern!r}: write {{name}} or {{name:path}}")
     return names

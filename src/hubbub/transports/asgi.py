@@ -7,11 +7,14 @@ server after `closing` seconds, while the hub has let go of it at once.
 """
 
 import asyncio
+import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
+
+_log = logging.getLogger("hubbub.transports.asgi")
 
 # What servers and Starlette raise when the other side is gone: uvicorn an OSError, others a RuntimeError.
 _GONE = (OSError, RuntimeError, WebSocketDisconnect)
@@ -61,6 +64,8 @@ class ASGITransport:
                 self._driven.frame(text if text is not None else event.get("bytes") or b"")
         except _GONE:
             pass
+        except Exception:  # noqa: BLE001 - a task's exception would be told to nobody
+            _log.exception("reading from a socket failed")
         finally:
             self._driven.lost()
 
@@ -72,6 +77,9 @@ class ASGITransport:
             if self._close is not None:
                 await self._websocket.close(self._close.code, self._close.reason)
         except _GONE:
+            self._reader.cancel()
+        except Exception:  # noqa: BLE001 - a task's exception would be told to nobody, with a message in it
+            _log.exception("writing to a socket failed")
             self._reader.cancel()
         finally:
             self._writer = None

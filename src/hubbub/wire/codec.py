@@ -24,7 +24,8 @@ from hubbub.errors import InvalidMessage
 WHOLE = ""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_OPENING = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]')
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[{\]}]")
 
 
 class Prepared:
@@ -76,7 +77,7 @@ def decode(text: str, *, depth: int) -> dict[str, Any]:
     Raises InvalidMessage, with `field` the duplicate key or the empty string, for everything this module's head
     refuses.
     """
-    if text.count("{") + text.count("[") > depth and _nesting(text) > depth:
+    if text.count("{") + text.count("[") > depth and _is_deeper(text, depth):
         raise InvalidMessage(f"JSON is nested deeper than {depth}", field=WHOLE)
     try:
         message = _decoder.decode(text)
@@ -90,16 +91,16 @@ def decode(text: str, *, depth: int) -> dict[str, Any]:
     return message
 
 
-def _nesting(text: str) -> int:
-    deepest = level = 0
-    for token in _OPENING.finditer(text):
-        mark = token[0]
-        if mark in "[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif mark in "]}":
-            level -= 1
-    return deepest
+def _is_deeper(text: str, depth: int) -> bool:
+    bare = _STRING.sub("", text)
+    if bare.count("{") + bare.count("[") <= depth:
+        return False
+    level = 0
+    for bracket in _BRACKET.finditer(bare):
+        level += 1 if bracket[0] in "[{" else -1
+        if level > depth:
+            return True
+    return False
 
 
 def encode(message: object) -> bytes:

@@ -1,5 +1,6 @@
 """The hub's own messages: what each looks like going out, and which types an application may not use."""
 
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 
 from hubbub.errors import InvalidMessage
 from hubbub.options import Heartbeat
-from hubbub.types import OWN_ROOM, RoomName
+from hubbub.types import OWN_ROOM, RoomName, User
 from hubbub.wire.codec import Prepared, as_mapping, encode
 
 SUBPROTOCOL = "hubbub.v1"
@@ -72,6 +73,22 @@ def check_name(name: object, *, limit: int, field: str) -> str:
 def check_room(name: object, *, limit: int) -> RoomName:
     """As `check_name`, for a room."""
     return RoomName(check_name(name, limit=limit, field="room"))
+
+
+def check_user(user: object, *, limit: int) -> User:
+    """What an authenticator of the application's made: a User with an id as names are, and an end that is a time.
+
+    Raises TypeError or ValueError, which name the field: the application's mistake, not the client's.
+    """
+    if not isinstance(user, User):
+        raise TypeError(f"an authenticator gives a User, not {type(user).__name__}")
+    try:
+        check_name(user.id, limit=limit, field="User.id")
+    except InvalidMessage as error:
+        raise ValueError(error.message) from None
+    if user.expires is not None and not math.isfinite(user.expires):
+        raise ValueError("User.expires is a Unix time in seconds, or None")
+    return user
 
 
 def is_own_room(room: str) -> bool:
@@ -140,7 +157,11 @@ def compose(message: Mapping[str, Any] | BaseModel, *, limit: int, room: str | N
             raise ValueError(f"`room` is {fields['room']!r}, but the message is sent to another room")
         if "offset" in fields:
             raise ValueError("`offset` is the hub's to add")
-    data = encode(fields)
+    return within(encode(fields), limit)
+
+
+def within(data: bytes, limit: int) -> bytes:
+    """The same bytes. Raises ValueError where they are more than a message may have."""
     if len(data) > limit:
         raise ValueError(f"the message has {len(data)} bytes, more than the {limit} a message may have")
     return data

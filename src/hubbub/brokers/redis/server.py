@@ -29,14 +29,17 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER
 
 
 class _Abrupt:
-    """Ends at once. A polite close keeps the descriptor until the other side has read what it may never read."""
+    """Ends at once and is gone when `disconnect` returns, whatever redis-py asked for on the way.
+
+    A polite close keeps the descriptor until the other side has read what it may never read.
+    """
 
     _writer: asyncio.StreamWriter | None
 
-    async def disconnect(self, *args: Any, **options: Any) -> None:
+    async def disconnect(self, nowait: bool = False, *args: Any, **options: Any) -> None:
         if self._writer is not None:
             self._writer.transport.abort()
-        await super().disconnect(*args, **options)  # type: ignore[misc]
+        await super().disconnect(False, *args, **options)  # type: ignore[misc]
 
 
 class _Tcp(_Abrupt, Connection):
@@ -51,6 +54,12 @@ class _Unix(_Abrupt, UnixDomainSocketConnection):
     pass
 
 
+def in_redis_terms(url: str) -> str:
+    """The URL as redis-py reads it, which does not know `valkey://` and `valkeys://`."""
+    scheme, colon, rest = url.partition(":")
+    return {"valkey": "redis", "valkeys": "rediss"}.get(scheme.lower(), scheme.lower()) + colon + rest
+
+
 class Server:
     """Reads `redis://`, `rediss://`, `valkey://`, `valkeys://` and `unix://`, as redis-py does, query included.
 
@@ -59,14 +68,13 @@ class Server:
     """
 
     def __init__(self, url: str, *, deadline: float) -> None:
-        scheme, colon, rest = url.partition(":")
-        scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme.lower(), scheme.lower())
-        kind = {"redis": _Tcp, "rediss": _Tls, "unix": _Unix}.get(scheme)
+        url = in_redis_terms(url)
+        kind = {"redis": _Tcp, "rediss": _Tls, "unix": _Unix}.get(url.partition(":")[0])
         if kind is None:
             raise ConfigurationError("a broker's URL starts with redis://, rediss://, valkey://, valkeys:// or unix://")
         self._deadline = deadline
         try:
-            options: dict[str, Any] = dict(parse_url(scheme + colon + rest))
+            options: dict[str, Any] = dict(parse_url(url))
             self.db: int = int(options.get("db", 0))
             if kind is _Unix:
                 self._address: str = options["path"]
