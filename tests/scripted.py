@@ -29,6 +29,7 @@ class ScriptedBroker:
         self.log: list[str] = []
         """Every call so far: name and topic."""
         self.pending: list[Call] = []
+        self.ready = True
 
     async def _call(self, name: str, topic: str, *rest: Any) -> Any:
         self.log.append(f"{name} {topic}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hubbub.closes import TOO_SLOW, Close
 from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.fanout import Fanout
 from hubbub.lifecycle import Background
@@ -26,17 +27,19 @@ STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r"]
 
 
 class Member:
-    text = False
-
     def __init__(self, name: str) -> None:
+        self.closes: list[Close] = []
         self.id, self.user = f"c-{name}", User(name)  # type: ignore[arg-type]
         self.told: list[dict[str, Any]] = []
 
     def offer(self, message: Prepared) -> None:
         self.told.append(json.loads(message.data))
 
-    def close(self, close: Any) -> None:
-        raise AssertionError
+    def answer(self, message: Prepared) -> None:
+        self.offer(message)
+
+    def close(self, close: Close) -> None:
+        self.closes.append(close)
 
     @property
     def types(self) -> list[str]:
@@ -47,7 +50,7 @@ class Setting:
     def __init__(self) -> None:
         self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
         self.registry: Registry[Any] = Registry()
-        self.fanout = Fanout(self.registry, Tally())
+        self.fanout = Fanout(self.registry, Tally(), limit=100)
         self.subscriptions = Subscriptions(self.broker, self.clock, self.background.spawn)
         self.presence = Presence(self.broker, "node", self.background.spawn, announce_users=False)
         self.membership = Membership(
@@ -120,6 +123,22 @@ async def test_the_order_of_a_join() -> None:
     assert ann.told[4:] == [{"type": "room_left", "room": "r", "id": 8}]
     with pytest.raises(NotJoined):
         s.membership.leave(ann, "r")  # type: ignore[arg-type]
+    await s.is_empty()
+
+
+async def test_what_is_held_is_bounded() -> None:
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann)
+    for _ in range(8):
+        s.send()
+    assert not ann.closes
+    s.send()
+    assert ann.closes == [TOO_SLOW]
+    s.membership.gone(ann)
+    while not task.done():
+        await s.broker.pending[0].ok([])
+    assert ann.told == []
     await s.is_empty()
 
 

@@ -199,3 +199,10 @@ def test_the_states_it_is_moved_through() -> None:
     assert not waiting.close()
     waiting.authenticated()
     assert waiting.state is State.CLOSED
+
+
+def test_a_ts_that_cannot_be_written_is_refused() -> None:
+    deep = Session(Limits(depth=600), credential=True)
+    deep.authenticated()
+    ts = "[" * 500 + "]" * 500
+    assert refused(deep.receive(f'{{"type": "ping", "ts": {ts}, "id": 1}}')) == ("invalid_message", "ts", 1)

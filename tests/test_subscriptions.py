@@ -143,6 +143,20 @@ async def test_a_cancelled_caller_leaves_the_others() -> None:
     assert third.done()
 
 
+async def test_nothing_stands_while_the_broker_is_away() -> None:
+    s = Setting()
+    await s.held()
+    s.broker.ready = False
+    assert isinstance((await s.hold()).exception(), Unavailable)
+    s.broker.ready = True
+    assert not (await s.hold()).exception()
+    for _ in range(2):
+        s.subscriptions.release("t")
+    await s.linger()
+    await s.broker.only("unsubscribe t").ok()
+    assert len(s.subscriptions) == 0
+
+
 async def test_stopped_in_a_pause() -> None:
     s = Setting()
     await s.held()

@@ -7,17 +7,29 @@ from hubbub.vigil import Vigil
 
 
 def test_a_first_message_is_due_until_it_has_come() -> None:
-    vigil = Vigil(5.0)
+    vigil = Vigil()
+    vigil.authenticate_by(5.0)
     assert vigil.due == 5.0
     assert vigil.tick(4.9) is Beat.NOTHING
     assert vigil.tick(5.0) is closes.CREDENTIAL_LATE
-    vigil.presented()
+    vigil.authenticate_by(None)
+    assert vigil.due is None
+    assert vigil.tick(1000.0) is Beat.NOTHING
+
+
+def test_letting_somebody_in_takes_so_long_at_most() -> None:
+    vigil = Vigil()
+    vigil.admit_by(5.0)
+    assert vigil.due == 5.0
+    assert vigil.tick(4.9) is Beat.NOTHING
+    assert vigil.tick(5.0) is closes.OVERLOADED
+    vigil.admit_by(None)
     assert vigil.due is None
     assert vigil.tick(1000.0) is Beat.NOTHING
 
 
 def test_a_credential_ends_and_may_be_renewed() -> None:
-    vigil = Vigil(None)
+    vigil = Vigil()
     assert vigil.due is None
     vigil.expires_at(10.0)
     assert vigil.due == 10.0
@@ -30,7 +42,7 @@ def test_a_credential_ends_and_may_be_renewed() -> None:
 
 
 def test_nobody_is_pinged_before_it_is_watched() -> None:
-    vigil = Vigil(None)
+    vigil = Vigil()
     vigil.heard()
     assert vigil.tick(1000.0) is Beat.NOTHING
     vigil.watch(Pulse(Heartbeat(interval=10, timeout=4), 1000.0))
@@ -45,7 +57,7 @@ def test_nobody_is_pinged_before_it_is_watched() -> None:
 
 
 def test_the_earliest_is_due() -> None:
-    vigil = Vigil(None)
+    vigil = Vigil()
     vigil.watch(Pulse(Heartbeat(interval=10, timeout=4), 0.0))
     vigil.expires_at(7.0)
     assert vigil.due == 7.0

@@ -43,9 +43,6 @@ from hubbub.wire.messages import RequestId
 
 _log = logging.getLogger("hubbub.connection")
 
-# No deadline is set further off than this: a token may be good for a month, and the wheel would keep its place as long.
-_LONGEST_SLEEP = 3600.0
-
 
 class Connection:
     """What handlers and routes get. `state` is the application's own; `user` is there once authenticated."""
@@ -272,14 +269,15 @@ class Connection:
     def _take(self, event: Event) -> None:
         now = self._services.clock.now()
         wait = self._throttle.message(now) if self._throttle else 0.0
-        if not wait:
-            if isinstance(event, Answer) and event.at_once:
-                self.answer(event.message)
+        if isinstance(event, Answer) and event.at_once:
+            self.answer(event.message)
+            if not wait:
                 return
-            if self._turns.take(event):
-                return
-        retry_after = math.ceil(wait * 1000) or None
-        self.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
+        elif not wait and self._turns.take(event):
+            return
+        else:
+            retry_after = math.ceil(wait * 1000) or None
+            self.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
         # A route that speaks its own language cannot be told that a message was lost, so it does not lose one.
         if self.text or (self._throttle and not self._throttle.refused(now)):
             self.close(closes.FLOODING)
@@ -287,10 +285,9 @@ class Connection:
     def _schedule(self) -> None:
         due = self._vigil.due
         if due is not None and not self.closed:
-            self._services.wake_at(self, min(due, self._services.clock.now() + _LONGEST_SLEEP))
+            self._services.wake_at(self, due)
 
     def _end(self) -> bool:
-        """Whether it was open until now."""
         if not self._session.close():
             return False
         self._turns.clear()

@@ -18,6 +18,10 @@ from hubbub.state.timers import Timers
 _log = logging.getLogger("hubbub.lifecycle")
 
 
+# A credential may be good for a month, and the wheel would keep a bucket for it as long, whoever has left meanwhile.
+_LONGEST_SLEEP = 3600.0
+
+
 class SystemClock:
     def now(self) -> float:
         return time.monotonic()
@@ -39,7 +43,10 @@ T = TypeVar("T", bound=Ticks)
 
 
 class Waker(Generic[T]):
-    """One alarm for the deadlines of all: set for the earliest, and set anew when an earlier one comes."""
+    """One alarm for the deadlines of all: set for the earliest, and set anew when an earlier one comes.
+
+    Who asks for a time that is further off than an hour is woken after an hour, and asks again.
+    """
 
     def __init__(self, clock: Clock, *, resolution: float) -> None:
         self._clock = clock
@@ -51,7 +58,7 @@ class Waker(Generic[T]):
         return len(self._timers)
 
     def wake_at(self, who: T, when: float) -> None:
-        self._timers.set(who, when)
+        self._timers.set(who, min(when, self._clock.now() + _LONGEST_SLEEP))
         self._set_alarm()
 
     def forget(self, who: T) -> None:

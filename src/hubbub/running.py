@@ -37,6 +37,8 @@ _log = logging.getLogger("hubbub.running")
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05
+# How long a start waits for the broker.
+_PATIENCE = 1.0
 # What the last presence changes may take when the hub stops. They are on their way already.
 _FAREWELL = 3.0
 
@@ -83,6 +85,10 @@ class Running:
 
     async def start(self) -> None:
         await self.broker.start(self._fanout.deliver, self._resumed)
+        # A broker that is there is in touch before the first socket comes; one that is away holds up nothing for long.
+        deadline = self._plan.clock.now() + _PATIENCE
+        while not self.broker.ready and self._plan.clock.now() < deadline:  # noqa: ASYNC110 - once, and a broker's state is no event
+            await asyncio.sleep(0.005)
         self._reporter = asyncio.create_task(self.cluster.report())
 
     async def stop(self) -> None:

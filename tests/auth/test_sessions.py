@@ -40,6 +40,7 @@ def giving(result: Any) -> SessionAuth:
 def test_it_reads_its_cookie_and_no_bearer() -> None:
     assert (SessionAuth(Store()).cookie, SessionAuth(Store(), cookie="sid").cookie) == ("session", "sid")
     assert SessionAuth(Store()).bearer is False
+    assert repr(SessionAuth(Store(), cookie="sid")) == "SessionAuth(cookie='sid')"
 
 
 @pytest.mark.parametrize("kind", [Store, CallableStore])

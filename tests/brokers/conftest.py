@@ -74,7 +74,7 @@ async def running(*brokers: Broker) -> AsyncIterator[tuple[Worker, ...]]:
         for worker in workers:
             await worker.broker.stop()
     assert asyncio.all_tasks() == tasks
-    await until(lambda: psutil.Process().num_fds() <= descriptors, "descriptors are closed", within=2)
+    assert psutil.Process().num_fds() <= descriptors
 
 
 @pytest.fixture(scope="session")

@@ -496,6 +496,7 @@ class TestUrls:
                 await until(lambda: worker.data(ROOM) == [b"x"], "it is heard")
                 assert repr(worker.broker) == f"RedisBroker('127.0.0.1:{port}')"
                 await worker.broker.stop()
+                assert connections_to(port) == 0
 
         asyncio.run(main())
 
@@ -506,10 +507,13 @@ class TestUrls:
         async def main() -> None:
             with over_tcp(url.removeprefix("unix://"), tls) as port:
                 trusting = f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path / 'own.pem'}"
-                async with running(RedisBroker(trusting.replace("rediss", "valkeys"))) as (worker,):
-                    await worker.broker.subscribe(ROOM)
-                    await worker.broker.publish(ROOM, bytes(300_000))
-                    await until(lambda: worker.data(ROOM) == [bytes(300_000)], "it is heard")
+                worker = Worker(RedisBroker(trusting.replace("rediss", "valkeys")))
+                await worker.start()
+                await worker.broker.subscribe(ROOM)
+                await worker.broker.publish(ROOM, bytes(300_000))
+                await until(lambda: worker.data(ROOM) == [bytes(300_000)], "it is heard")
+                await worker.broker.stop()
+                assert connections_to(port) == 0
                 with pytest.raises(NotConnected, match="CERTIFICATE_VERIFY_FAILED"):
                     await Server(trusting.partition("?")[0], deadline=2).connect()
 
@@ -535,6 +539,7 @@ class TestUrls:
                     assert worker.broker.ready is good
                     assert "hush" not in repr(worker.broker)
                     await worker.broker.stop()
+                    assert connections_to(port) == 0
                 assert f"cannot reach the broker at 127.0.0.1:{port}: " in caplog.text
 
         asyncio.run(main())
@@ -627,6 +632,11 @@ def own_certificate(path: Path) -> Path:
     plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     path.write_bytes(key.private_bytes(pem, *plain) + certificate.public_bytes(pem))
     return path
+
+
+def connections_to(port: int) -> int:
+    """Those of the broker; the proxy's own ends are in this process too, and close a moment later."""
+    return sum(bool(end.raddr) and end.raddr[1] == port for end in psutil.Process().net_connections("tcp"))
 
 
 def descriptors() -> int:

@@ -19,11 +19,11 @@ def _valkey_of_the_session() -> Iterator[str]:
 
 
 @pytest.fixture
-def valkey(_valkey_of_the_session: str) -> Iterator[str]:
+def valkey(_valkey_of_the_session: str) -> str:
     """The URL of an empty Valkey."""
     with redis.Redis.from_url(_valkey_of_the_session) as client:
         client.flushall()
-    yield _valkey_of_the_session
+    return _valkey_of_the_session
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,7 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Looks every 10 ms whether to stop, where uvicorn looks ten times a second."""
         await self.on_tick(0)
-        while not self.should_exit:
-            await asyncio.sleep(0.01)
+        await until(lambda: self.should_exit, "the test has ended", within=600)
 
 
 @dataclass
@@ -73,6 +72,14 @@ async def until(condition: Callable[[], object], what: str, *, within: float = S
     while not condition():
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
         await asyncio.sleep(0.005)
+
+
+async def eventually(ask: Callable[[], Awaitable[bool]], what: str, *, within: float = SOON) -> None:
+    """As `until`, where asking waits."""
+    deadline = time.monotonic() + within
+    while not await ask():
+        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        await asyncio.sleep(0.01)
 
 
 @dataclass

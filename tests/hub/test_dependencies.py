@@ -25,7 +25,7 @@ def served(hub: Hub) -> FastAPI:
 
 
 async def test_a_pool_of_one_connection_serves_many_tabs() -> None:
-    """Were a dependency held for the life of a socket, or until after the answer, the second tab would wait for ever."""
+    """Were a dependency held for the life of a socket, or past its message, the second tab would wait for ever."""
     pool = asyncio.Semaphore(1)
     most = 0
 

@@ -1,8 +1,8 @@
 """A connection ends at every point of its life, and nothing of it stays: not here, not in the broker."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -27,7 +27,7 @@ from tests.hub.serving import (
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def tasks() -> set[asyncio.Task[Any]]:

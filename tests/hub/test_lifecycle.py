@@ -16,7 +16,7 @@ from fastapi import Depends, FastAPI
 from hubbub import ConfigurationError, Hub, HubDep, Lease, Unavailable
 from hubbub.brokers.memory import MemoryBroker
 from tests.client import Tab
-from tests.hub.serving import Names, at_rest, inside, serving, simple, until
+from tests.hub.serving import Names, at_rest, eventually, inside, serving, simple, until
 
 MODULE = Hub(auth=Names())  # declared without a loop, and started in several
 
@@ -103,14 +103,17 @@ async def test_two_hubs_of_one_application_never_meet() -> None:
     async def chosen(hub: Annotated[Hub, Depends(lambda: second)]) -> str:
         return hub.node
 
-    async with serving(app, lifespan="on") as server:
-        async with Tab(server.ws, "/one", token="ann") as one, Tab(server.ws, "/two", token="ann") as two:
-            await first.broadcast({"type": "from first"})
-            await one.expect("from first")
-            await two.nothing("from first")
-            async with httpx.AsyncClient(trust_env=False, base_url=server.url) as http:
-                assert (await http.get("/second")).json() == two.node
-                assert (await http.get("/any")).status_code == 500
+    async with (
+        serving(app) as server,
+        Tab(server.ws, "/one", token="ann") as one,
+        Tab(server.ws, "/two", token="ann") as two,
+        httpx.AsyncClient(trust_env=False, base_url=server.url) as http,
+    ):
+        await first.broadcast({"type": "from first"})
+        await one.expect("from first")
+        await two.nothing("from first")
+        assert (await http.get("/second")).json() == two.node
+        assert (await http.get("/any")).status_code == 500
 
 
 async def test_hubdep_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
@@ -255,9 +258,12 @@ async def test_stats_of_the_cluster(valkey: str, caplog: pytest.LogCaptureFixtur
             await bob.join("open:a")
             await bob.join("open:b")
             tab = await Tab(right.ws).open()  # nobody yet
-            async with asyncio.timeout(5):
-                while (stats := await hubs[1].stats()).connections != 3:
-                    await asyncio.sleep(0.02)
+
+            async def reported() -> bool:
+                return (await hubs[1].stats()).connections == 3
+
+            await eventually(reported, "both have reported")
+            stats = await hubs[1].stats()
             await tab.leave()
             assert (stats.users, stats.rooms) == (2, 2)
             found = {worker.node: (worker.connections, worker.pid, worker.facts) for worker in stats.workers}

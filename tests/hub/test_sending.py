@@ -221,7 +221,7 @@ async def test_what_cannot_be_sent_fails_at_the_sender_and_nobody_loses_anything
             with pytest.raises(TypeError):
                 await send(RootModel[list[int]]([1]))
         for message in ({"type": "x", "room": "open:b"}, {"type": "x", "offset": 1}, {"type": "x", "room": None}):
-            with pytest.raises(ValueError, match="`(room|offset)`"):
+            with pytest.raises(ValueError, match=r"`(room|offset)`"):
                 await room.send(message)
         await room.send({"type": "x", "room": "open:a"})
         await room.send(Model())

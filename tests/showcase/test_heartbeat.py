@@ -39,7 +39,9 @@ async def test_pong_is_never_answered(showcase: Served) -> None:
         await ann.send("pong", id="p", ts=1)
         await ann.send("pong")
         await ann.send("ping", ts="after")
-        assert await ann.next() == {"type": "pong", "ts": "after"}
+        await ann.expect("pong", ts="after")
+        assert ann.received("pong") == [{"type": "pong", "ts": "after"}]
+        assert not ann.received("error")
 
 
 def _token(user: str) -> str:

@@ -123,7 +123,7 @@ async def test_everyone_but_the_user_is_told_who_connects_and_disconnects(showca
         async with Tab(showcase.ws, user=ann) as first:
             assert await watcher.expect("user_connected", user=ann) == {"type": "user_connected", "user": ann}
             async with Tab(showcase.ws, user=ann) as second:
-                await second.nothing()
+                await second.nothing("user_connected")
             assert ann not in [said["user"] for said in first.received("user_connected")]
             await first.nothing("user_disconnected")
         left = await watcher.expect("user_disconnected", user=ann)

@@ -34,7 +34,7 @@ def matched(pattern: str, name: str, **types: object) -> dict[str, str] | None:
         ("team:{team_id}", ("team_id",)),
         ("{b}/{a}", ("b", "a")),
         ("files/{rest:path}", ("rest",)),
-        ("{a}{b:path}", ("a", "b")),
+        ("{a}/{b:path}", ("a", "b")),
         ("{_1}", ("_1",)),
     ],
 )
@@ -48,6 +48,9 @@ def test_the_placeholders_of_a_pattern_are_in_its_order(pattern: str, names: tup
         ("", "a room pattern is not empty"),
         ("{a}:{a}", "a placeholder occurs twice in '{a}:{a}'"),
         ("{a}:{a:path}", "a placeholder occurs twice"),
+        ("{a}{b}", "could read a name in several ways"),
+        ("{a}{b:path}", "could read a name in several ways"),
+        ("{a:path}:{b:path}", "could read a name in several ways"),
         *(
             (odd, "a brace without a placeholder in .*: write {name} or {name:path}")
             for odd in ("{", "a}", "{}", "{1}", "{a b}", "{a:int}", "{a:}", "{{a}}", "{a", "{é}", "{a-b}")
