@@ -1,0 +1,111 @@
+"""`docs/howto/authenticate.md`, on a real server."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import websockets
+
+from hubbub import Hub, JWTAuth
+from tests.client import Tab
+from tests.docs.conftest import SECRET
+from tests.docs.pages import examples
+from tests.hub.serving import serving, simple
+
+PAGE = "docs/howto/authenticate.md"
+Example = Callable[[str, str], ModuleType]
+
+
+async def status(tab: Tab) -> int:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await tab.open()
+    code: int = refused.value.response.status_code
+    return code
+
+
+def shop(**claims: Any) -> str:
+    """A token of the accounts' service; a claim that is None is left out."""
+    whole = {"sub": "alice", "exp": 4_000_000_000, "aud": "shop", "iss": "https://accounts.example.com", **claims}
+    return jwt.encode({name: value for name, value in whole.items() if value is not None}, SECRET)
+
+
+def test_no_example_hides_a_module_it_needs() -> None:
+    assert not {"jwt.py", "redis.py", "fastapi.py", "hubbub.py"} & set(examples(PAGE))
+
+
+async def test_without_auth_nobody_gets_in(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(simple(Hub())) as server:
+        assert await status(Tab(server.ws)) == 403
+    assert "auth=" in caplog.text
+
+
+async def test_a_token_must_be_what_was_asked_for(example: Example) -> None:
+    module = example(PAGE, "tokens.py")
+    async with serving(module.app) as server:
+        for token in (shop(role="admin"), module.auth.sign("alice", expires_in=3600, role="admin")):
+            async with Tab(server.ws, token=token) as alice:
+                assert alice.welcome["user"] == "alice"
+        for wrong in ({"exp": None}, {"exp": 1}, {"aud": None}, {"aud": "bank"}, {"iss": None}, {"iss": "x"}):
+            assert await status(Tab(server.ws, token=shop(**wrong))) == 401
+        assert await status(Tab(server.ws, token=jwt.encode({"sub": "alice"}, "x" * 32))) == 401
+
+
+async def test_a_token_ends_unless_it_is_renewed(example: Example) -> None:
+    module = example(PAGE, "tokens.py")
+    async with serving(module.app) as server:
+        short = module.auth.sign("alice", expires_in=0.5)
+        async with Tab(server.ws, token=short) as alice, Tab(server.ws, token=short) as renewed:
+            assert (await renewed.ask("auth", token=shop()))["type"] == "ack"
+            assert await alice.closed() == 4005
+            assert (await renewed.ask("ping"))["type"] == "pong"
+
+
+async def test_the_four_ways_a_token_travels_and_the_first_decides() -> None:
+    hub = Hub(auth=JWTAuth(cookie="session"))
+    token = JWTAuth().sign("alice")
+    async with serving(simple(hub)) as server:
+        async with Tab(server.ws, token=token), Tab(server.ws, f"/ws?token={token}"):
+            pass
+        async with Tab(server.ws, additional_headers={"Cookie": f"session={token}"}, origin=server.url):
+            pass
+        tab = await Tab(server.ws).open()
+        await tab.send("auth", token=token)
+        assert (await tab.expect("welcome"))["user"] == "alice"
+        await tab.leave()
+        assert await status(Tab(server.ws, "/ws?token=bad", additional_headers={"Cookie": f"session={token}"})) == 401
+
+
+async def test_sessions_and_logging_out(example: Example) -> None:
+    module = example(PAGE, "sessions.py")
+    cookie = {"Cookie": "sid=5f2d6c1e"}
+    async with serving(module.app) as server, httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        async with (
+            Tab(server.ws, additional_headers=cookie) as one,
+            Tab(server.ws, additional_headers=cookie) as two,
+        ):
+            assert one.welcome["user"] == "alice"
+            assert (await http.post("/logout/alice")).status_code == 200
+            assert [await tab.closed() for tab in (one, two)] == [4003, 4003]
+        assert await status(Tab(server.ws, additional_headers=cookie)) == 401
+        assert await status(Tab(server.ws, token="5f2d6c1e")) == 401
+
+
+async def test_keys_of_ones_own_beside_tokens(example: Example) -> None:
+    module = example(PAGE, "keys.py")
+    async with serving(module.app) as server:
+        async with Tab(server.ws, token="robot-7-key") as robot:
+            assert robot.welcome["user"] == "robot-7"
+        async with Tab(server.ws, additional_headers={"Cookie": "sid=5f2d6c1e"}) as alice:
+            assert alice.welcome["user"] == "alice"
+        assert await status(Tab(server.ws, token="5f2d6c1e")) == 401
+
+
+async def test_an_identity_from_elsewhere(example: Example) -> None:
+    module = example(PAGE, "elsewhere.py")
+    async with serving(module.app) as server, Tab(server.ws, "/greet/ann") as ann:
+        assert ann.welcome["user"] == "ann"
+        await ann.send("anything")
+        assert await ann.next() == {"type": "greeting", "text": "hello ann"}

@@ -1,0 +1,80 @@
+"""`docs/reference/protocol.md` against the source. What the wire does is shown elsewhere, on servers."""
+
+import re
+
+from hubbub.closes import CLOSES
+from hubbub.errors import ERROR_CODES
+from hubbub.options import Heartbeat, Limits, Rate
+from hubbub.wire.messages import RESERVED
+from tests.docs.pages import plain, read, rows, sections
+
+PAGE = "docs/reference/protocol.md"
+
+
+def size(count: float) -> str:
+    for unit, name in ((1024 * 1024, "MiB"), (1024, "KiB")):
+        if count % unit == 0:
+            return f"{count / unit:g} {name}"
+    return f"{count:g} bytes"
+
+
+def test_the_close_codes() -> None:
+    table = {int(code): (plain(meaning), back) for code, meaning, back in rows(sections(PAGE)["Close codes"])}
+    assert set(table) == {close.code for close in CLOSES}
+    for close in CLOSES:
+        meaning, back = table[close.code]
+        assert close.reason in meaning
+        assert close.comes_back.value == plain(back)
+    # Nothing stands there that no close says.
+    for code, (meaning, _) in table.items():
+        assert meaning == "; or: ".join(close.reason for close in CLOSES if close.code == code)
+
+
+def test_the_error_codes() -> None:
+    assert [plain(code) for code, _ in rows(sections(PAGE)["Errors"])] == list(ERROR_CODES)
+
+
+def test_the_limits() -> None:
+    limits, rate, beat = Limits(), Rate(), Heartbeat()
+    assert {what: limit for what, limit, _ in rows(sections(PAGE)["Limits"])} == {
+        "message from a client": size(limits.message),
+        "nesting of JSON": f"{limits.depth}",
+        "name of a room or user": size(limits.name),
+        "rooms a connection": f"{limits.rooms}",
+        "messages waiting": f"{limits.waiting}",
+        "messages a second": f"{rate.messages:g}, and {rate.burst} at once; no limit in development",
+        "messages refused so": f"{rate.refusals}, regained at one a second",
+        "unsent data a connection": size(limits.outbox),
+        "message of the application's": size(limits.payload),
+        "credential": size(limits.credential),
+        "time to authenticate": f"{limits.authenticate:g} s",
+        "time to take what is left at a close": f"{limits.closing:g} s",
+        "heartbeat": f"every {beat.interval:g} s, answer within {beat.timeout:g} s",
+        "connections a user, on one worker": f"{limits.connections_per_user}",
+        "connections a worker": f"{limits.connections}",
+        "connections a worker that wait to authenticate": f"{limits.unauthenticated}",
+    }
+
+
+def test_the_numbers_in_the_text_are_those_of_the_table() -> None:
+    text, limits = read(PAGE), Limits()
+    assert f"alone, within {limits.authenticate:g} s |" in text
+    assert f"Up to {limits.waiting} may wait" in text
+    assert f"nesting up to {limits.depth}." in text
+    assert f"have 1 to {limits.name} bytes" in text
+    assert f"is in {limits.rooms} rooms" in text
+
+
+def test_the_reserved_types() -> None:
+    said = re.search(r"The reserved types,.*?: (.*?)\.\n", read(PAGE), re.DOTALL)
+    assert said is not None
+    assert set(re.findall(r"`(\w+)`", said[1])) == RESERVED
+
+
+def test_every_type_in_the_tables_is_reserved_and_the_others_are_for_later() -> None:
+    titles = ("Client to server", "Server to client")
+    types = {
+        type for title in titles for first, *_ in rows(sections(PAGE)[title]) for type in re.findall(r"`(\w+)`", first)
+    }
+    assert types <= RESERVED
+    assert RESERVED - types == {"presence_diff", "gap", "closing"}

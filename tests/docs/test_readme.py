@@ -1,0 +1,46 @@
+"""The README's example as somebody types it in, on two workers."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.client import Tab
+from tests.docs.conftest import SECRET
+from tests.docs.pages import examples
+from tests.running import Served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    here = tmp_path_factory.mktemp("readme")
+    (here / "main.py").write_text(examples("README.md")["main.py"])
+    with Served("main:app", "--workers", "2", env={"HUBBUB_SECRET": SECRET}, cwd=here, ready="/docs") as server:
+        yield server
+
+
+async def test_the_readmes_example_on_two_workers(server: Served, token: Callable[[str], str]) -> None:
+    async with Tab(server.ws, token=token("alice")) as alice:
+        await alice.join("team:7")
+        for _ in range(60):  # which worker takes a socket is the kernel's choice
+            async with Tab(server.ws, token=token("bob")) as bob:
+                if bob.node == alice.node:
+                    continue
+                assert (await bob.join("team:7"))["members"] == ["alice", "bob"]
+                await alice.expect("user_joined_room", user="bob")
+                await bob.send("say", room="team:7", text="hello")
+                for tab in (alice, bob):
+                    said = await tab.expect("said")
+                    assert said == {"type": "said", "by": "bob", "text": "hello", "room": "team:7"}
+                async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+                    for _ in range(4):  # some worker takes it
+                        assert (await http.post("/orders/1/ship")).status_code == 200
+                        assert await alice.expect("order_shipped") == {"type": "order_shipped", "order": 1}
+                await bob.nothing("order_shipped")
+                assert (await bob.ask("join_room", room="team:8"))["code"] == "forbidden"
+                assert (await bob.ask("join_room", room="club"))["code"] == "unknown_room"
+                assert (await bob.ask("say", room="team:8", text="x"))["code"] == "not_joined"
+                break
+        else:
+            raise AssertionError("60 sockets on one worker of two")
+        await alice.expect("user_left_room", user="bob")
