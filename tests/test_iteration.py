@@ -73,3 +73,42 @@ async def test_a_wait_that_was_given_up_loses_nothing() -> None:
     await settle()
     await start(handed.hand(2))
     assert asking.result() == 2
+
+
+async def test_what_was_taken_last_is_handled_when_the_route_returns() -> None:
+    handed = Handed()
+    handled: list[int] = []
+    first = await start(handed.hand(1, lambda: handled.append(1)))
+    assert await handed.next() == 1
+    assert not handled
+    handed.finish()
+    await first
+    assert handled == [1]
+    handed.finish()
+    handed.end()
+    assert handled == [1]
+
+
+async def test_what_was_being_handled_at_the_end_is_not_acknowledged() -> None:
+    handed = Handed()
+    handled: list[int] = []
+    first = await start(handed.hand(1, lambda: handled.append(1)))
+    assert await handed.next() == 1
+    handed.end()
+    handed.finish()
+    await first
+    assert not handled
+
+
+async def test_two_do_not_wait_for_one_message() -> None:
+    handed = Handed()
+    first = await start(handed.next())
+    second = await start(handed.next())
+    assert isinstance(second.exception(), RuntimeError)
+    assert "two tasks" in str(second.exception())
+    await start(handed.hand(1))
+    assert first.result() == 1
+    third = await start(handed.next())
+    assert not third.done()
+    await start(handed.hand(2))
+    assert third.result() == 2

@@ -86,6 +86,20 @@ def test_a_stopped_waker_wakes_nobody() -> None:
     assert not one.at
 
 
+def test_nobody_sleeps_for_longer_than_an_hour() -> None:
+    clock = MovedClock()
+    waker: Waker[Ticked] = Waker(clock, resolution=0.5)
+    month, hour = Ticked(), Ticked()
+    waker.wake_at(month, 100.0 + 30 * 86400)
+    assert clock.set == [3700.0]
+    waker.wake_at(hour, 3700.0)
+    clock.advance(3599.0)
+    assert not month.at
+    clock.advance(1.0)
+    assert month.at == hour.at == [3700.0]
+    assert len(waker._timers._buckets) == 0
+
+
 async def test_background_work_is_finished_even_what_it_begins() -> None:
     background = Background()
     done: list[str] = []

@@ -192,3 +192,47 @@ async def test_what_is_announced() -> None:
     entering = quiet.broker.only("enter online")
     assert entering.rest[2] is None
     await entering.ok()
+
+
+async def test_what_is_said_again_is_not_announced_again() -> None:
+    """The broker may have forgotten, but nobody has seen the member leave."""
+    s = Setting(announce_users=True)
+    for topic in ("room:r", "online"):
+        entering = await s.enter(topic)
+        assert s.broker.pending[0].rest[2] is not None
+        await s.broker.only(f"enter {topic}").ok(value=True)
+        await entering
+    again = asyncio.create_task(s.presence.reassert())
+    await settle()
+    assert sorted(call.topic for call in s.broker.pending) == ["online", "room:r"]
+    assert [call.rest[2] for call in s.broker.pending] == [None, None]
+    # It is away once more: what is tried again is as quiet.
+    for call in list(s.broker.pending):
+        await call.fail()
+    await asyncio.sleep(0.01)
+    assert [call.rest[2] for call in s.broker.pending] == [None, None]
+    for call in list(s.broker.pending):
+        await call.ok(value=True)
+    await again
+    await s.leave()
+    leaving = s.broker.only("leave room:r")
+    assert b"user_left_room" in leaving.rest[2].data
+    await leaving.ok()
+    await s.enter()
+    assert b"user_joined_room" in s.broker.only("enter room:r").rest[2].data
+    await s.broker.only("enter room:r").ok()
+
+
+async def test_one_who_leaves_while_it_is_said_again_is_announced() -> None:
+    s = Setting()
+    await s.entered()
+    again = asyncio.create_task(s.presence.reassert())
+    await settle()
+    await s.leave()
+    await s.broker.only("enter room:r").fail()
+    await asyncio.sleep(0.01)
+    leaving = s.broker.only("leave room:r")
+    assert b"user_left_room" in leaving.rest[2].data
+    await leaving.ok()
+    await again
+    assert len(s.presence) == 0

@@ -206,3 +206,11 @@ def test_a_ts_that_cannot_be_written_is_refused() -> None:
     deep.authenticated()
     ts = "[" * 500 + "]" * 500
     assert refused(deep.receive(f'{{"type": "ping", "ts": {ts}, "id": 1}}')) == ("invalid_message", "ts", 1)
+
+
+@pytest.mark.parametrize("kind", [Check, Renew])
+def test_a_token_is_in_no_repr(kind: type[Check] | type[Renew]) -> None:
+    event = kind("a-secret", "t1")
+    assert "a-secret" not in repr(event)
+    assert "a-secret" not in f"{[event]} {event}"
+    assert "t1" in repr(event)

@@ -102,7 +102,8 @@ class Cluster:
         for measure in self._facts:
             try:
                 measured = measure()
-                json.dumps(measured)
+                # Strictly: json would write NaN and halves of surrogate pairs, which nobody may be able to read.
+                json.dumps(measured, allow_nan=False, ensure_ascii=False).encode()
                 facts.update(measured)
             except Exception:  # noqa: BLE001 - the application's; without its fact the node is still to be seen
                 self._complain(measure)

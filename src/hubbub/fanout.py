@@ -126,6 +126,8 @@ class Fanout:
             if plain or _wanted(envelope, recipient):
                 held.take(message, notice=notice)
                 if held.size > self._limit:
+                    # The join goes on until the broker has answered, and would hold whatever comes until then.
+                    self.drop(topic, recipient)
                     recipient.close(closes.TOO_SLOW)
         self._metrics.count(Count.DELIVERIES, delivered)
 

@@ -8,6 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import hiredis
 import psutil
 import pytest
 from cryptography import x509
@@ -186,6 +188,21 @@ class TestALostServer:
 
         asyncio.run(main())
 
+    def test_makes_a_topic_that_stood_stand_no_more_until_it_is_back(self, valkey: EmbeddedValkey) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(valkey.url, deadline=0.2)) as (worker,):
+                await worker.broker.subscribe(ROOM)
+                kill(valkey)
+                await until(lambda: not worker.broker.ready, "the loss is noticed")
+                with pytest.raises(Unavailable):
+                    await worker.broker.subscribe(ROOM)
+                valkey.start()
+                await until(lambda: worker.broker.ready, "it is back")
+                await worker.broker.publish(ROOM, b"x")
+                await until(lambda: worker.data(ROOM) == [b"x"], "who subscribed before still is")
+
+        asyncio.run(main())
+
     def test_costs_a_subscriber_that_waits_for_it_only_the_wait(self, valkey: EmbeddedValkey) -> None:
         async def main() -> None:
             async with running(RedisBroker(valkey.url, deadline=5)) as (worker,):
@@ -352,6 +369,16 @@ class TestScripts:
 
         asyncio.run(main())
 
+    def test_remove_what_has_expired_when_it_is_read(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                await worker.broker.report("stays", b"x", 60)
+                await worker.broker.report("goes", b"x", 0.05)
+                await eventually(worker.broker.reports, lambda found: "goes" not in found)
+                assert admin.hkeys("hubbub:{hubbub}:nodes") == [b"stays"]
+
+        asyncio.run(main())
+
     def test_let_what_a_dead_node_said_expire_whole(self, url: str, admin: Redis) -> None:
         async def main() -> None:
             async with running(RedisBroker(url)) as (worker,):
@@ -454,6 +481,52 @@ class TestTheListener:
         asyncio.run(main())
         assert "division by zero" in lines(caplog)[0]
         assert "Traceback" in caplog.text
+
+    def test_waits_for_the_last_of_the_confirmations_it_is_owed(self) -> None:
+        """A server that stops between the commands of one moment, as a real one can."""
+        held: list[bytes] = []
+        go_on = asyncio.Event()
+        # A path of pytest's own can be too long for a socket.
+        directory = tempfile.TemporaryDirectory(prefix="hb")
+        socket = f"{directory.name}/socket"
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            commands = hiredis.Reader()
+            while data := await reader.read(65536):
+                commands.feed(data)
+                while command := commands.gets():
+                    name = command[0].lower()
+                    if name == b"unsubscribe":
+                        held.append(name)
+                        await go_on.wait()
+                    for channel in command[1:]:
+                        if name in {b"subscribe", b"unsubscribe"}:
+                            parts = len(name), name, len(channel), channel
+                            writer.write(b"*3\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n:1\r\n" % parts)
+                    if name in {b"client", b"ping"}:
+                        writer.write(b"+OK\r\n")
+            writer.close()
+
+        async def main() -> None:
+            async with await asyncio.start_unix_server(answer, socket):
+                broker = RedisBroker(f"unix://{socket}")
+                await broker.start(lambda _topic, _data: None, lambda: None)
+                await until(lambda: broker.ready, "it stands")
+                first = asyncio.create_task(broker.subscribe(ROOM))
+                await asyncio.sleep(0)
+                await broker.unsubscribe(ROOM)
+                again = asyncio.create_task(broker.subscribe(ROOM))
+                with pytest.raises(Unavailable):
+                    await first
+                await until(lambda: held, "the first is confirmed and nothing else")
+                await asyncio.sleep(0.05)
+                assert not again.done()
+                go_on.set()
+                await again
+                await broker.stop()
+
+        with directory:
+            asyncio.run(main())
 
     def test_subscribes_in_batches(self, url: str, admin: Redis) -> None:
         async def main() -> None:

@@ -8,6 +8,7 @@ import websockets
 from pydantic import BaseModel
 
 from hubbub import Hub, Unavailable
+from hubbub.brokers.memory import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from tests.client import Tab
 from tests.hub.conftest import Mortal
@@ -80,6 +81,73 @@ async def test_away_and_back(mortal: Mortal) -> None:
             await at_rest(hub)
             assert await hub.room("open:a").members() == []
             assert not await hub.user("ann").is_online()
+
+
+class Absent(MemoryBroker):
+    """Does what it is asked, and says that it is away while `away` is set."""
+
+    away = False
+
+    @property
+    def ready(self) -> bool:
+        return super().ready and not self.away
+
+
+async def test_a_room_that_was_heard_cannot_be_joined_while_the_broker_is_away() -> None:
+    """The subscription does not stand any more, whatever this worker remembers: `room_joined` would be a lie."""
+    broker = Absent()
+    hub = Hub(broker, auth=Names())
+
+    @hub.rooms("plain")
+    async def anybody() -> bool:
+        return True
+
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as ann, Tab(server.ws, token="bob") as bob:
+        await ann.join("plain")
+        broker.away = True
+        began = time.monotonic()
+        answer = await bob.ask("join_room", room="plain")
+        assert (answer["type"], answer["code"]) == ("error", "unavailable")
+        assert time.monotonic() - began < 1
+        broker.away = False
+        await bob.join("plain")
+        await hub.room("plain").send({"type": "news"})
+        for tab in (ann, bob):
+            await tab.expect("news")
+
+
+async def test_nobody_is_announced_again_when_the_broker_is_back(mortal: Mortal) -> None:
+    hubs = [hub_on(mortal) for _ in range(2)]
+    async with (
+        serving(simple(hubs[0])) as left,
+        serving(simple(hubs[1])) as right,
+        Tab(left.ws, token="ann") as ann,
+        Tab(right.ws, token="bob") as bob,
+    ):
+        for tab in (ann, bob):
+            await tab.join("open:a")
+        await ann.expect("user_joined_room", user="bob")
+        before = {tab: len(tab.log) for tab in (ann, bob)}
+        mortal.kill()
+        await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
+        mortal.start()
+        await until(lambda: all(hub.ready for hub in hubs), "it is back", within=15)
+
+        async def complete() -> bool:
+            online = [await hubs[0].user(who).is_online() for who in ("ann", "bob")]
+            return all(online) and await hubs[1].room("open:a").members() == ["ann", "bob"]
+
+        await eventually(complete, "all is known again")
+        await hubs[0].broadcast({"type": "end"})
+        for tab, seen in before.items():
+            await tab.expect("end")
+            assert {each["type"] for each in tab.log[seen:]} <= {"end", "ping"}
+        await bob.leave()
+        assert (await ann.expect("user_left_room"))["user"] == "bob"
+        assert await hubs[0].room("open:a").members() == ["ann"]
+        async with Tab(right.ws, token="bob") as again:
+            await again.join("open:a")
+            assert (await ann.expect("user_joined_room"))["user"] == "bob"
 
 
 async def test_a_worker_without_a_broker_takes_nobody(mortal: Mortal) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import time
 from typing import Literal
@@ -11,7 +12,7 @@ import pytest
 import websockets
 from pydantic import BaseModel
 
-from hubbub import Hub, Limits, Rate
+from hubbub import Hub, Limits, Rate, TooManyRooms
 from hubbub.ports.metrics import Count, Tally
 from tests.client import Tab
 from tests.hub.serving import Names, at_rest, connection_of, inside, serving, simple, until
@@ -194,6 +195,19 @@ async def test_the_size_of_a_message() -> None:
         await at_rest(hub)
 
 
+async def test_a_ts_that_is_too_deep_to_be_sent_back() -> None:
+    """Where the application allows more depth than can be written."""
+    hub = Hub(auth=Names(), limits=Limits(depth=1000))
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
+        for ts in ("[" * 300 + "]" * 300, '{"a":' * 300 + "1" + "}" * 300):
+            await tab.raw(f'{{"type": "ping", "id": 1, "ts": {ts}}}')
+            answer = await tab.next()
+            assert (answer["type"], answer["code"], answer["field"]) == ("error", "invalid_message", "ts")
+            assert answer["id"] == 1
+        deep = json.loads("[" * 100 + "]" * 100)
+        assert (await tab.ask("ping", ts=deep))["ts"] == deep
+
+
 async def test_the_rooms_of_one_connection() -> None:
     hub = Hub(auth=Names(), limits=Limits(rooms=2))
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
@@ -204,3 +218,61 @@ async def test_the_rooms_of_one_connection() -> None:
         assert (await tab.ask("leave_room", room="open:a"))["type"] == "room_left"
         await tab.join("open:c")
         assert connection_of(hub, tab).rooms == {"open:b", "open:c"}
+
+
+async def test_rooms_that_are_joined_at_once_are_counted_before_they_are_joined() -> None:
+    hub = Hub(auth=Names(), limits=Limits(rooms=2))
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
+        connection = connection_of(hub, tab)
+        names = [f"open:{letter}" for letter in "abcde"]
+        joins = await asyncio.gather(*(connection.join(name) for name in names), return_exceptions=True)
+        assert joins.count(None) == 2
+        assert [type(each) for each in joins if each is not None] == [TooManyRooms] * 3
+        assert connection.rooms == {name for name, failure in zip(names, joins, strict=True) if failure is None}
+        await connection.leave(names[joins.index(None)])
+        await connection.join("open:f")
+        with pytest.raises(TooManyRooms):
+            await connection.join("open:g")
+
+
+async def test_handshakes_that_come_at_once_are_counted_before_they_are_let_in() -> None:
+    names = Names(gate=asyncio.Event())
+    hub = Hub(auth=names, limits=Limits(connections=2))
+    async with serving(simple(hub)) as server:
+        tabs = [Tab(server.ws, token=f"u{number}") for number in range(10)]
+        opening = [asyncio.create_task(tab.open()) for tab in tabs]
+        await until(lambda: sum(each.done() for each in opening) == 8, "8 are refused")
+        assert names.gate is not None
+        names.gate.set()
+        results = await asyncio.gather(*opening, return_exceptions=True)
+        refused = [each.response.status_code for each in results if isinstance(each, websockets.InvalidStatus)]
+        assert refused == [503] * 8
+        inside_now = [each for each in results if isinstance(each, Tab)]
+        assert len(inside_now) == 2
+        for tab in inside_now:
+            await tab.expect("welcome")
+            await tab.leave()
+        await at_rest(hub)
+
+
+async def test_a_flood_of_pings_is_answered_and_then_ended() -> None:
+    hub = Hub(auth=Names(), rate=Rate(messages=0.001, burst=3, refusals=4))
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
+        for number in range(7):
+            assert await tab.ask("ping", ts=number) == {"type": "pong", "ts": number, "id": f"t{number + 1}"}
+        await tab.send("ping", ts=7)
+        assert await tab.closed() == 1008
+        await tab.expect("pong", ts=7)
+        assert [each["type"] for each in tab.log] == ["welcome", *["pong"] * 8]
+        await at_rest(hub)
+
+
+async def test_pings_without_a_rate_are_answered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBBUB_DEV", "1")
+    hub = Hub(auth=Names())
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
+        for number in range(1000):
+            await tab.send("ping", ts=number)
+        await tab.expect("pong", ts=999)
+        assert [each["ts"] for each in tab.received("pong")] == list(range(1000))
+        assert len(tab.log) == 1001

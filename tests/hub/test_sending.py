@@ -242,3 +242,29 @@ async def test_a_bad_name_is_refused() -> None:
                 hub.user(name)
         assert "open:a" in repr(hub.room("open:a"))
         assert "ann" in repr(hub.user("ann"))
+
+
+@pytest.mark.parametrize("reason", ["a\ud800b" * 100, "\udfff", "é" * 2_000_000, "x" * 2_000_000])
+async def test_a_reason_is_cut_to_what_can_be_told(reason: str) -> None:
+    hub = Hub(auth=Names())
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as ann, Tab(server.ws, token="bob") as bob:
+        for tab in (ann, bob):
+            await tab.join("open:a")
+        room = hub.room("open:a")
+
+        def is_cut(told: str) -> bool:
+            wanted = reason.encode("utf-8", "replace").decode()
+            return 0 < len(told.encode()) <= 123 and wanted.startswith(told) and len(told) >= min(61, len(wanted))
+
+        await room.remove("ann", reason)
+        assert is_cut((await ann.expect("room_left"))["reason"])
+        await room.close(reason)
+        assert is_cut((await bob.expect("room_left"))["reason"])
+        await hub.user("ann").disconnect(reason)
+        assert await ann.closed() == 4003
+        assert is_cut(ann.socket.close_reason or "")
+        assert (await bob.ask("ping"))["type"] == "pong"
+        connection_of(hub, bob).close(reason=reason)
+        assert await bob.closed() == 1000
+        assert is_cut(bob.socket.close_reason or "")
+        await at_rest(hub)

@@ -170,3 +170,54 @@ async def test_a_certificate_is_processed_for_nobody_without_a_good_credential(s
             assert response.headers["www-authenticate"] == "Bearer"
             assert token not in response.text
         await tab.nothing("certificate_processed")
+
+
+async def test_a_certificate_is_processed_by_cookie_for_its_own_pages_alone(showcase: Served) -> None:
+    """SameSite counts every port of a host as the same, and whatever else runs there would be let in."""
+    ann = fresh("ann")
+    token = await login(showcase, ann)
+    cookie = {"Cookie": f"hubbub={token}"}
+    path = "/api/certificates/7/process"
+    strangers = [
+        "http://localhost:3000",
+        "http://127.0.0.1:3000",
+        "http://evil.example",
+        "null",
+        "",
+    ]
+    async with Tab(showcase.ws, user=ann) as tab, http(showcase) as client:
+        for origin in strangers:
+            response = await client.post(path, headers={**cookie, "Origin": origin})
+            assert response.status_code == 403, origin
+        await tab.nothing("certificate_processed")
+        for headers in (cookie, {**cookie, "Origin": showcase.url}):
+            assert (await client.post(path, headers=headers)).status_code == 200, headers
+            await tab.expect("certificate_processed")
+        # Nobody's browser sends a token by itself.
+        bearer = {"Authorization": f"Bearer {token}", "Origin": "http://localhost:3000"}
+        assert (await client.post(path, headers=bearer)).status_code == 200
+
+
+async def test_the_id_of_a_certificate_comes_back_as_it_was_written(showcase: Served) -> None:
+    ann = fresh("ann")
+    token = await login(showcase, ann)
+    ids = {
+        "7": 7,
+        "0": 0,
+        "01": "01",
+        "%2B7": "+7",
+        "-7": "-7",
+        "1_0": "1_0",
+        "abc": "abc",
+        "%D9%A7": "\u0667",
+        "7.0": "7.0",
+    }
+    async with Tab(showcase.ws, user=ann) as tab, http(showcase) as client:
+        for written, read in ids.items():
+            response = await client.post(
+                f"/api/certificates/{written}/process", headers={"Authorization": f"Bearer {token}"}
+            )
+            assert response.status_code == 200, written
+            told = (await tab.expect("certificate_processed"))["data"]["id"]
+            for id in (response.json()["id"], told):
+                assert (id, type(id)) == (read, type(read))

@@ -1,3 +1,4 @@
+import math
 import re
 import sys
 import unicodedata
@@ -9,9 +10,20 @@ from pydantic import BaseModel
 
 from hubbub.errors import InvalidMessage
 from hubbub.options import Heartbeat
+from hubbub.types import User, UserId
 from hubbub.wire import messages
 from hubbub.wire.codec import Prepared, decode
-from hubbub.wire.messages import RESERVED, check_id, check_name, check_room, compose, is_own_room, notice, prepare
+from hubbub.wire.messages import (
+    RESERVED,
+    check_id,
+    check_name,
+    check_room,
+    check_user,
+    compose,
+    is_own_room,
+    notice,
+    prepare,
+)
 
 CLIENTS = "auth join_room leave_room ping pong"
 SERVERS = """welcome room_joined room_left user_joined_room user_left_room presence_diff user_connected
@@ -240,3 +252,28 @@ def test_a_message_has_at_most_the_bytes_allowed_with_its_room() -> None:
     assert compose(message, limit=len(data), room="lobby") == data
     with pytest.raises(ValueError, match=f"the message has {len(data)} bytes, more than the {len(data) - 1}"):
         compose(message, limit=len(data) - 1, room="lobby")
+
+
+@pytest.mark.parametrize("expires", [None, 0, -1.5, 2e9])
+def test_a_user_that_can_be_is_what_it_was(expires: float | None) -> None:
+    user = User(UserId("x" * 5), expires=expires)
+    assert check_user(user, limit=5) is user
+
+
+@pytest.mark.parametrize("given", [None, "ann", {"id": "ann"}, User])
+def test_what_is_no_user_is_named_by_its_type(given: object) -> None:
+    with pytest.raises(TypeError, match=f"not {type(given).__name__}"):
+        check_user(given, limit=5)
+
+
+@pytest.mark.parametrize("id", ["", "x" * 6, "é" * 3, "a\nb", "\ud800", 7, None])
+def test_a_user_is_called_as_names_are(id: object) -> None:
+    with pytest.raises(ValueError, match=r"^User\.id ") as error:
+        check_user(User(id), limit=5)  # type: ignore[arg-type]
+    assert str(id)[:3] not in str(error.value) or id in ("", 7)
+
+
+@pytest.mark.parametrize("expires", [math.inf, -math.inf, math.nan])
+def test_a_credential_ends_at_a_time_or_never(expires: float) -> None:
+    with pytest.raises(ValueError, match=r"^User\.expires "):
+        check_user(User(UserId("ann"), expires=expires), limit=5)

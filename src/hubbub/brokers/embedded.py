@@ -12,7 +12,6 @@ import fcntl
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -191,8 +190,8 @@ def _private(parent: Path | None) -> tuple[Path, int]:
 def _sweep(parent: Path) -> None:
     for directory in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            found = directory.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            # A link of ours is not followed: rmtree refuses it.
+            if directory.lstat().st_uid != os.getuid():
                 continue
             lock = os.open(directory / "lock", os.O_RDWR)
             try:
