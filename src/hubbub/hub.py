@@ -31,14 +31,14 @@ from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Metrics, Tally
-from hubbub.room import Exclude, Room, exclusion
+from hubbub.room import Room
 from hubbub.running import Plan, Running
+from hubbub.sending import Exclude, send
 from hubbub.state.handlers import Handlers
 from hubbub.state.patterns import Patterns, placeholders
 from hubbub.types import EVERYONE, NodeId, Position, User, UserId
 from hubbub.user import UserHandle
 from hubbub.wire import messages
-from hubbub.wire.envelope import Envelope, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -168,10 +168,7 @@ class Hub:
 
         Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
         """
-        users, connections = exclusion(exclude)
-        data = messages.compose(message, limit=self.limits.payload)
-        envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections)
-        return await self._here.broker.publish(EVERYONE, envelope.encode())
+        return await send(self._here.broker, EVERYONE, message, exclude=exclude, limit=self.limits.payload)
 
     async def stats(self) -> Stats:
         """Counts of the whole cluster, at most a second old. Raises Unavailable."""

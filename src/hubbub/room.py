@@ -1,39 +1,15 @@
 """A room, as the application sees it: a handle that costs nothing, unchecked, good on any worker."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
 from hubbub.closes import short
-from hubbub.fanout import Recipient
 from hubbub.ports.broker import Broker
+from hubbub.sending import Exclude, send
 from hubbub.types import Position, RoomName, User, room_topic
-from hubbub.wire import messages
 from hubbub.wire.envelope import Envelope, Kind
-
-#: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
-Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
-
-
-def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
-    """The user ids and the connection ids meant by `exclude`. Raises TypeError."""
-    users: set[str] = set()
-    connections: set[str] = set()
-    several = exclude if isinstance(exclude, Iterable) and not isinstance(exclude, str) else (exclude,)
-    for one in several:
-        match one:
-            case None:
-                pass
-            case str():
-                users.add(one)
-            case User():
-                users.add(one.id)
-            case _ if isinstance(getattr(one, "user", None), User):
-                connections.add(one.id)
-            case _:
-                raise TypeError(f"exclude takes connections, users and user ids, not {type(one).__name__}")
-    return frozenset(users), frozenset(connections)
 
 
 class Room:
@@ -53,10 +29,7 @@ class Room:
 
         Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
         """
-        data = messages.compose(message, limit=self._payload, room=self.name)
-        users, connections = exclusion(exclude)
-        envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections)
-        return await self._broker.publish(self._topic, envelope.encode())
+        return await send(self._broker, self._topic, message, exclude=exclude, limit=self._payload, room=self.name)
 
     async def members(self) -> list[str]:
         """The ids of the users in it, sorted; empty for a room without presence. Raises Unavailable."""

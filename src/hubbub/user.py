@@ -7,9 +7,8 @@ from pydantic import BaseModel
 
 from hubbub.closes import short
 from hubbub.ports.broker import Broker
-from hubbub.room import Exclude, exclusion
+from hubbub.sending import Exclude, send
 from hubbub.types import ONLINE, ConnectionId, Position, UserId, user_topic
-from hubbub.wire import messages
 from hubbub.wire.envelope import Envelope, Kind
 
 
@@ -30,10 +29,7 @@ class UserHandle:
 
         Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
         """
-        data = messages.compose(message, limit=self._payload)
-        users, connections = exclusion(exclude)
-        envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections)
-        return await self._broker.publish(self._topic, envelope.encode())
+        return await send(self._broker, self._topic, message, exclude=exclude, limit=self._payload)
 
     async def is_online(self) -> bool:
         """Whether there is a connection on any worker. Raises Unavailable."""
