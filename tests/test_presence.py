@@ -236,3 +236,20 @@ async def test_one_who_leaves_while_it_is_said_again_is_announced() -> None:
     await leaving.ok()
     await again
     assert len(s.presence) == 0
+
+
+async def test_one_who_was_said_again_and_left_is_announced_on_coming_back() -> None:
+    s = Setting()
+    await s.entered()
+    again = asyncio.create_task(s.presence.reassert())
+    await settle()
+    await s.broker.only("enter room:r").ok(value=True)
+    await again
+    await s.leave()
+    leaving = s.broker.only("leave room:r")
+    coming = await s.enter()  # before the leave is done, so its seat is still warm
+    await leaving.ok()
+    entering = s.broker.only("enter room:r")
+    assert b"user_joined_room" in entering.rest[2].data
+    await entering.ok(value=True)
+    await coming

@@ -19,6 +19,9 @@ from hubbub.types import Topic
 
 T = TypeVar("T")
 
+#: Names that would be taken apart wrongly by anyone who joins them with a separator.
+AWKWARD = ["a", "a:b", "b:c", ":", "", "{a}", "}{", "a\0b", "a\nb", "%3A", "ü", "u\u0308", "😀", "\ud800", "x" * 128]
+
 
 class Worker:
     """A broker and what it said: `heard` in order, and how often it came back after it was away."""
@@ -55,6 +58,17 @@ async def eventually(ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bo
         assert asyncio.get_running_loop().time() < until, f"not within {within:g} s; the last answer: {answer!r}"
         await asyncio.sleep(0.01)
     return answer
+
+
+async def marked(here: Worker, there: Worker) -> None:
+    """Returns when both heard what was published before: one order means that it came before the mark."""
+    mark = Topic("room:mark")
+    for worker in (here, there):
+        await worker.broker.subscribe(mark)
+    before = [len(worker.data(mark)) for worker in (here, there)]
+    await here.broker.publish(mark, b"")
+    for worker, had in zip((here, there), before, strict=True):
+        await until(lambda worker=worker, had=had: len(worker.data(mark)) > had, "the mark")
 
 
 @asynccontextmanager

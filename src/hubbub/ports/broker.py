@@ -5,7 +5,7 @@ Guarantees every broker gives, and `tests/brokers/test_conformance.py` checks:
 - One topic's messages arrive in one order, the same for every subscriber on every worker.
 - What a worker publishes comes back to it through `deliver` like everybody else's; there is no local shortcut.
 - `enter` and `leave` count, decide and announce in one atomic step, and are idempotent per (topic, member, holder).
-- Every call ends within the broker's deadline or raises `Unavailable`.
+- Every call ends within the broker's deadline or raises `Unavailable`; after that, it may or may not have happened.
 - `start` does not wait for the other side: a broker that is away is `ready == False` until it comes.
 """
 

@@ -1,0 +1,111 @@
+"""What is done to a server and asked of one: killed, frozen, reached over TCP."""
+
+import asyncio
+import os
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import psutil
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from hubbub.brokers.embedded import EmbeddedValkey
+from tests.brokers.conftest import until
+
+LOGGER = "hubbub.brokers.redis"
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records if record.name == LOGGER]
+
+
+def kill(valkey: EmbeddedValkey) -> None:
+    os.kill(valkey.pid, signal.SIGKILL)
+    while valkey.alive:
+        time.sleep(0.001)
+
+
+@asynccontextmanager
+async def frozen(valkey: EmbeddedValkey) -> AsyncIterator[None]:
+    """The server takes what the kernel buffers and says nothing."""
+    os.kill(valkey.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(valkey.pid, signal.SIGCONT)
+
+
+@contextmanager
+def over_tcp(path: str, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a proxy to the server's socket; the embedded server has no port and no TLS of its own.
+
+    In a loop of its own, so that the tasks and descriptors of a test are the broker's.
+    """
+    serving: set[asyncio.Task[None] | None] = set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
+        there, back = await asyncio.open_unix_connection(path)
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+        serving.discard(asyncio.current_task())
+
+    async def main() -> None:
+        async with await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls) as server:
+            started.set_result((server.sockets[0].getsockname()[1], asyncio.get_running_loop()))
+            await ended.wait()
+            await until(lambda: not serving, "the clients are gone")
+
+    ended = asyncio.Event()
+    started: Future[tuple[int, asyncio.AbstractEventLoop]] = Future()
+    with ThreadPoolExecutor(1) as threads:
+        proxy = threads.submit(asyncio.run, main())
+        port, loop = started.result(10)
+        try:
+            yield port
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+            proxy.result(20)
+
+
+def own_certificate(path: Path) -> Path:
+    """A key and its certificate for 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(key.private_bytes(pem, *plain) + certificate.public_bytes(pem))
+    return path
+
+
+def connections_to(port: int) -> int:
+    """Those of the broker; the proxy's own ends are in this process too, and close a moment later."""
+    return sum(bool(end.raddr) and end.raddr[1] == port for end in psutil.Process().net_connections("tcp"))
+
+
+def descriptors() -> int:
+    return psutil.Process().num_fds()

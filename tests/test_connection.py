@@ -1,0 +1,166 @@
+"""A connection without a socket, on a clock that is moved: what it is woken for, and what it holds."""
+
+import asyncio
+from typing import Any
+
+from hubbub import closes
+from hubbub.brokers.memory import MemoryBroker
+from hubbub.closes import Close
+from hubbub.connection import Connection
+from hubbub.options import Heartbeat, Limits
+from hubbub.ports.broker import Announcement
+from hubbub.ports.metrics import Tally
+from hubbub.running import Plan, Running
+from hubbub.state.handlers import Handlers
+from hubbub.state.patterns import Patterns
+from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
+from hubbub.wire.codec import Prepared
+from hubbub.wire.envelope import Envelope, Kind
+from tests.scripted import MovedClock, settle
+
+DAY = 86_400.0
+
+
+class Wire:
+    """A transport whose peer takes whatever it is offered, once somebody says so."""
+
+    def __init__(self) -> None:
+        self.closes: list[Close] = []
+        self.flushed = 0
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+    def close(self, close: Close) -> None:
+        self.closes.append(close)
+
+
+class Slow(MemoryBroker):
+    """Says that a member is there when the gate is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
+        await self.gate.wait()
+        return await super().enter(topic, member, holder, announce)
+
+
+class Setting:
+    """A hub that nobody serves. `broker.gate` lets in."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.clock, self.broker = MovedClock(), Slow()
+        plan = Plan(
+            authenticators=(),
+            origins=None,
+            limits=Limits(**limits),
+            heartbeat=Heartbeat(interval=1e9, timeout=1e9),
+            rate=None,
+            announce_users=False,
+            metrics=Tally(),
+            clock=self.clock,
+            handlers=Handlers(),
+            rooms=Patterns(),
+            facts=[],
+        )
+        self.running = Running(plan, self.broker)
+        self.wire = Wire()
+
+    async def connect(self, user: User) -> Connection:
+        await self.running.start()
+        services = self.running.endpoint.services
+        connection = Connection(services, ConnectionId("c"), scope={}, credential=True)
+        connection.begin(self.wire, user)
+        await settle()
+        return connection
+
+    def send(self, size: int) -> None:
+        envelope = Envelope(Kind.MESSAGE, b'"' + b"x" * (size - 2) + b'"')
+        self.running._fanout.deliver(user_topic("ann"), envelope.encode())
+
+
+async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() -> None:
+    s = Setting()
+    s.broker.gate.set()
+    connection = await s.connect(User(UserId("ann"), expires=s.clock.wall() + 30 * DAY))
+    ends = s.clock.now() + 30 * DAY
+    most = 0
+    while s.clock.now() + 3600 < ends:
+        assert min(s.clock.set) <= s.clock.now() + 3600 + 1
+        most = max(most, len(s.running._waker._timers._buckets))
+        s.clock.advance(3600)
+        assert not connection.closed
+    assert most <= 2
+    s.clock.advance(ends - s.clock.now() - 0.1)
+    assert not connection.closed
+    s.clock.advance(0.2)
+    assert connection.closed
+    assert s.wire.closes == [closes.CREDENTIAL_EXPIRED]
+    assert len(s.running._waker) == 0
+    await s.running.stop()
+
+
+async def test_what_comes_before_welcome_is_bounded_by_the_outbox() -> None:
+    s = Setting(payload=100, outbox=300)
+    connection = await s.connect(User(UserId("ann")))
+    for _ in range(3):
+        s.send(100)
+    assert not connection.closed
+    assert connection.outgoing() is None
+    s.send(2)
+    assert s.wire.closes == [closes.TOO_SLOW]
+    assert connection._outbox.unsent == 0
+    for _ in range(10):
+        s.send(100)
+    assert connection._outbox.unsent == 0
+    s.broker.gate.set()
+    await settle()
+    assert connection.outgoing() is None
+    assert len(s.wire.closes) == 1
+    assert not s.running.registry
+    await s.running.stop()
+    assert not len(s.running._presence)
+
+
+async def test_what_fits_comes_after_welcome() -> None:
+    s = Setting(payload=100, outbox=300)
+    connection = await s.connect(User(UserId("ann")))
+    for _ in range(3):
+        s.send(100)
+    s.broker.gate.set()
+    await settle()
+    sent: list[Prepared] = []
+    while (message := connection.outgoing()) is not None:
+        sent.append(message)
+        connection.sent(message)
+    assert b'"welcome"' in sent[0].data
+    assert [len(each) for each in sent[1:]] == [100, 100, 100]
+    assert not connection.closed
+    connection.close()
+    await s.running.stop()
+
+
+async def test_a_joiner_for_whom_too_much_came_is_closed_and_gives_all_back() -> None:
+    s = Setting(payload=100, outbox=300)
+    s.broker.gate.set()
+    connection = await s.connect(User(UserId("ann")))
+    s.broker.gate.clear()
+    joining = asyncio.create_task(connection.join("r"))
+    await settle()
+    envelope = Envelope(Kind.MESSAGE, b'"' + b"x" * 98 + b'"').encode()
+    for _ in range(3):
+        s.running._fanout.deliver(Topic("room:r"), envelope)
+    assert not connection.closed
+    for _ in range(50):
+        s.running._fanout.deliver(Topic("room:r"), envelope)
+    assert s.wire.closes == [closes.TOO_SLOW]
+    assert not s.running._fanout._held
+    s.broker.gate.set()
+    await settle()
+    await joining
+    assert connection.rooms == frozenset()
+    await s.running.stop()
+    assert not len(s.running._presence)
+    assert not s.running.registry
