@@ -67,6 +67,14 @@ def serve(
         str | None,
         typer.Option(metavar="SECONDS", help="Time for requests to finish at the end. [HUBBUB_GRACE, default 10]"),
     ] = None,
+    max_message: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BYTES",
+            help="Largest message the server reads; raise it together with Limits(message=). "
+            "[HUBBUB_MAX_MESSAGE, default 65536]",
+        ),
+    ] = None,
     log_level: Annotated[
         str | None,
         typer.Option(metavar="LEVEL", help="critical to debug. [HUBBUB_LOG_LEVEL, default info]"),
@@ -83,7 +91,7 @@ def serve(
     from hubbub.cli.serve import serve as run
 
     flags = {"host": host, "port": port, "workers": workers, "broker": broker}
-    settings = read_settings(**flags, dev=dev, grace=grace, log_level=log_level)
+    settings = read_settings(**flags, dev=dev, grace=grace, max_message=max_message, log_level=log_level)
     raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
 
 

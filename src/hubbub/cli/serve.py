@@ -31,7 +31,6 @@ from hubbub.cli.announce import address, start_line, what_development_allows
 from hubbub.cli.settings import Settings, write_environment
 from hubbub.cli.worker import Asked, Supervisor, WorkerConfig
 from hubbub.errors import ConfigurationError
-from hubbub.options import Limits
 
 if TYPE_CHECKING:
     from hubbub.brokers.embedded import EmbeddedValkey
@@ -157,7 +156,7 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
         "port": settings.port,
         "workers": settings.workers,
         "reload": reload,
-        "ws_max_size": Limits().message,
+        "ws_max_size": settings.max_message,
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": settings.grace,
         # uvicorn's five seconds kill a worker that is only busy.

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hubbub.errors import ConfigurationError
+from hubbub.options import Limits
 
 PREFIX = "HUBBUB_"
 _CONCURRENCY = "WEB_CONCURRENCY"
@@ -27,7 +28,10 @@ def _lower(value: object) -> object:
 
 
 class Settings(BaseSettings):
-    """Times are seconds. `broker` is a URL or `memory`; None is memory for one worker, an embedded Valkey for more."""
+    """Times are seconds, sizes bytes.
+
+    `broker` is a URL or `memory`; None is memory for one worker, an embedded Valkey for more.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore")
 
@@ -40,6 +44,7 @@ class Settings(BaseSettings):
     publish_key: SecretStr | None = None
     log_level: Annotated[Level, BeforeValidator(_lower)] = "info"
     grace: int = Field(default=10, ge=0, le=3600)
+    max_message: int = Field(default=Limits().message, ge=1)
 
 
 def read_settings(**flags: Any) -> Settings:
@@ -69,6 +74,7 @@ def write_environment(settings: Settings) -> None:
         "PUBLISH_KEY": _revealed(settings.publish_key),
         "LOG_LEVEL": settings.log_level,
         "GRACE": str(settings.grace),
+        "MAX_MESSAGE": str(settings.max_message),
     }
     for name, value in values.items():
         if value:
