@@ -69,7 +69,7 @@ function options({ id, least, say }, colour) {
     legend: { show: false }, // the table below is the legend of all three
     cursor: { sync: { key: "workers" }, drag: { x: false, y: false }, y: false },
     scales: {
-      x: { range: (_, min, max) => [Math.min(min, max - SHORTEST), max] },
+      x: { range: shown },
       y: { range: (_, __, max) => [0, Math.max(least, max * 1.15)] },
     },
     axes: [
@@ -86,6 +86,12 @@ function options({ id, least, say }, colour) {
     ],
     hooks: { setCursor: [point] },
   };
+}
+
+// From the data and not from what uPlot proposes: for a single sample that is a whole day.
+function shown({ data: [times] }) {
+  const last = times.at(-1);
+  return [Math.min(times[0], last - SHORTEST), last];
 }
 
 function moment(time) {
