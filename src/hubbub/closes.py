@@ -33,9 +33,10 @@ class Close:
     reason: str
     comes_back: Return
 
-    def because(self, reason: str) -> "Close":
+    def because(self, reason: str | bytes) -> "Close":
         """The same close with the application's reason, cut to what a close frame can carry."""
-        return replace(self, reason=short(reason)) if reason else self
+        told = short(reason)
+        return replace(self, reason=told) if told else self
 
 
 FINISHED = Close(1000, "finished", Return.NEVER)

@@ -110,11 +110,12 @@ class Dispatch:
     @types.coroutine
     def _watched(self, name: str, coroutine: Coroutine[Any, Any, R]) -> Generator[Any, Any, R]:
         """Drive a coroutine and time every stretch of it between two awaits: only those hold the event loop."""
-        step: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731
+        answer: Any = None
+        thrown: BaseException | None = None
         while True:
             started = self._stopwatch()
             try:
-                awaited = step()
+                awaited = coroutine.send(answer) if thrown is None else coroutine.throw(thrown)
             except StopIteration as stop:
                 result: R = stop.value
                 return result
@@ -122,23 +123,14 @@ class Dispatch:
                 took = self._stopwatch() - started
                 if took > self._blocking:
                     self._complain(name, took)
+            answer = thrown = None
             try:
                 answer = yield awaited
             except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine, whatever it is
-                step = _throw(coroutine, error)
-            else:
-                step = _send(coroutine, answer)
+                thrown = error
 
     def _complain(self, name: str, took: float) -> None:
         self._metrics.count(Count.HANDLER_BLOCKED)
         if name not in self._warned:
             self._warned.add(name)
             _log.warning("%s blocked the event loop for %.0f ms: every client of this worker waited", name, took * 1000)
-
-
-def _send(coroutine: Coroutine[Any, Any, R], value: Any) -> Callable[[], Any]:
-    return lambda: coroutine.send(value)
-
-
-def _throw(coroutine: Coroutine[Any, Any, R], error: BaseException) -> Callable[[], Any]:
-    return lambda: coroutine.throw(error)

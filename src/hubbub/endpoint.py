@@ -11,13 +11,13 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from hubbub import closes
 from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
@@ -28,14 +28,14 @@ from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, I
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
 from hubbub.services import Services
-from hubbub.transports.asgi import ASGITransport
+from hubbub.transports.asgi import GONE, ASGITransport
 from hubbub.types import ConnectionId, User, UserId
 from hubbub.wire.messages import check_name, check_user
 
 _log = logging.getLogger("hubbub.endpoint")
 
-# What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
-_RETRY_AFTER = 2
+#: What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
+RETRY_AFTER = {"Retry-After": "2"}
 
 
 @dataclass(slots=True)
@@ -108,7 +108,8 @@ class Endpoint:
         except CredentialError:
             self.services.metrics.count(Count.REFUSED_HANDSHAKES)
             await self._accept(websocket)
-            await _close(websocket, closes.CREDENTIAL_INVALID)
+            with suppress(*GONE):
+                await websocket.close(closes.CREDENTIAL_INVALID.code, closes.CREDENTIAL_INVALID.reason)
             raise _quiet(websocket, HandshakeRefused()) from None
         await self._accept(websocket)
         return who
@@ -131,7 +132,7 @@ class Endpoint:
         self._check_origin(websocket, required=cookie)
         if isinstance(presented, Absent):
             if len(self.unauthenticated) >= self.services.limits.unauthenticated:
-                raise HTTPException(503, "too many connections wait to authenticate", _retry_after())
+                raise HTTPException(503, "too many connections wait to authenticate", RETRY_AFTER)
             return None
         try:
             if isinstance(presented, Unusable):
@@ -143,7 +144,7 @@ class Endpoint:
                 raise
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
         except TimeoutError:
-            raise HTTPException(503, "the credential could not be checked in time", _retry_after()) from None
+            raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
         except Exception as error:  # noqa: BLE001 - the application's store, or its authenticator
             _log.error("authenticating a handshake failed: %s", described(error))
             raise HTTPException(500, "the credential could not be checked") from None
@@ -160,10 +161,10 @@ class Endpoint:
 
     def _make_room(self) -> None:
         if not self.accepting():
-            raise HTTPException(503, "this worker takes no connections now", _retry_after())
+            raise HTTPException(503, "this worker takes no connections now", RETRY_AFTER)
         # Those that are being looked at count as well, this one too: all of them may be let in.
         if len(self.connections) + self.entering > self.services.limits.connections:
-            raise HTTPException(503, "this worker is full", _retry_after())
+            raise HTTPException(503, "this worker is full", RETRY_AFTER)
 
     def _check_origin(self, websocket: WebSocket, *, required: bool) -> None:
         if not origin_allowed(websocket.scope, required=required, allowed=self.origins):
@@ -172,32 +173,19 @@ class Endpoint:
     async def _accept(self, websocket: WebSocket) -> None:
         try:
             await websocket.accept(subprotocol=select_subprotocol(websocket.scope))
-        except (OSError, RuntimeError, WebSocketDisconnect):
+        except GONE:
             # Gone while it was looked at. Nothing was taken for it yet, so there is nothing to give back.
             raise _quiet(websocket, HandshakeRefused()) from None
 
 
-def _retry_after() -> dict[str, str]:
-    return {"Retry-After": str(_RETRY_AFTER)}
-
-
 async def _deny(websocket: WebSocket, refusal: HTTPException) -> None:
     """By HTTP where the server can (ASGI extension `websocket.http.response`); elsewhere every refusal is 403."""
-    try:
+    with suppress(*GONE):
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
             response = JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)
             await websocket.send_denial_response(response)
         else:
             await websocket.close()
-    except (OSError, RuntimeError, WebSocketDisconnect):
-        pass  # gone by itself
-
-
-async def _close(websocket: WebSocket, close: closes.Close) -> None:
-    try:
-        await websocket.close(close.code, close.reason)
-    except (OSError, RuntimeError, WebSocketDisconnect):
-        pass  # gone by itself
 
 
 def _quiet(websocket: WebSocket, error: Exception) -> Exception:

@@ -84,7 +84,7 @@ class Fanout:
             case Kind.MESSAGE | Kind.NOTICE:
                 self._spread(topic, envelope)
             case Kind.DISCONNECT:
-                close = closes.DISCONNECTED.because(closes.short(envelope.payload))
+                close = closes.DISCONNECTED.because(envelope.payload)
                 for recipient in self._recipients(topic):
                     recipient.close(close)
             case Kind.CLOSE_ROOM | Kind.REMOVE:

@@ -1,7 +1,6 @@
 """A hub while it runs: everything bound to the event loop, composed here and nowhere else, and ended in order."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +31,6 @@ from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, RoomName, User
 from hubbub.wire.messages import check_user
-
-_log = logging.getLogger("hubbub.running")
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05

@@ -8,11 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from hubbub.errors import ExpiredCredential, InvalidCredential, InvalidMessage
+from hubbub.errors import ExpiredCredential, InvalidCredential
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
 from hubbub.types import User
-from hubbub.wire.messages import check_name
+from hubbub.wire.messages import check_user
 
 
 class SessionStore(Protocol):
@@ -54,12 +54,7 @@ class SessionAuth:
         user = await self._load(credential.value)
         if user is None:
             raise InvalidCredential("no such session")
-        if not isinstance(user, User):
-            raise TypeError(f"a session store returns a User or None, not {type(user).__name__}")
-        try:
-            check_name(user.id, limit=Limits().name, field="User.id")
-        except InvalidMessage as error:
-            raise ValueError(f"the session store's user cannot be: {error.message}") from None
+        check_user(user, limit=Limits().name)
         if user.expires is not None and user.expires <= time.time():
             raise ExpiredCredential("the session is over")
         return user

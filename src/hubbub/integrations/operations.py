@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
+from hubbub.endpoint import RETRY_AFTER
 from hubbub.errors import Unavailable
 from hubbub.hub import HubDep
 
@@ -28,7 +29,7 @@ def operations() -> APIRouter:
         if hub.ready:
             return {"status": "ready", "node": hub.node}
         response.status_code = 503
-        response.headers["Retry-After"] = "2"
+        response.headers.update(RETRY_AFTER)
         return {"status": "not ready", "node": hub.node}
 
     @router.get("/stats")
@@ -36,7 +37,7 @@ def operations() -> APIRouter:
         try:
             counted = await hub.stats()
         except Unavailable as error:
-            raise HTTPException(503, error.message, {"Retry-After": "2"}) from None
+            raise HTTPException(503, error.message, RETRY_AFTER) from None
         workers = [
             {"node": worker.node, "pid": worker.pid, "connections": worker.connections} for worker in counted.workers
         ]

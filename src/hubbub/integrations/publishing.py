@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from starlette.requests import ClientDisconnect
 
+from hubbub.endpoint import RETRY_AFTER
 from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
 from hubbub.hub import HubDep
 from hubbub.types import Position
@@ -100,7 +101,7 @@ async def _answer(send: Callable[[], Awaitable[Position | None]]) -> dict[str, A
     except ValueError as error:
         raise _unprocessable("body", "", str(error)) from None
     except Unavailable as error:
-        raise HTTPException(503, error.message, {"Retry-After": "2"}) from None
+        raise HTTPException(503, error.message, RETRY_AFTER) from None
     if position is None:
         return {"position": None}
     return {"position": {"epoch": position.epoch, "offset": position.offset}}

@@ -4,7 +4,6 @@
 """
 
 import os
-from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -35,7 +34,7 @@ def create_app() -> FastAPI:
     app.include_router(dashboard.routes(hub))
     app.include_router(notifications.routes(auth))
     app.include_router(pages.routes())
-    pages.mount_static(app, Path(__file__).with_name("static"))
+    pages.mount_static(app)
     if development:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=_development_hosts(), www_redirect=False)
     return app

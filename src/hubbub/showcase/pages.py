@@ -25,25 +25,31 @@ _HEADERS = {
 
 def routes() -> APIRouter:
     router = APIRouter(default_response_class=HTMLResponse)
+    front = _read("index")
 
     @router.get("/")
     async def index(hub: HubDep) -> HTMLResponse:
         """What is here, and which worker answered."""
-        html = (_STATIC / "index.html").read_text()
-        return HTMLResponse(html.replace("{{node}}", hub.node), headers=_HEADERS)
+        return HTMLResponse(front.replace("{{node}}", hub.node), headers=_HEADERS)
 
     def page(name: str) -> None:
+        html = _read(name)
+
         @router.get(f"/{name}", name=name)
         async def show() -> HTMLResponse:
-            return HTMLResponse((_STATIC / f"{name}.html").read_text(), headers=_HEADERS)
+            return HTMLResponse(html, headers=_HEADERS)
 
     for name in ("chat", "dashboard", "notifications"):
         page(name)
     return router
 
 
-def mount_static(app: FastAPI, folder: Path) -> None:
-    app.mount("/static", _WithHeaders(StaticFiles(directory=folder)))
+def mount_static(app: FastAPI) -> None:
+    app.mount("/static", _WithHeaders(StaticFiles(directory=_STATIC)))
+
+
+def _read(name: str) -> str:
+    return (_STATIC / f"{name}.html").read_text(encoding="utf-8")
 
 
 class _WithHeaders:

@@ -16,8 +16,8 @@ from hubbub.ports.transport import Driven
 
 _log = logging.getLogger("hubbub.transports.asgi")
 
-# What servers and Starlette raise when the other side is gone: uvicorn an OSError, others a RuntimeError.
-_GONE = (OSError, RuntimeError, WebSocketDisconnect)
+#: What servers and Starlette raise when the other side is gone: uvicorn an OSError, others a RuntimeError.
+GONE = (OSError, RuntimeError, WebSocketDisconnect)
 
 
 class ASGITransport:
@@ -62,7 +62,7 @@ class ASGITransport:
                     break
                 text = event.get("text")
                 self._driven.frame(text if text is not None else event.get("bytes") or b"")
-        except _GONE:
+        except GONE:
             pass
         except Exception:  # noqa: BLE001 - a task's exception would be told to nobody
             _log.exception("reading from a socket failed")
@@ -76,7 +76,7 @@ class ASGITransport:
                 self._driven.sent(message)
             if self._close is not None:
                 await self._websocket.close(self._close.code, self._close.reason)
-        except _GONE:
+        except GONE:
             self._reader.cancel()
         except Exception:  # noqa: BLE001 - a task's exception would be told to nobody, with a message in it
             _log.exception("writing to a socket failed")
