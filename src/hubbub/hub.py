@@ -8,7 +8,7 @@ hub with the application and stops it with it.
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -138,9 +138,7 @@ class Hub:
             try:
                 names = frozenset(placeholders(pattern))
                 check = self._injection.prepare(function, frozenset({Connection, User}), names)
-                hints = get_type_hints(function if hasattr(function, "__name__") else type(function).__call__)
-                types = {name: hints[name] for name in names & hints.keys()}
-                self._rooms.declare(pattern, Rule(check, RoomOptions(presence=presence)), types)
+                self._rooms.declare(pattern, Rule(check, RoomOptions(presence=presence)), check.annotations)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None
             return function

@@ -48,14 +48,21 @@ class FastAPIInjection:
         dependant = get_dependant(path=path, call=shell)
         for part in _walk(dependant):
             _refuse_what_messages_lack(part, name)
-        return InjectedFunction(function, name, mine, dependant if rest else None)
+        annotations = {parameter.name: parameter.annotation for parameter in signature}
+        return InjectedFunction(function, name, annotations, mine, dependant if rest else None)
 
 
 class InjectedFunction:
     def __init__(
-        self, function: Callable[..., Any], name: str, own: Mapping[str, type], dependant: Dependant | None
+        self,
+        function: Callable[..., Any],
+        name: str,
+        annotations: Mapping[str, Any],
+        own: Mapping[str, type],
+        dependant: Dependant | None,
     ) -> None:
         self.name = name
+        self.annotations = annotations
         self._function = function
         self._own = own
         self._dependant = dependant

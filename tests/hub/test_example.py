@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
-from pydantic import BaseModel
+from fastapi import Depends, FastAPI, HTTPException, Path
+from pydantic import BaseModel, Field
 
 from hubbub import ConfigurationError, Connection, History, Hub, HubDep, JWTAuth, NotJoined, User
 from tests.client import Tab
@@ -88,6 +88,26 @@ async def test_what_is_no_name_of_a_room_is_unknown() -> None:
         for room in ("team:7.0", "team:+7", "team:07", "team:x", "team:", "team:7:8", "team: 7", "team:\u0667", "club"):
             refused = await tab.ask("join_room", room=room)
             assert (refused["code"], refused["field"]) == ("unknown_room", "room"), room
+
+
+async def test_a_constraint_of_a_parameter_is_part_of_the_pattern() -> None:
+    hub = Hub(auth=Names())
+    app = FastAPI()
+    app.include_router(hub.router)
+
+    @hub.rooms("field:{number}")
+    async def by_pydantic(number: Annotated[int, Field(gt=0)]) -> bool:
+        return number > 0
+
+    @hub.rooms("path:{number}")
+    async def by_fastapi(number: Annotated[int, Path(gt=0)]) -> bool:
+        return number > 0
+
+    async with serving(app) as server, Tab(server.ws, token="ann") as ann:
+        for kind in ("field", "path"):
+            await ann.join(f"{kind}:5")
+            refused = await ann.ask("join_room", room=f"{kind}:-5")
+            assert (refused["code"], refused["field"]) == ("unknown_room", "room")
 
 
 async def test_patterns_are_tried_in_order_and_the_default_is_no() -> None:

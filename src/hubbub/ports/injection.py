@@ -14,6 +14,10 @@ class Injected(Protocol):
     def name(self) -> str:
         """Module and qualified name, for logs."""
 
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """What each parameter says it is, resolved, with the constraints of `Annotated`."""
+
     async def __call__(self, scope: Scope, own: Mapping[type, Any], path_params: Mapping[str, str]) -> Any:
         """Resolve the dependencies, call the function, tear the dependencies down, then return what it returned.
 
