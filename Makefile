@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 PURE := src/hubbub/types.py,src/hubbub/closes.py,src/hubbub/errors.py,src/hubbub/options.py,src/hubbub/wire/*,src/hubbub/state/*,src/hubbub/session.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test check format bench clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
 
 install: $(VENV)/.installed ## set up .venv with everything pinned in constraints.txt
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt src/hubbub/_accelerator.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[all]'
@@ -35,5 +35,8 @@ format: install ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: install ## measure beside other servers, on two cores; BENCH=fanout for one work, BENCH=--help for more
+	$(BIN)/python -m benchmarks $(BENCH)
+
 clean: ## remove what was built here
-	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
+	rm -rf $(VENV) src/*.egg-info src/hubbub/*.so .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

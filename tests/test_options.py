@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from hubbub import options
-from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions
+from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions, Slow
 
 BOUNDED = [(Limits, {}), (Rate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
 EVERY_BOUND = [(group, needed, field.name) for group, needed in BOUNDED for field in fields(group)]
@@ -32,7 +32,7 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     }
     assert asdict(Rate()) == {"messages": 100.0, "burst": 200, "refusals": 200}
     assert asdict(Heartbeat()) == {"interval": 25.0, "timeout": 10.0}
-    assert asdict(RoomOptions()) == {"presence": False}
+    assert asdict(RoomOptions()) == {"presence": False, "slow": "disconnect"}
 
 
 @pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
@@ -75,6 +75,18 @@ def test_options_are_given_by_name_and_do_not_change(group: type) -> None:
     made = group(**needed)
     with pytest.raises(FrozenInstanceError):
         setattr(made, fields(group)[0].name, 2)
+
+
+@pytest.mark.parametrize("policy", ["disconnect", "drop_oldest", "latest"])
+def test_a_policy_for_slow_readers_is_called_by_its_name(policy: str) -> None:
+    assert Slow(policy) == policy
+
+
+@pytest.mark.parametrize("policy", ["", "Latest", "drop-oldest", None, 1, []])
+def test_there_is_no_other(policy: object) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the sentence is checked as a whole
+        Slow(policy)
+    assert str(error.value) == f"slow is disconnect, drop_oldest or latest, not {policy!r}"
 
 
 def test_what_history_keeps_has_no_default() -> None:

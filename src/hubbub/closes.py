@@ -74,3 +74,6 @@ CLOSES: tuple[Close, ...] = (
     POSITION_LOST,
     NO_HEARTBEAT,
 )
+
+#: RFC 6455's own, for a peer that breaks the framing. Outside the table: no message of the protocol leads to it.
+PROTOCOL_ERROR = Close(1002, "protocol error", Return.NEVER)

@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import NoReturn
 
 
 def _positive(group: object) -> None:
@@ -93,11 +95,29 @@ class History:
         _positive(self)
 
 
+class Slow(StrEnum):
+    """What becomes of a room's message that a reader is too slow for."""
+
+    DISCONNECT = "disconnect"
+    """The reader is closed with 1013."""
+    DROP_OLDEST = "drop_oldest"
+    """The room's oldest messages are left out, and the reader is told how many by `gap`."""
+    LATEST = "latest"
+    """A value that waits is replaced by the next with the same `send(..., key=)`; what does not fit even so is left
+    out as under `drop_oldest`."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"slow is disconnect, drop_oldest or latest, not {value!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomOptions:
     """What a room pattern asked for.
 
     `presence`: the broker counts who is in the room and the members are told who comes and goes. Default off.
+    `slow`: what becomes of a message that a reader is too slow for. Default: the reader is closed with 1013.
     """
 
     presence: bool = False
+    slow: Slow = Slow.DISCONNECT

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.wire.envelope import Envelope, Kind, UnknownEnvelope
+from hubbub.wire.envelope import BUNDLE, Envelope, Kind, UnknownEnvelope, join, split
 
-names = st.frozensets(st.text(st.characters(categories=None)), max_size=5)
+anything = st.text(st.characters(categories=None))
+names = st.frozensets(anything, max_size=5)
 
 
 def packed(header: bytes, *, version: int = 1, kind: int = 1, length: int | None = None, payload: bytes = b"") -> bytes:
     return struct.pack("!BBH", version, kind, len(header) if length is None else length) + header + payload
 
 
-@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names))
+@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names, st.none() | anything))
 def test_what_goes_into_the_broker_comes_out_of_it(envelope: Envelope) -> None:
     assert Envelope.decode(envelope.encode()) == envelope
 
@@ -42,10 +43,11 @@ def test_the_layout_is_that_of_version_1() -> None:
         without_users=frozenset({"b", "a"}),
         without_connections=frozenset({"c"}),
         only=frozenset({"d"}),
+        key="e",
     ).encode()
     version, kind, length = struct.unpack_from("!BBH", data)
     assert (version, kind) == (1, 5)
-    assert json.loads(data[4 : 4 + length]) == {"u": ["a", "b"], "c": ["c"], "o": ["d"]}
+    assert json.loads(data[4 : 4 + length]) == {"u": ["a", "b"], "c": ["c"], "o": ["d"], "k": "e"}
     assert data[4 + length :] == b"\x00\xff"
 
 
@@ -79,6 +81,8 @@ def test_a_header_may_say_more_than_we_know() -> None:
         (packed(b'{"u":7}'), "TypeError"),
         (packed(b'{"c":null}'), "TypeError"),
         (packed(b'{"o":[[]]}'), "TypeError"),
+        (packed(b'{"k":7}'), "TypeError"),
+        (packed(b'{"k":["a"]}'), "TypeError"),
         (packed(b"[" * 60_000), "RecursionError"),
         (packed(b'{"u":' + b"9" * 5000 + b"}"), "ValueError"),
     ],
@@ -107,7 +111,7 @@ def test_garbage_is_an_envelope_or_unknown(data: bytes) -> None:
 
 
 @given(
-    st.binary() | st.text(st.sampled_from('[]{}":,ucoN1\\')).map(str.encode), st.integers(0, 7), st.binary(max_size=3)
+    st.binary() | st.text(st.sampled_from('[]{}":,ucokN1\\')).map(str.encode), st.integers(0, 7), st.binary(max_size=3)
 )
 def test_garbage_under_a_good_head_is_an_envelope_or_unknown(header: bytes, kind: int, payload: bytes) -> None:
     try_to_read(packed(header, kind=kind, payload=payload))
@@ -118,3 +122,52 @@ def test_more_exclusions_than_a_header_can_hold_fail_at_the_sender() -> None:
     assert Envelope.decode(Envelope(Kind.MESSAGE, b"", fits).encode()).without_users == fits
     with pytest.raises(ValueError, match="too many exclusions for one message"):
         Envelope(Kind.MESSAGE, b"", frozenset({"x" + name for name in fits})).encode()
+
+
+#: What begins like a bundle, and all else.
+carried = st.binary() | st.binary().map(b"\x01\x00".__add__)
+
+
+@given(st.lists(carried, min_size=1, max_size=8))
+def test_a_bundle_comes_apart_into_what_went_into_it(envelopes: list[bytes]) -> None:
+    assert list(split(join(envelopes))) == envelopes
+
+
+@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names))
+def test_one_envelope_alone_stays_what_it_is(envelope: Envelope) -> None:
+    assert join([envelope.encode()]) == envelope.encode()
+
+
+def test_the_layout_of_a_bundle_is_that_of_version_1() -> None:
+    assert join([b"one", b"", b"three"]) == (
+        b"\x01\x00\x00\x03" + b"\0\0\0\x03" + b"\0\0\0\0" + b"\0\0\0\x05" + b"onethree"
+    )
+    assert len(split(join([b"x"] * BUNDLE))) == BUNDLE
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x01\x00",
+        b"\x01\x00\x00\x00",
+        b"\x01\x00\x00\x01\x00\x00\x00",
+        join([b"one", b"two"])[:-1],
+        join([b"one", b"two"]) + b"x",
+        b"\x02\x00\x00\x01\x00\x00\x00\x00",
+    ],
+)
+def test_a_bundle_that_is_not_whole_is_one_unknown_envelope(data: bytes) -> None:
+    assert list(split(data)) == [data]
+    with pytest.raises(UnknownEnvelope):
+        Envelope.decode(data)
+
+
+def test_a_release_that_knows_no_bundles_counts_one_as_unknown() -> None:
+    with pytest.raises(UnknownEnvelope):
+        Envelope.decode(join([Envelope(Kind.MESSAGE, b"a").encode(), Envelope(Kind.MESSAGE, b"b").encode()]))
+
+
+@given(st.binary())
+def test_garbage_in_a_bundle_is_taken_apart_or_left(data: bytes) -> None:
+    found = split(b"\x01\x00" + data)
+    assert join(found) == b"\x01\x00" + data or list(found) == [b"\x01\x00" + data]

@@ -129,6 +129,17 @@ def test_a_name_fits_its_limit_and_can_be_sent(name: str, limit: int) -> None:
         assert set(CONTROLS).isdisjoint(name)
 
 
+@pytest.mark.parametrize("key", [None, "a", "cpu:7", "x" * 128, "é" * 64])
+def test_a_key_is_called_as_names_are(key: str | None) -> None:
+    assert messages.check_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, "é" * 65, "a\n", "\ud800", 7, b"a", ["a"]], ids=ascii)
+def test_what_is_no_key_fails_in_the_senders_turn(key: object) -> None:
+    with pytest.raises(ValueError, match=r"^key "):
+        messages.check_key(key)
+
+
 def test_a_user_has_one_room_of_its_own() -> None:
     assert is_own_room("@me")
     assert not is_own_room("@you")
@@ -147,6 +158,10 @@ def test_a_user_has_one_room_of_its_own() -> None:
         (messages.pong({"ts": {"a": [1]}, "x": 1}, "i"), {"type": "pong", "ts": {"a": [1]}, "id": "i"}),
         (messages.pong({"ts": 0}, 0), {"type": "pong", "ts": 0, "id": 0}),
         (messages.ack("i", None), {"type": "ack", "id": "i"}),
+        (messages.ack('"\\\n', None), {"type": "ack", "id": '"\\\n'}),
+        (messages.ack(0, None), {"type": "ack", "id": 0}),
+        (messages.ack(-(2**53), None), {"type": "ack", "id": -(2**53)}),
+        (messages.ack(2**53, []), {"type": "ack", "id": 2**53, "result": []}),
         (messages.ack(0, {"online": False}), {"type": "ack", "id": 0, "result": {"online": False}}),
         (messages.room_left("a"), {"type": "room_left", "room": "a"}),
         (messages.room_left("a", reason="bye", id=1), {"type": "room_left", "room": "a", "reason": "bye", "id": 1}),
@@ -175,6 +190,7 @@ def test_a_user_has_one_room_of_its_own() -> None:
                 "heartbeat": {"interval": 250, "timeout": 1500},
             },
         ),
+        (messages.gap("a", dropped=3), {"type": "gap", "room": "a", "dropped": 3}),
         (notice("user_connected", "u"), {"type": "user_connected", "user": "u"}),
         (notice("user_left_room", "u", "a"), {"type": "user_left_room", "room": "a", "user": "u"}),
     ],

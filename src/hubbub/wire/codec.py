@@ -19,6 +19,9 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from hubbub.errors import InvalidMessage
+from hubbub.wire.deflate import deflate
+from hubbub.wire.frames import text_frame
+from hubbub.wire.reading import plain
 
 # The whole of a frame is at fault, not one field of it: the empty pointer of RFC 6901 section 3.
 WHOLE = ""
@@ -28,20 +31,47 @@ _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[{\]}]")
 
 
-class Prepared:
-    """One outgoing message, encoded once. `data` is the UTF-8 JSON, `text` the same as str, made when first asked."""
+# Smaller messages hold little to compress, and cost the recipient an inflater each.
+_WORTH_DEFLATING_BYTES = 128
 
-    __slots__ = ("_text", "data")
+
+class Prepared:
+    """One outgoing message, encoded once. `data` is the UTF-8 JSON.
+
+    `text` (the same as str), `frame` (as it goes on the wire) and `deflated` are made when first asked, and kept.
+    """
+
+    __slots__ = ("_deflated", "_frame", "_text", "data")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self._text: str | None = None
+        self._frame: bytes | None = None
+        self._deflated: dict[int, bytes] | None = None
 
     @property
     def text(self) -> str:
         if self._text is None:
             self._text = self.data.decode()
         return self._text
+
+    @property
+    def frame(self) -> bytes:
+        if self._frame is None:
+            self._frame = text_frame(self.data)
+        return self._frame
+
+    def deflated(self, bits: int) -> bytes:
+        """The frame for a window of 2^`bits` bytes, 9 to 15: the plain one where deflating saves nothing."""
+        if len(self.data) < _WORTH_DEFLATING_BYTES:
+            return self.frame
+        if self._deflated is None:
+            self._deflated = {}
+        frame = self._deflated.get(bits)
+        if frame is None:
+            frame = text_frame(deflate(self.data, bits), compressed=True)
+            self._deflated[bits] = frame = frame if len(frame) < len(self.frame) else self.frame
+        return frame
 
     def __len__(self) -> int:
         return len(self.data)
@@ -77,6 +107,11 @@ def decode(text: str, *, depth: int) -> dict[str, Any]:
     Raises InvalidMessage, with `field` the duplicate key or the empty string, for everything this module's head
     refuses.
     """
+    fields = plain(text)
+    return fields if fields is not None else _strictly(text, depth)
+
+
+def _strictly(text: str, depth: int) -> dict[str, Any]:
     if text.count("{") + text.count("[") > depth and _is_deeper(text, depth):
         raise InvalidMessage(f"JSON is nested deeper than {depth}", field=WHOLE)
     try:

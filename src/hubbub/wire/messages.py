@@ -17,6 +17,7 @@ SUBPROTOCOL = "hubbub.v1"
 #: An `id` of a request: a string of at most 128 bytes, or an integer that every JSON reader keeps exact.
 RequestId: TypeAlias = str | int
 _MAX_ID_BYTES = 128
+_MAX_KEY_BYTES = 128
 _MAX_EXACT = 2**53
 
 #: The types of the protocol's two tables. An application can neither send nor handle them.
@@ -48,9 +49,10 @@ def check_id(fields: dict[str, Any]) -> RequestId | None:
     id = fields.get("id")
     if id is None:
         return None
-    if isinstance(id, str) and len(id.encode()) <= _MAX_ID_BYTES:
-        return id
-    if isinstance(id, int) and not isinstance(id, bool) and abs(id) <= _MAX_EXACT:
+    if isinstance(id, int):
+        if not isinstance(id, bool) and -_MAX_EXACT <= id <= _MAX_EXACT:
+            return id
+    elif isinstance(id, str) and len(id.encode()) <= _MAX_ID_BYTES:
         return id
     raise InvalidMessage("id is a string of at most 128 bytes or an integer within 2^53", field="id")
 
@@ -91,6 +93,19 @@ def check_user(user: object, *, limit: int) -> User:
     return user
 
 
+def check_key(key: object) -> str | None:
+    """The `key` of a value in a `latest` room, given by the application: as names are, or None.
+
+    Raises ValueError, which names `key`.
+    """
+    if key is None:
+        return None
+    try:
+        return check_name(key, limit=_MAX_KEY_BYTES, field="key")
+    except InvalidMessage as error:
+        raise ValueError(error.message) from None
+
+
 def is_own_room(room: str) -> bool:
     return room == OWN_ROOM
 
@@ -129,7 +144,14 @@ def ping(ts: int) -> Prepared:
 
 
 def ack(id: RequestId, result: Any) -> Prepared:
+    if result is None and id.__class__ is int:
+        return Prepared(b'{"type":"ack","id":%d}' % id)
     return prepare("ack", id, result=result)
+
+
+def gap(room: str, *, dropped: int) -> Prepared:
+    """In a room without history: so many of its messages were not sent to this client, which was too slow for them."""
+    return prepare("gap", room=room, dropped=dropped)
 
 
 Notice: TypeAlias = Literal["user_joined_room", "user_left_room", "user_connected", "user_disconnected"]

@@ -1,0 +1,472 @@
+/* What pays in C: the write loops of hubbub.transports.accelerator and the short way of hubbub.wire.reading. The Python
+   twins there are the specification; both have the same tests.
+
+   Writing. The GIL is let go once round a whole loop. Letting go for every send(), as os.write does, lets a busy thread
+   take it between any two of them, and getting it back can cost a switch interval (5 ms) each time.
+
+   Nothing that a loop reads can change under it: bytes are immutable, the lists are copies of our own that keep what is
+   in them alive, and the room for every outcome is there before the first byte leaves. So a call that raises has sent
+   nothing, save where memory ends while the result is built.
+
+   Reading. A stranger wrote what is read. Whatever is not of the usual kind is left to Python, which says what is wrong
+   with it: no text and no bytes make these functions raise, save where memory ends. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/* macOS has no MSG_NOSIGNAL. Python ignores SIGPIPE from its start; the flag is for programs that embed it. */
+#ifdef MSG_NOSIGNAL
+#define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+#else
+#define FLAGS MSG_DONTWAIT
+#endif
+
+typedef struct {
+    int fd;
+    const char *data;
+    Py_ssize_t length;
+    Py_ssize_t outcome; /* how many bytes were taken, 0 where the socket is full, or -errno */
+} Offer;
+
+static Py_ssize_t
+offer(int fd, const char *data, Py_ssize_t length)
+{
+    if (length == 0)
+        return 0;
+    /* macOS refuses what does not fit an int; a short write is what the caller expects anyway. */
+    const size_t size = length > INT_MAX ? INT_MAX : (size_t)length;
+    for (;;) {
+        const ssize_t sent = send(fd, data, size, FLAGS);
+        if (sent >= 0)
+            return (Py_ssize_t)sent;
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return 0;
+        if (errno != EINTR)
+            return -(Py_ssize_t)errno;
+    }
+}
+
+/* Offers everything and returns the list of those that were not taken whole. */
+static PyObject *
+deliver(Offer *offers, Py_ssize_t count)
+{
+    Py_ssize_t unsent = 0;
+
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t i = 0; i < count; i++) {
+        offers[i].outcome = offer(offers[i].fd, offers[i].data, offers[i].length);
+        unsent += offers[i].outcome != offers[i].length;
+    }
+    Py_END_ALLOW_THREADS
+
+    PyObject *list = PyList_New(unsent);
+    if (list == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0, at = 0; at < unsent; i++) {
+        if (offers[i].outcome == offers[i].length)
+            continue;
+        PyObject *pair = Py_BuildValue("(nn)", i, offers[i].outcome);
+        if (pair == NULL || PyList_SetItem(list, at++, pair) < 0) {
+            Py_DECREF(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* One offer for each descriptor in the list, without data yet. NULL with an exception set; else to be freed. */
+static Offer *
+offers_to(PyObject *fds)
+{
+    const Py_ssize_t count = PyList_Size(fds);
+    Offer *offers = calloc(count > 0 ? (size_t)count : 1, sizeof(Offer));
+    if (offers == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const long fd = PyLong_AsLong(PyList_GetItem(fds, i));
+        if (fd == -1 && PyErr_Occurred()) {
+            free(offers);
+            return NULL;
+        }
+        if (fd < INT_MIN || fd > INT_MAX) {
+            PyErr_SetString(PyExc_OverflowError, "a descriptor does not fit a C int");
+            free(offers);
+            return NULL;
+        }
+        offers[i].fd = (int)fd;
+    }
+    return offers;
+}
+
+static int
+fill(Offer *offer, PyObject *data)
+{
+    if (!PyBytes_Check(data)) {
+        PyErr_SetString(PyExc_TypeError, "data must be bytes, which cannot change while they are sent");
+        return -1;
+    }
+    offer->data = PyBytes_AsString(data);
+    offer->length = PyBytes_Size(data);
+    return 0;
+}
+
+static int
+takes(Py_ssize_t expected, const char *name, Py_ssize_t given)
+{
+    if (given == expected)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s() takes %zd positional arguments but %zd were given", name, expected, given);
+    return -1;
+}
+
+static PyObject *
+send_all(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t given)
+{
+    Offer same = {0};
+    if (takes(2, "send_all", given) < 0 || fill(&same, arguments[1]) < 0)
+        return NULL;
+    PyObject *fds = PySequence_List(arguments[0]);
+    if (fds == NULL)
+        return NULL;
+
+    PyObject *result = NULL;
+    const Py_ssize_t count = PyList_Size(fds);
+    Offer *offers = offers_to(fds);
+    if (offers != NULL) {
+        for (Py_ssize_t i = 0; i < count; i++) {
+            offers[i].data = same.data;
+            offers[i].length = same.length;
+        }
+        result = deliver(offers, count);
+    }
+    free(offers);
+    Py_DECREF(fds);
+    return result;
+}
+
+static PyObject *
+send_each(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t given)
+{
+    PyObject *fds = NULL, *datas = NULL, *result = NULL;
+    Offer *offers = NULL;
+
+    if (takes(2, "send_each", given) < 0)
+        return NULL;
+    if ((fds = PySequence_List(arguments[0])) == NULL || (datas = PySequence_List(arguments[1])) == NULL)
+        goto done;
+    const Py_ssize_t count = PyList_Size(fds);
+    if (PyList_Size(datas) != count) {
+        PyErr_Format(PyExc_ValueError, "%zd descriptors, but %zd datas", count, PyList_Size(datas));
+        goto done;
+    }
+    if ((offers = offers_to(fds)) == NULL)
+        goto done;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (fill(&offers[i], PyList_GetItem(datas, i)) < 0)
+            goto done;
+    }
+    result = deliver(offers, count);
+done:
+    free(offers);
+    Py_XDECREF(datas);
+    Py_XDECREF(fds);
+    return result;
+}
+
+/* RFC 6455 section 5.3. Eight bytes at a time: compilers make the widest steps of the machine of it. */
+static void
+unmask(char *restrict to, const unsigned char *restrict from, size_t size, const unsigned char *restrict mask)
+{
+    uint64_t twice, eight;
+    memcpy(&twice, mask, 4);
+    memcpy((char *)&twice + 4, mask, 4);
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        memcpy(&eight, from + i, 8);
+        eight ^= twice;
+        memcpy(to + i, &eight, 8);
+    }
+    for (; i < size; i++)
+        to[i] = (char)(from[i] ^ mask[i % 4]);
+}
+
+enum { WHOLE_TEXT = 0x81, MASKED = 0x80, TWO_BYTES = 126, EIGHT_BYTES = 127, LONGEST = 65535, USUAL = 4096 };
+
+/* Appends the text of the frame at `head`, of which `there` bytes have come. Returns its length with the header, 0 where
+   it is left to Python, -1 with an exception. `large` is room for LONGEST bytes as soon as USUAL are not enough. */
+static Py_ssize_t
+text_of(PyObject *found, const unsigned char *head, Py_ssize_t there, long long limit, char **large)
+{
+    char usual[USUAL], *room = usual;
+
+    if (there < 6 || head[0] != WHOLE_TEXT || head[1] < MASKED || head[1] == MASKED + EIGHT_BYTES)
+        return 0;
+    Py_ssize_t start = 6, size = head[1] - MASKED;
+    if (size == TWO_BYTES) {
+        start = 8;
+        size = head[2] << 8 | head[3];
+        if (size < TWO_BYTES)
+            return 0;
+    }
+    if (size > limit || there < start + size)
+        return 0;
+    if (size > USUAL) {
+        if (*large == NULL && (*large = malloc(LONGEST)) == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        room = *large;
+    }
+    unmask(room, head + start, (size_t)size, head + start - 4);
+    PyObject *text = PyUnicode_DecodeUTF8(room, size, NULL);
+    if (text == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+            return -1;
+        PyErr_Clear();
+        return 0;
+    }
+    const int failed = PyList_Append(found, text);
+    Py_DECREF(text);
+    return failed ? -1 : start + size;
+}
+
+static PyObject *
+texts(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t given)
+{
+    if (takes(4, "texts", given) < 0)
+        return NULL;
+    if (!PyBytes_Check(arguments[0]) || !PyList_Check(arguments[3])) {
+        PyErr_SetString(PyExc_TypeError, "texts() takes bytes and a list");
+        return NULL;
+    }
+    const unsigned char *data = (const unsigned char *)PyBytes_AsString(arguments[0]);
+    const Py_ssize_t end = PyBytes_Size(arguments[0]);
+    Py_ssize_t at = PyLong_AsSsize_t(arguments[1]), length;
+    if (at == -1 && PyErr_Occurred())
+        return NULL;
+    if (at < 0 || at > end) {
+        PyErr_SetString(PyExc_IndexError, "at lies outside of data");
+        return NULL;
+    }
+    int beyond;
+    long long limit = PyLong_AsLongLongAndOverflow(arguments[2], &beyond);
+    if (limit == -1 && PyErr_Occurred())
+        return NULL;
+    if (beyond > 0)
+        limit = LLONG_MAX;
+
+    char *large = NULL;
+    while ((length = text_of(arguments[3], data + at, end - at, limit, &large)) > 0)
+        at += length;
+    free(large);
+    return length < 0 ? NULL : PyLong_FromSsize_t(at);
+}
+
+/* JSON that is being read. A NUL stands at `end`, as behind every string of Python's, and is part of nothing that can be
+   read: so one may look at `*at`, and past it by one where it was anything else. */
+typedef struct {
+    const char *at, *end;
+} Json;
+
+static void
+skip_blanks(Json *json)
+{
+    while (*json->at == ' ' || *json->at == '\t' || *json->at == '\n' || *json->at == '\r')
+        json->at++;
+}
+
+/* Whether a byte lies below 0x20. Eight at a time: taking 0x20 away sets the top bit of just those that were below, and
+   of some that had it before or lie above one that was below. */
+static int
+has_controls(const char *text, size_t size)
+{
+    const uint64_t spaces = 0x2020202020202020u, tops = 0x8080808080808080u;
+    uint64_t below = 0, eight;
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        memcpy(&eight, text + i, 8);
+        below |= (eight - spaces) & ~eight;
+    }
+    int found = (below & tops) != 0;
+    for (; i < size; i++)
+        found |= (unsigned char)text[i] < 0x20;
+    return found;
+}
+
+/* This and what follows: NULL, mostly without an exception, where it is something else. */
+static PyObject *
+string(Json *json)
+{
+    if (*json->at != '"')
+        return NULL;
+    const char *start = json->at + 1;
+    const char *quote = memchr(start, '"', (size_t)(json->end - start));
+    if (quote == NULL || has_controls(start, (size_t)(quote - start)))
+        return NULL;
+    json->at = quote + 1;
+    return PyUnicode_FromStringAndSize(start, quote - start);
+}
+
+static PyObject *
+integer(Json *json)
+{
+    const int negative = *json->at == '-';
+    const char *first = json->at + negative, *at = first;
+    uint64_t amount = 0;
+    while (*at >= '0' && *at <= '9' && at - first < 20)
+        amount = amount * 10 + (uint64_t)(*at++ - '0');
+    const Py_ssize_t digits = at - first;
+    /* 19 digits fit: 2^62 has as many, and none of the numbers with 19 reaches 2^64. */
+    if (digits == 0 || digits > 19 || (*first == '0' && digits > 1) || amount >= (uint64_t)1 << 62)
+        return NULL;
+    json->at = at;
+    return PyLong_FromLongLong(negative ? -(long long)amount : (long long)amount);
+}
+
+static PyObject *
+word(Json *json, const char *spelt, PyObject *meant)
+{
+    const size_t size = strlen(spelt);
+    if (strncmp(json->at, spelt, size) != 0)
+        return NULL;
+    json->at += size;
+    return Py_NewRef(meant);
+}
+
+static PyObject *
+value(Json *json)
+{
+    switch (*json->at) {
+    case '"':
+        return string(json);
+    case 't':
+        return word(json, "true", Py_True);
+    case 'f':
+        return word(json, "false", Py_False);
+    case 'n':
+        return word(json, "null", Py_None);
+    default:
+        return integer(json);
+    }
+}
+
+/* Adds one member to `fields`. 0, or -1 as above. */
+static int
+member(Json *json, PyObject *fields)
+{
+    int failed = -1;
+    skip_blanks(json);
+    PyObject *key = string(json), *meant = NULL;
+    if (key == NULL)
+        return -1;
+    skip_blanks(json);
+    if (*json->at == ':') {
+        json->at++;
+        skip_blanks(json);
+        meant = value(json);
+        if (meant != NULL)
+            failed = PyDict_SetItem(fields, key, meant);
+        skip_blanks(json);
+    }
+    Py_DECREF(key);
+    Py_XDECREF(meant);
+    return failed;
+}
+
+/* Puts the whole text into `fields`. 0, or -1 as above. */
+static int
+object(Json *json, PyObject *fields)
+{
+    Py_ssize_t count = 0;
+    skip_blanks(json);
+    if (*json->at != '{')
+        return -1;
+    json->at++;
+    skip_blanks(json);
+    if (*json->at != '}') {
+        for (;;) {
+            if (member(json, fields) < 0)
+                return -1;
+            count++;
+            if (*json->at != ',')
+                break;
+            json->at++;
+        }
+        if (*json->at != '}')
+            return -1;
+    }
+    json->at++;
+    skip_blanks(json);
+    return json->at == json->end && PyDict_Size(fields) == count ? 0 : -1; /* fewer: a key stood there twice */
+}
+
+static PyObject *
+plain(PyObject *Py_UNUSED(module), PyObject *text)
+{
+    Py_ssize_t size;
+    const char *start = PyUnicode_AsUTF8AndSize(text, &size);
+    if (start == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            return NULL;
+        PyErr_Clear(); /* a lone surrogate */
+        Py_RETURN_NONE;
+    }
+    if (memchr(start, '\\', (size_t)size) != NULL)
+        Py_RETURN_NONE;
+    PyObject *fields = PyDict_New();
+    if (fields == NULL)
+        return NULL;
+    Json json = {start, start + size};
+    if (object(&json, fields) == 0)
+        return fields;
+    Py_DECREF(fields);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"send_all", (PyCFunction)(void (*)(void))send_all, METH_FASTCALL, NULL},
+    {"send_each", (PyCFunction)(void (*)(void))send_each, METH_FASTCALL, NULL},
+    {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, NULL},
+    {"plain", plain, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* There is no state, so every interpreter and every thread may have it. Under the stable ABI of 3.11 that cannot be
+   said: an interpreter with a GIL of its own refuses the module and runs the twin. */
+static PyModuleDef_Slot slots[] = {
+#ifndef Py_LIMITED_API
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "hubbub._accelerator",
+    .m_size = 0,
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__accelerator(void)
+{
+    return PyModuleDef_Init(&module);
+}

@@ -1,0 +1,287 @@
+"""RFC 6455 frames: bytes in, whole messages out, and a server's frames to bytes. No input or output.
+
+A peer that breaks the framing or a bound gets one `Broken`, and nothing it sends afterwards is looked at. What it
+announces is judged by the header, before any of it is kept; what is kept is bounded by the limit of one message.
+
+Whole masked text frames, nearly all there is, are read in `reading`, in one call for all that follow one another: a
+chain of calls or a generator, as websockets has, costs several times as much for each frame.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from struct import Struct
+from typing import TypeAlias
+
+from hubbub.closes import FLOODING, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG, Close, short
+from hubbub.wire.deflate import Corrupt, Inflate, TooBig
+from hubbub.wire.masking import unmask
+from hubbub.wire.reading import texts
+
+
+class Opcode(IntEnum):
+    CONT = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+
+MAX_CONTROL_BYTES = 125
+"""RFC 6455 section 5.5."""
+NO_CODE = 1005
+"""RFC 6455 section 7.4.1: what a close frame without a code means. Never in a frame."""
+
+# Plain integers: a member of an enum is slow to reach and to reckon with.
+_FIN, _RSV1, _MASKED = 0x80, 0x40, 0x80
+_IS_TEXT = int(Opcode.TEXT)
+_WHOLE_TEXT = _FIN | Opcode.TEXT
+_CLOSE, _PING, _PONG = _FIN | Opcode.CLOSE, _FIN | Opcode.PING, _FIN | Opcode.PONG
+_CONTROLS = frozenset((_CLOSE, _PING, _PONG))
+_STARTS = frozenset(fin | opcode for fin in (0, _FIN) for opcode in (Opcode.TEXT, Opcode.BINARY))
+_COMPRESSED_STARTS = frozenset(first | _RSV1 for first in _STARTS)
+_CONTINUES = frozenset((Opcode.CONT, _FIN | Opcode.CONT))
+
+# RFC 6455 section 5.2: a length of 126 or 127 says that the length follows, in two or eight bytes.
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
+_SHORT, _MEDIUM, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
+_CODE = Struct("!H")
+
+_TOO_MANY_FRAGMENTS = FLOODING.because("too many fragments of one message")
+
+
+def text_frame(data: bytes, *, compressed: bool = False) -> bytes:
+    """A whole text message, unmasked; `compressed` says that `data` is deflated."""
+    first = _WHOLE_TEXT | _RSV1 if compressed else _WHOLE_TEXT
+    size = len(data)
+    if size < _TWO_BYTES:
+        return _SHORT.pack(first, size) + data
+    if size < 1 << 16:
+        return _MEDIUM.pack(first, _TWO_BYTES, size) + data
+    return _LONG.pack(first, _EIGHT_BYTES, size) + data
+
+
+def control_frame(opcode: Opcode, payload: bytes = b"") -> bytes:
+    """A close, ping or pong, unmasked. Raises ValueError for another opcode and for more than 125 bytes."""
+    if opcode < Opcode.CLOSE:
+        raise ValueError(f"{opcode!r} is no control frame")
+    if len(payload) > MAX_CONTROL_BYTES:
+        raise ValueError(f"a control frame carries {MAX_CONTROL_BYTES} bytes, not {len(payload)}")
+    return _SHORT.pack(_FIN | opcode, len(payload)) + payload
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """A close, its reason cut to 123 bytes at a character. 1005 gives an empty frame, the answer to an empty one.
+
+    Raises ValueError for a code that no frame may carry.
+    """
+    if code == NO_CODE:
+        return control_frame(Opcode.CLOSE)
+    if not _may_be_sent(code):
+        raise ValueError(f"a close frame cannot carry the code {code}")
+    return control_frame(Opcode.CLOSE, _CODE.pack(code) + short(reason).encode())
+
+
+def _may_be_sent(code: int) -> bool:
+    """RFC 6455 section 7.4 and IANA's registry: 1004 to 1006 and 1015 are never sent, 1016 to 2999 mean nothing yet."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+@dataclass(slots=True)
+class Ping:
+    payload: bytes
+
+
+@dataclass(slots=True)
+class Pong:
+    payload: bytes
+
+
+@dataclass(slots=True)
+class Closing:
+    """The peer's close frame, the last item there is. `code` is 1005 where the frame was empty."""
+
+    code: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Broken:
+    """The peer broke the protocol or a bound: close 1002, 1007, 1008 or 1009. The last item there is."""
+
+    close: Close
+
+
+Item: TypeAlias = str | bytes | Ping | Pong | Closing | Broken
+
+
+class _Refused(Exception):
+    """What the peer sent ends the connection."""
+
+    def __init__(self, close: Close) -> None:
+        super().__init__(close.reason)
+        self.close = close
+
+
+#: Stands for the buffer of a parser that has given its last item.
+_OVER = bytearray()
+
+
+class Parser:
+    """One client's frames. `limit` is in bytes of a message, inflated; `inflate` is there where RFC 7692 was agreed."""
+
+    __slots__ = ("_body", "_buffer", "_count", "_first", "_need", "fragments", "inflate", "limit")
+
+    def __init__(self, *, limit: int, inflate: Inflate | None = None, fragments: int = 1024) -> None:
+        self.limit = limit
+        self.inflate = inflate
+        self.fragments = fragments
+        # A frame that is not whole: its bytes so far, and how many of them can be judged next.
+        self._buffer: bytearray | None = None
+        self._need = 0
+        # A message that is not whole: its first byte, payload and number of fragments so far.
+        self._first = 0
+        self._body: bytearray | None = None
+        self._count = 0
+
+    @property
+    def assembling(self) -> bool:
+        """A frame or a message has begun and is not whole."""
+        return self._body is not None or (self._buffer is not None and self._buffer is not _OVER)
+
+    def feed(self, data: bytes) -> list[Item]:
+        """What ends in `data`, in order: nothing ever after Closing or Broken."""
+        items: list[Item] = []
+        try:
+            at = 0 if self._buffer is None else self._resume(data, items)
+            end = len(data)
+            while at < end:
+                if self._body is None:
+                    at = texts(data, at, self.limit, items)
+                    if at == end:
+                        break
+                at = self._frame(data, at, items)
+        except _Refused as refused:
+            self._end(items, Broken(refused.close))
+        except UnicodeDecodeError:
+            self._end(items, Broken(NOT_UTF8))
+        return items
+
+    def _end(self, items: list[Item], item: Closing | Broken) -> None:
+        items.append(item)
+        self._buffer = _OVER
+        self._body = None
+
+    def _resume(self, data: bytes, items: list[Item]) -> int:
+        """Completes the frame that waits. Returns where the next one begins, the end of `data` where none does."""
+        at = 0
+        while (buffer := self._buffer) is not None:
+            if buffer is _OVER:
+                return len(data)
+            missing = self._need - len(buffer)
+            piece = data[at : at + missing]
+            buffer += piece
+            at += len(piece)
+            if len(piece) < missing:
+                break
+            self._buffer = None
+            self._frame(bytes(buffer), 0, items)
+        return at
+
+    def _wait(self, data: bytes, at: int, need: int) -> int:
+        self._buffer = bytearray(data[at:])
+        self._need = need
+        return len(data)
+
+    def _frame(self, data: bytes, at: int, items: list[Item]) -> int:
+        """A frame of any kind that begins at `at`. Returns where the next one begins, or the end of `data`.
+
+        Raises _Refused and UnicodeDecodeError.
+        """
+        end = len(data)
+        if end < at + 2:
+            return self._wait(data, at, 2)
+        first, second = data[at], data[at + 1]
+        self._check(first, second)
+        size = second - _MASKED
+        extended = 0 if size < _TWO_BYTES else 2 if size == _TWO_BYTES else 8
+        start = at + 6 + extended
+        if end < start:
+            return self._wait(data, at, start - at)
+        if extended:
+            size = int.from_bytes(data[at + 2 : at + 2 + extended], "big")
+            # RFC 6455 section 5.2: "the minimal number of bytes MUST be used", and the topmost bit is 0.
+            if size < (_TWO_BYTES if extended == 2 else 1 << 16) or size >= 1 << 63:
+                raise _Refused(PROTOCOL_ERROR)
+        if first not in _CONTROLS:
+            self._bound(first, size)
+        stop = start + size
+        if end < stop:
+            return self._wait(data, at, stop - at)
+        payload = unmask(data[start:stop], data[start - 4 : start])
+        if first in _CONTROLS:
+            self._control(first, payload, items)
+        else:
+            self._data(first, payload, items)
+        return stop if self._buffer is None else end
+
+    def _check(self, first: int, second: int) -> None:
+        """The two bytes of a header. Raises _Refused."""
+        if first in _CONTROLS:
+            allowed = second <= _MASKED + MAX_CONTROL_BYTES
+        elif self._body is not None:
+            allowed = first in _CONTINUES
+        else:
+            allowed = first in _STARTS or (first in _COMPRESSED_STARTS and self.inflate is not None)
+        if not allowed or second < _MASKED:
+            raise _Refused(PROTOCOL_ERROR)
+
+    def _bound(self, first: int, size: int) -> None:
+        """A data frame that is announced. Raises _Refused."""
+        if self._body is not None:
+            first = self._first
+            size += len(self._body)
+            if self._count >= self.fragments:
+                raise _Refused(_TOO_MANY_FRAGMENTS)
+        # What cannot be compressed grows, by a seventh at worst (zlib's deflateBound). Inflating has the real bound.
+        if size > (self.limit + self.limit // 4 + 64 if first & _RSV1 else self.limit):
+            raise _Refused(TOO_BIG)
+
+    def _data(self, first: int, payload: bytes, items: list[Item]) -> None:
+        body = self._body
+        if body is None:
+            if first & _FIN:
+                items.append(self._message(first, payload))
+                return
+            self._first = first
+            self._body = bytearray(payload)
+            self._count = 1
+            return
+        body += payload
+        self._count += 1
+        if first & _FIN:
+            self._body = None
+            items.append(self._message(self._first, body))
+
+    def _message(self, first: int, payload: bytes | bytearray) -> str | bytes:
+        if first & _RSV1 and self.inflate is not None:
+            try:
+                payload = self.inflate(payload, self.limit)
+            except TooBig:
+                raise _Refused(TOO_BIG) from None
+            except Corrupt:
+                raise _Refused(PROTOCOL_ERROR) from None
+        return payload.decode() if first & _IS_TEXT else bytes(payload)
+
+    def _control(self, first: int, payload: bytes, items: list[Item]) -> None:
+        if first == _PING:
+            items.append(Ping(payload))
+        elif first == _PONG:
+            items.append(Pong(payload))
+        elif payload:
+            code = int.from_bytes(payload[:2], "big")
+            if not _may_be_sent(code):  # nor may one byte, which is at most 255
+                raise _Refused(PROTOCOL_ERROR)
+            self._end(items, Closing(code, payload[2:].decode()))
+        else:
+            self._end(items, Closing(NO_CODE, ""))

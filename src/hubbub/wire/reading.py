@@ -1,0 +1,106 @@
+"""What nearly every client sends, read the short way: in C where that was built, in Python elsewhere.
+
+Both implementations do the same and have the same tests. They read what is whole and of the usual kind, and leave
+everything else, untouched and unjudged, to `frames` and `codec`, which know the rules and say what is wrong.
+
+Here too is where the accelerator is looked for, once for all who use it. `HUBBUB_ACCELERATOR=0` in the environment
+chooses Python.
+"""
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+from pydantic_core import from_json
+
+from hubbub.wire.masking import unmask
+
+SWITCH = "HUBBUB_ACCELERATOR"
+
+Texts: TypeAlias = Callable[[bytes, int, int, list[Any]], int]
+Plain: TypeAlias = Callable[[str], dict[str, Any] | None]
+
+# RFC 6455 section 5.2: a final text frame, and the lengths which say that the length follows.
+_WHOLE_TEXT, _MASKED = 0x81, 0x80
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
+
+# Integers of any size are read alike below this one.
+_EXACT = 2**62
+
+
+def load() -> tuple[ModuleType | None, str]:
+    """The accelerator, or None and why."""
+    if os.environ.get(SWITCH) == "0":
+        return None, f"switched off by {SWITCH}=0"
+    try:
+        # By name: the linter of imports sees sources only, and this one has none in Python.
+        return import_module("hubbub._accelerator"), ""
+    except ModuleNotFoundError:
+        return None, "not built"
+    except ImportError as error:
+        return None, f"cannot be loaded: {error}"
+
+
+def python_texts(data: bytes, at: int, limit: int, found: list[Any]) -> int:
+    """Appends the whole masked text frames that follow one another from `at` on. Returns where something else stands.
+
+    That is also a frame that is not whole, is longer than `limit` or 65,535 bytes, has a length that could be written
+    shorter, or is not UTF-8. `at` lies in `data` or at its end, which is returned where nothing else stands.
+    """
+    end = len(data)
+    last = end - 6  # where the shortest masked frame can begin
+    while at <= last and data[at] == _WHOLE_TEXT:
+        size = data[at + 1] - _MASKED
+        start = at + 6
+        if size == _TWO_BYTES:
+            start += 2
+            size = data[at + 2] << 8 | data[at + 3]
+            if size < _TWO_BYTES:
+                break
+        elif size == _EIGHT_BYTES:
+            break
+        stop = start + size
+        if stop > end or not 0 <= size <= limit:
+            break
+        try:
+            found.append(unmask(data[start:stop], data[start - 4 : start]).decode())
+        except UnicodeDecodeError:
+            break
+        at = stop
+    return at
+
+
+def python_plain(text: str) -> dict[str, Any] | None:
+    """The object where it is a flat one of strings and small numbers without escapes, as nearly all are; else None.
+
+    Read three times as fast by a parser that lets duplicate keys pass. But without escapes every quote is the end of
+    a string, so the quotes tell how many keys there were.
+    """
+    if "\\" in text:
+        return None
+    try:
+        fields = from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError):  # a lone surrogate makes it say that this is no str
+        return None
+    if fields.__class__ is not dict:
+        return None
+    strings = len(fields)
+    for value in fields.values():
+        kind = value.__class__
+        if kind is str:
+            strings += 1
+        elif kind is int:
+            if not -_EXACT < value < _EXACT:
+                return None
+        elif value is not None and kind is not bool:
+            return None
+    return fields if text.count('"') == 2 * strings else None
+
+
+ACCELERATOR, WHY_NOT_C = load()
+"""None where Python runs; and why it does, empty where C runs."""
+
+texts: Final[Texts] = python_texts if ACCELERATOR is None else ACCELERATOR.texts
+plain: Final[Plain] = python_plain if ACCELERATOR is None else ACCELERATOR.plain
