@@ -24,12 +24,19 @@ class Room:
     def __repr__(self) -> str:
         return f"<Room {self.name!r}>"
 
-    async def send(self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None) -> Position | None:
+    async def send(
+        self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None, key: str | None = None
+    ) -> Position | None:
         """To every member on every worker; never waits for one. The position, None where there is no history.
+
+        `key`: which value this is, in a room with `slow="latest"`: for a reader that is behind it replaces the one it
+        has not got yet. 1 to 128 bytes without controls; None is one more value. In other rooms it means nothing.
 
         Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
         """
-        return await send(self._broker, self._topic, message, exclude=exclude, limit=self._payload, room=self.name)
+        return await send(
+            self._broker, self._topic, message, exclude=exclude, limit=self._payload, room=self.name, key=key
+        )
 
     async def members(self) -> list[str]:
         """The ids of the users in it, sorted; empty for a room without presence. Raises Unavailable."""

@@ -43,9 +43,14 @@ async def send(
     exclude: Exclude,
     limit: int,
     room: str | None = None,
+    key: str | None = None,
 ) -> Position | None:
-    """Publish to a topic. Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), or Unavailable."""
+    """Publish to a topic; `key` as in `hubbub.wire.messages.check_key`.
+
+    Raises TypeError or ValueError (see also `hubbub.wire.messages.compose`), or Unavailable.
+    """
     data = messages.compose(message, limit=limit, room=room)
     users, connections = exclusion(exclude)
-    envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections)
+    key = messages.check_key(key)
+    envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections, key=key)
     return await broker.publish(topic, envelope.encode())

@@ -77,4 +77,4 @@ def test_every_type_in_the_tables_is_reserved_and_the_others_are_for_later() -> 
         type for title in titles for first, *_ in rows(sections(PAGE)[title]) for type in re.findall(r"`(\w+)`", first)
     }
     assert types <= RESERVED
-    assert RESERVED - types == {"presence_diff", "gap", "closing"}
+    assert RESERVED - types == {"presence_diff", "closing"}

@@ -1,108 +1,220 @@
-from collections import deque
-
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hubbub.state.outbox import Outbox
-from hubbub.wire.codec import Prepared
-
-
-def of(size: int) -> Prepared:
-    return Prepared(b"x" * size)
+from hubbub.options import Slow
+from hubbub.state.outbox import Lane, Outbox
+from tests.state.outboxes import ALL, CLOSING, DROPPING, OLDEST, of, said, value
 
 
 def test_messages_leave_in_the_order_they_came() -> None:
     outbox = Outbox(100)
-    messages = [of(1), of(2), of(3)]
-    assert all(outbox.offer(message) for message in messages)
-    assert [outbox.next() for _ in range(4)] == [*messages, None]
+    messages = [of(1), of(2), of(3), of(4)]
+    for message, lane in zip(messages, (None, OLDEST, value(None), CLOSING[1]), strict=True):
+        assert outbox.offer(message, lane)
+    assert outbox.take(ALL) == messages
+    assert outbox.take(ALL) == []
 
 
-def test_the_bound_is_bytes_and_may_be_reached() -> None:
+@pytest.mark.parametrize(("size", "taken"), [(0, 1), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3), (99, 3)])
+def test_what_is_taken_is_about_as_much_as_was_asked_for_and_at_least_one(size: int, taken: int) -> None:
+    outbox = Outbox(100)
+    for lane in (None, OLDEST, value(None)):
+        outbox.offer(of(10), lane)
+    assert len(outbox.take(size)) == taken
+    assert len(outbox.take(ALL)) == 3 - taken
+
+
+@pytest.mark.parametrize("lane", [*CLOSING, *DROPPING])
+def test_the_bound_is_bytes_and_may_be_reached(lane: Lane | None) -> None:
     outbox = Outbox(10)
-    assert outbox.offer(of(6))
-    assert outbox.offer(of(4))
+    assert outbox.offer(of(6), lane)
+    assert outbox.offer(of(4), OLDEST)
     assert outbox.unsent == 10
-    assert not outbox.offer(of(1))
+    assert said(outbox.take(ALL)) == [6, 4]
+    assert outbox.refused() == (0, 0)
 
 
-def test_what_does_not_fit_leaves_no_trace() -> None:
+@pytest.mark.parametrize("lane", CLOSING)
+def test_without_another_policy_what_does_not_fit_is_refused_and_leaves_no_trace(lane: Lane | None) -> None:
     outbox = Outbox(10)
-    outbox.offer(of(6))
-    assert not outbox.offer(of(5))
+    outbox.offer(of(6), OLDEST)
+    assert not outbox.offer(of(5), lane)
     assert outbox.unsent == 6
-    assert outbox.offer(of(4))
-    assert [len(outbox.next() or b""), len(outbox.next() or b"")] == [6, 4]
+    assert outbox.offer(of(4), lane)
+    assert said(outbox.take(ALL)) == [6, 4]
+    assert outbox.refused() == (0, 0)
 
 
 @pytest.mark.parametrize("size", [11, 1000])
-def test_what_never_fits_is_refused_by_an_empty_outbox(size: int) -> None:
-    assert not Outbox(10).offer(of(size))
-
-
-def test_a_message_keeps_its_room_until_the_transport_has_handed_it_over() -> None:
+@pytest.mark.parametrize("lane", CLOSING)
+def test_what_never_fits_is_refused_by_an_empty_outbox(lane: Lane | None, size: int) -> None:
     outbox = Outbox(10)
-    outbox.offer(of(10))
-    message = outbox.next()
-    assert message is not None
+    assert not outbox.offer(of(size), lane)
+    assert not outbox.waiting
+
+
+@pytest.mark.parametrize("lane", [*CLOSING, *DROPPING])
+def test_a_message_keeps_its_room_until_the_transport_has_handed_it_over(lane: Lane | None) -> None:
+    outbox = Outbox(10)
+    outbox.offer(of(4), lane)
+    outbox.offer(of(6), lane and Lane("b", lane.slow))
+    outbox.take(ALL)
+    assert not outbox.waiting
     assert outbox.unsent == 10
     assert not outbox.offer(of(1))
-    outbox.sent(message)
+    outbox.sent(4)
+    assert not outbox.offer(of(5))
+    outbox.sent(6)
     assert outbox.unsent == 0
     assert outbox.offer(of(10))
 
 
+def test_what_was_taken_cannot_be_dropped_any_more() -> None:
+    outbox = Outbox(10)
+    outbox.offer(of(10), OLDEST)
+    outbox.take(ALL)
+    assert outbox.offer(of(1), OLDEST)
+    assert outbox.unsent == 10
+    assert said(outbox.take(ALL)) == [("a", 1)]
+
+
+def test_the_oldest_of_the_same_room_make_space() -> None:
+    outbox = Outbox(20)
+    for size, lane in ((3, None), (4, OLDEST), (5, Lane("b", Slow.DROP_OLDEST)), (1, OLDEST), (7, OLDEST)):
+        outbox.offer(of(size), lane)
+    assert outbox.offer(of(5), OLDEST)
+    assert outbox.refused() == (2, 0)
+    assert outbox.refused() == (0, 0)
+    assert outbox.unsent == 20
+    assert said(outbox.take(ALL)) == [3, ("a", 2), 5, 7, 5]
+
+
+def test_where_none_is_left_to_drop_the_new_one_is_and_the_gap_stands_where_it_would() -> None:
+    outbox = Outbox(10)
+    outbox.offer(of(9))
+    assert outbox.offer(of(2), OLDEST)
+    assert outbox.offer(of(3), OLDEST)
+    assert outbox.refused() == (2, 0)
+    assert outbox.offer(of(1), Lane("b", Slow.DROP_OLDEST))
+    assert said(outbox.take(ALL)) == [9, ("a", 2), 1]
+
+
+def test_nothing_waits_once_the_gap_is_taken() -> None:
+    outbox = Outbox(1)
+    outbox.offer(of(2), OLDEST)
+    outbox.offer(of(2), OLDEST)
+    assert said(outbox.take(0)) == [("a", 2)]
+    assert not outbox.waiting
+
+
+def test_rooms_are_forgotten_while_others_wait() -> None:
+    outbox = Outbox(100)
+    for name in "abc":
+        outbox.offer(of(1), Lane(name, Slow.DROP_OLDEST))
+    outbox.take(0)
+    assert (outbox._rooms or {}).keys() == {"b", "c"}
+
+
+def test_a_gap_that_was_taken_counts_no_more() -> None:
+    outbox = Outbox(10)
+    for size in (6, 5, 6):
+        outbox.offer(of(size), OLDEST)
+    assert said(outbox.take(0)) == [("a", 2)]
+    outbox.sent(outbox.unsent - 6)
+    outbox.offer(of(10), OLDEST)
+    assert said(outbox.take(ALL)) == [("a", 1), 10]
+    assert outbox.refused() == (3, 0)
+
+
+def test_a_gap_goes_beyond_the_bound_and_counts_once_it_is_taken() -> None:
+    outbox = Outbox(1)
+    outbox.offer(of(2), OLDEST)
+    assert outbox.waiting
+    assert outbox.unsent == 0
+    [message] = outbox.take(0)
+    assert outbox.unsent == len(message) > 1
+    assert not outbox.offer(of(0))
+    outbox.sent(len(message))
+    assert outbox.unsent == 0
+    assert not outbox.waiting
+
+
+def test_each_room_has_its_own_gap() -> None:
+    outbox = Outbox(4)
+    outbox.offer(of(4))
+    for room in "abacb":
+        outbox.offer(of(1), Lane(room, Slow.DROP_OLDEST))
+    assert said(outbox.take(ALL)) == [4, ("a", 2), ("b", 2), ("c", 1)]
+
+
+def test_a_newer_value_replaces_the_waiting_one_of_its_key_and_is_no_loss() -> None:
+    outbox = Outbox(100)
+    for size, key in ((1, "x"), (2, None), (3, "y"), (4, "x"), (5, None), (6, None)):
+        outbox.offer(of(size), value(key))
+    outbox.offer(of(7), value("x", "b"))
+    assert outbox.unsent == 3 + 4 + 6 + 7
+    assert outbox.refused() == (0, 3)
+    assert outbox.refused() == (0, 0)
+    assert said(outbox.take(ALL)) == [3, 4, 6, 7]
+
+
+def test_a_newer_value_makes_its_space_from_the_older() -> None:
+    outbox = Outbox(10)
+    outbox.offer(of(4), value("x"))
+    outbox.offer(of(6), value("y"))
+    outbox.offer(of(4), value("x"))
+    assert outbox.refused() == (0, 1)
+    assert said(outbox.take(ALL)) == [6, 4]
+
+
+def test_a_value_that_does_not_fit_even_so_drops_the_oldest_of_the_room() -> None:
+    outbox = Outbox(10)
+    for size, key in ((3, "x"), (3, "y"), (4, "z")):
+        outbox.offer(of(size), value(key))
+    outbox.offer(of(5), value("y"))
+    assert outbox.refused() == (1, 1)
+    assert said(outbox.take(ALL)) == [("a", 1), 4, 5]
+
+
+def test_a_value_that_was_dropped_or_taken_is_not_replaced() -> None:
+    outbox = Outbox(10)
+    outbox.offer(of(10))
+    outbox.offer(of(1), value("x"))
+    outbox.offer(of(2), value("x"))
+    assert outbox.refused() == (2, 0)
+    assert said(outbox.take(ALL)) == [10, ("a", 2)]
+    outbox.sent(outbox.unsent)
+    outbox.offer(of(3), value("x"))
+    outbox.take(ALL)
+    outbox.offer(of(4), value("x"))
+    assert outbox.refused() == (0, 0)
+    assert said(outbox.take(ALL)) == [4]
+
+
+def test_messages_of_other_policies_in_the_room_of_a_value_are_not_replaced() -> None:
+    outbox = Outbox(100)
+    for size, lane in ((1, OLDEST), (2, value(None)), (3, OLDEST), (4, value(None))):
+        outbox.offer(of(size), lane)
+    assert said(outbox.take(ALL)) == [1, 3, 4]
+
+
+def test_the_first_goes_before_all_that_waits_whatever_the_bound() -> None:
+    outbox = Outbox(10)
+    outbox.offer(of(10), OLDEST)
+    outbox.first(of(7))
+    assert outbox.unsent == 17
+    assert said(outbox.take(ALL)) == [7, 10]
+    Outbox(1).first(of(2))
+
+
 def test_clearing_forgets_what_waits_but_not_what_is_on_its_way() -> None:
     outbox = Outbox(10)
-    for size in (4, 3, 2):
-        outbox.offer(of(size))
-    under_way = outbox.next()
+    for size, lane in ((4, None), (3, OLDEST), (2, value(None)), (1, value(None)), (9, Lane("b", Slow.DROP_OLDEST))):
+        outbox.offer(of(size), lane)
+    assert said(outbox.take(0)) == [4]
     outbox.clear()
-    assert under_way is not None
-    assert outbox.next() is None
+    assert not outbox.waiting
+    assert outbox.take(ALL) == []
     assert outbox.unsent == 4
-    outbox.sent(under_way)
+    outbox.clear()
+    outbox.sent(4)
     assert outbox.unsent == 0
-
-
-class OutboxAgainstLists(RuleBasedStateMachine):
-    LIMIT = 20
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outbox = Outbox(self.LIMIT)
-        self.waiting: deque[Prepared] = deque()
-        self.under_way: list[Prepared] = []
-
-    @rule(size=st.integers(0, 25))
-    def offer(self, size: int) -> None:
-        message = of(size)
-        fits = sum(map(len, [*self.waiting, *self.under_way])) + size <= self.LIMIT
-        assert self.outbox.offer(message) is fits
-        if fits:
-            self.waiting.append(message)
-
-    @rule()
-    def next(self) -> None:
-        message = self.outbox.next()
-        assert message is (self.waiting.popleft() if self.waiting else None)
-        if message is not None:
-            self.under_way.append(message)
-
-    @precondition(lambda self: self.under_way)
-    @rule(data=st.data())
-    def sent(self, data: st.DataObject) -> None:
-        self.outbox.sent(self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1))))
-
-    @rule()
-    def clear(self) -> None:
-        self.outbox.clear()
-        self.waiting.clear()
-
-    @invariant()
-    def unsent_is_what_waits_and_what_is_under_way(self) -> None:
-        assert self.outbox.unsent == sum(map(len, [*self.waiting, *self.under_way])) <= self.LIMIT
-
-
-TestOutboxAgainstLists = OutboxAgainstLists.TestCase

@@ -106,6 +106,32 @@ def test_a_user_is_counted_once_however_many_tabs(registry: Registry[int]) -> No
     assert registry.users == 1
 
 
+def test_the_version_is_another_after_each_change_and_the_same_after_none(registry: Registry[int]) -> None:
+    versions = [registry.version]
+    for change in (
+        lambda: registry.add(7, "alice"),
+        lambda: registry.join(7, "a"),
+        lambda: registry.join(0, "a"),
+        lambda: registry.leave(7, "a"),
+        lambda: registry.join(7, "a"),
+        lambda: registry.discard(7),
+        lambda: registry.discard(1),
+    ):
+        change()
+        versions.append(registry.version)
+    assert len(set(versions)) == len(versions)
+    registry.join(0, "a")
+    registry.leave(0, "b")
+    registry.leave(7, "a")
+    registry.discard(7)
+    with pytest.raises(ValueError, match="registered already"):
+        registry.add(0, "bob")
+    with pytest.raises(KeyError):
+        registry.join(9, "a")
+    list(registry.members("a"))
+    assert registry.version == versions[-1]
+
+
 class RegistryAgainstSets(RuleBasedStateMachine):
     """The naive model: who each connection belongs to, and which pairs of connection and room there are."""
 
@@ -114,6 +140,8 @@ class RegistryAgainstSets(RuleBasedStateMachine):
         self.registry: Registry[int] = Registry()
         self.user_of: dict[int, str] = {}
         self.joined: dict[tuple[int, str], None] = {}
+        self.answers: dict[int, object] = {}
+        """By version, what was answered to everything."""
 
     @rule(connection=connections, user=users)
     def add(self, connection: int, user: str) -> None:
@@ -160,6 +188,12 @@ class RegistryAgainstSets(RuleBasedStateMachine):
             assert (connection in registry) is (connection in self.user_of)
             assert list(registry.rooms(connection)) == [where for key, where in self.joined if key == connection]
             assert all(registry.in_room(connection, room) is ((connection, room) in self.joined) for room in ROOMS)
+
+    @invariant()
+    def as_long_as_the_version_is_the_same_so_are_the_answers(self) -> None:
+        # In order: what is worked out from members once is good as long as the version is.
+        answers = (list(self.user_of.items()), list(self.joined))
+        assert self.answers.setdefault(self.registry.version, answers) == answers
 
     @invariant()
     def nothing_empty_is_kept(self) -> None:

@@ -16,12 +16,15 @@ class Bucket:
 
     def take(self, now: float) -> float:
         """Take a token: 0.0, or where there is none the seconds until there will be."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        tokens = self._tokens + (now - self._at) * self._rate
+        if tokens > self._burst:
+            tokens = self._burst
         self._at = now
-        if self._tokens >= 1:
-            self._tokens -= 1
+        if tokens >= 1:
+            self._tokens = tokens - 1
             return 0.0
-        return (1 - self._tokens) / self._rate
+        self._tokens = tokens
+        return (1 - tokens) / self._rate
 
 
 class Throttle:

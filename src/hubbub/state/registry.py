@@ -16,6 +16,8 @@ class Registry(Generic[C]):
         self._users: dict[str, dict[C, None]] = {}
         self._user_of: dict[C, str] = {}
         self._members: dict[str, dict[C, None]] = {}
+        self.version = 0
+        """Changes with every change: as long as it is the same, so is every answer given here."""
 
     def __len__(self) -> int:
         return len(self._user_of)
@@ -27,6 +29,7 @@ class Registry(Generic[C]):
         """A connection of a user is there. Raises ValueError where it is already."""
         if connection in self._user_of:
             raise ValueError("this connection is registered already")
+        self.version += 1
         self._user_of[connection] = user
         self._users.setdefault(user, {})[connection] = None
         self._rooms[connection] = {}
@@ -36,6 +39,7 @@ class Registry(Generic[C]):
         user = self._user_of.pop(connection, None)
         if user is None:
             return ()
+        self.version += 1
         self._users[user].pop(connection)
         if not self._users[user]:
             del self._users[user]
@@ -50,6 +54,7 @@ class Registry(Generic[C]):
         rooms = self._rooms[connection]
         if room in rooms:
             return False
+        self.version += 1
         rooms[room] = None
         self._members.setdefault(room, {})[connection] = None
         return True
@@ -59,6 +64,7 @@ class Registry(Generic[C]):
         rooms = self._rooms.get(connection)
         if rooms is None or room not in rooms:
             return False
+        self.version += 1
         del rooms[room]
         members = self._members[room]
         del members[connection]

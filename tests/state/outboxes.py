@@ -1,0 +1,30 @@
+"""Messages of a size, and what was taken in terms of sizes."""
+
+from hubbub.options import Slow
+from hubbub.state.outbox import Lane
+from hubbub.wire.codec import Prepared, decode
+
+OLDEST = Lane("a", Slow.DROP_OLDEST)
+CLOSING = [None, Lane("a", Slow.DISCONNECT), Lane("a", Slow.DISCONNECT, "key")]
+DROPPING = [OLDEST, Lane("a", Slow.LATEST, "key")]
+ALL = 10**9
+
+
+def of(size: int) -> Prepared:
+    return Prepared(b"x" * size)
+
+
+def value(key: str | None, room: str = "a") -> Lane:
+    return Lane(room, Slow.LATEST, key)
+
+
+def said(messages: list[Prepared]) -> list[object]:
+    """What was taken: a message's size, or a gap's room and count."""
+    return [len(each) if each.data[:1] != b"{" else gap(each) for each in messages]
+
+
+def gap(message: Prepared) -> tuple[object, object]:
+    fields = decode(message.text, depth=2)
+    assert fields.keys() == {"type", "room", "dropped"}
+    assert fields["type"] == "gap"
+    return fields["room"], fields["dropped"]
