@@ -147,7 +147,7 @@ class Tab:
         """The code the server closes with; 1006 where the connection is lost without one."""
         async with asyncio.timeout(within):
             await self.socket.wait_closed()
-        return self.socket.close_code or 1006
+        return self.socket.protocol.close_code or 1006
 
     async def _read(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):
@@ -175,7 +175,7 @@ class Tab:
                 await self._news.wait_for(settled)
         except TimeoutError:
             raise AssertionError(f"{what} within {within:g} s; received: {self.log}") from None
-        assert success, f"{what}, and the socket closed with {self.socket.close_code}; received: {self.log}"
+        assert success, f"{what}, and the socket closed with {self.socket.protocol.close_code}; received: {self.log}"
 
     async def _stop_reading(self) -> None:
         if self._reader is not None:

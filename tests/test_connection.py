@@ -1,12 +1,16 @@
 """A connection without a socket, on a clock that is moved: what it is woken for, and what it holds."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+
+import pytest
 
 from hubbub import closes
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.closes import Close
 from hubbub.connection import Connection
+from hubbub.errors import ConnectionClosed
 from hubbub.options import Heartbeat, Limits
 from hubbub.ports.broker import Announcement
 from hubbub.ports.metrics import Tally
@@ -19,14 +23,34 @@ from hubbub.wire.envelope import Envelope, Kind
 from tests.scripted import MovedClock, settle
 
 DAY = 86_400.0
+ALL = 10**9
 
 
 class Wire:
     """A transport whose peer takes whatever it is offered, once somebody says so."""
 
+    pings = False
+
     def __init__(self) -> None:
         self.closes: list[Close] = []
         self.flushed = 0
+        self.written: list[Prepared] = []
+
+    def write(self, messages: Sequence[Prepared]) -> None:
+        assert not self.closes
+        self.written += messages
+
+    @staticmethod
+    def write_each(transports: Sequence["Wire"], messages: Sequence[Prepared]) -> list[int]:
+        for wire, message in zip(transports, messages, strict=True):
+            wire.write([message])
+        return []
+
+    @staticmethod
+    def write_all(transports: Sequence["Wire"], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
+        for wire in transports:
+            wire.write(messages)
+        return []
 
     def flush(self) -> None:
         self.flushed += 1
@@ -102,22 +126,27 @@ async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() 
     await s.running.stop()
 
 
-async def test_what_comes_before_welcome_is_bounded_by_the_outbox() -> None:
+@pytest.mark.parametrize("pause", [settle, None], ids=["in turns", "in one turn"])
+async def test_what_comes_before_welcome_is_bounded_by_the_outbox(pause: Callable[[], Awaitable[None]] | None) -> None:
     s = Setting(payload=100, outbox=300)
     connection = await s.connect(User(UserId("ann")))
     for _ in range(3):
         s.send(100)
+        if pause:
+            await pause()
     assert not connection.closed
-    assert connection.outgoing() is None
+    assert connection.take(ALL) == []
     s.send(2)
+    await settle()
     assert s.wire.closes == [closes.TOO_SLOW]
     assert connection._outbox.unsent == 0
     for _ in range(10):
         s.send(100)
+    await settle()
     assert connection._outbox.unsent == 0
     s.broker.gate.set()
     await settle()
-    assert connection.outgoing() is None
+    assert connection.take(ALL) == []
     assert len(s.wire.closes) == 1
     assert not s.running.registry
     await s.running.stop()
@@ -131,14 +160,36 @@ async def test_what_fits_comes_after_welcome() -> None:
         s.send(100)
     s.broker.gate.set()
     await settle()
+    assert s.wire.flushed
     sent: list[Prepared] = []
-    while (message := connection.outgoing()) is not None:
-        sent.append(message)
-        connection.sent(message)
+    while messages := connection.take(1):
+        sent += messages
+        connection.sent(sum(map(len, messages)))
     assert b'"welcome"' in sent[0].data
     assert [len(each) for each in sent[1:]] == [100, 100, 100]
+    assert connection._outbox.unsent == 0
     assert not connection.closed
     connection.close()
+    await s.running.stop()
+
+
+async def test_what_was_sent_in_the_turn_of_its_end_goes_before_the_close() -> None:
+    s = Setting()
+    s.broker.gate.set()
+    connection = await s.connect(User(UserId("ann")))
+    assert len(connection.take(ALL)) == 1
+    connection.drained()
+    s.send(10)
+    await connection.send({"type": "own"})
+    assert s.wire.written == []
+    connection.close()
+    assert [len(message) for message in s.wire.written] == [10, len(b'{"type":"own"}')]
+    assert s.wire.closes == [closes.FINISHED]
+    with pytest.raises(ConnectionClosed):
+        await connection.send({"type": "late"})
+    s.send(10)
+    await settle()
+    assert len(s.wire.written) == 2
     await s.running.stop()
 
 

@@ -1,59 +1,43 @@
 """Whatever is on the broker, each of a topic's members gets what is meant for it, and nobody more than fits."""
 
-import json
 from typing import Any
 
 import pytest
 
 from hubbub import closes
-from hubbub.closes import MAX_REASON_BYTES, Close
+from hubbub.closes import MAX_REASON_BYTES
 from hubbub.fanout import Fanout
+from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
+from hubbub.state.outbox import Lane
 from hubbub.state.registry import Registry
-from hubbub.types import User, room_topic, user_topic
+from hubbub.types import EVERYONE, room_topic, user_topic
 from hubbub.wire.codec import Prepared
 from hubbub.wire.envelope import Envelope, Kind
+from tests.recipients import Reader, Turn
 
 ROOM = room_topic("r")
-
-
-class Member:
-    """`text`: speaks a language of its own, as on a route with text=True."""
-
-    def __init__(self, name: str, *, text: bool = False) -> None:
-        self.id, self.user, self.text = f"c-{name}", User(name), text  # type: ignore[arg-type]
-        self.told: list[Any] = []
-        self.closes: list[Close] = []
-
-    def offer(self, message: Prepared) -> None:
-        self.told.append(json.loads(message.text))
-
-    def answer(self, message: Prepared) -> None:
-        if not self.text:
-            self.offer(message)
-
-    def close(self, close: Close) -> None:
-        self.closes.append(close)
 
 
 class Setting:
     def __init__(self, *, limit: int = 100) -> None:
         self.registry: Registry[Any] = Registry()
         self.metrics = Tally()
-        self.fanout = Fanout(self.registry, self.metrics, limit=limit)
+        self.turn = Turn(self.metrics)
+        self.fanout = Fanout(self.registry, self.turn.burst, self.metrics, limit=limit)
         self.put_out: list[tuple[str, str, str]] = []
         self.fanout.on_put_out(lambda member, room, reason: self.put_out.append((member.user.id, room, reason)))
 
-    def member(self, name: str, **options: bool) -> Member:
-        member = Member(name, **options)
+    def member(self, name: str, **options: bool) -> Reader:
+        member = Reader(name, self.turn, **options)
         self.registry.add(member, name)
         self.registry.join(member, "r")
         return member
 
-    def joining(self, name: str, **options: bool) -> Member:
-        member = Member(name, **options)
+    def joining(self, name: str, **options: bool) -> Reader:
+        member = Reader(name, self.turn, **options)
         self.registry.add(member, name)
-        self.fanout.hold(ROOM, member)  # type: ignore[arg-type]
+        self.fanout.hold(ROOM, member)
         return member
 
     def deliver(self, kind: Kind, payload: bytes, topic: Any = ROOM, **fields: Any) -> None:
@@ -68,7 +52,7 @@ def test_what_is_no_text_is_counted_and_harms_nobody(kind: Kind, payload: bytes)
     s.deliver(kind, payload)
     assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1}
     s.deliver(kind, b'{"type":"m"}')
-    s.fanout.release(ROOM, bob)  # type: ignore[arg-type]
+    s.fanout.release(ROOM, bob)
     assert ann.told == bob.told == [{"type": "m"}]
     assert ann.closes == bob.closes == []
     assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1, Count.DELIVERIES: 1}
@@ -89,7 +73,7 @@ def test_what_is_held_fits_the_limit_exactly() -> None:
     for _ in range(5):
         s.deliver(Kind.MESSAGE, b'{"n": "%s"}' % (b"x" * 11))  # 20 bytes
     assert not ann.closes
-    s.fanout.release(ROOM, ann)  # type: ignore[arg-type]
+    s.fanout.release(ROOM, ann)
     assert len(ann.told) == 5
     assert not s.fanout._held
 
@@ -102,8 +86,8 @@ def test_what_is_held_is_bounded_for_each_and_dropped_with_the_one_it_was_too_mu
     s.deliver(Kind.MESSAGE, b"1")
     assert ann.closes == [closes.TOO_SLOW]
     assert list(s.fanout._held[ROOM]) == [bob]
-    s.fanout.release(ROOM, ann)  # type: ignore[arg-type]
-    s.fanout.release(ROOM, bob)  # type: ignore[arg-type]
+    s.fanout.release(ROOM, ann)
+    s.fanout.release(ROOM, bob)
     assert (ann.told, bob.told, bob.closes) == ([], [1], [])
     assert len(cid.told) == 21
     assert not s.fanout._held
@@ -115,7 +99,7 @@ def test_notices_are_not_for_those_who_speak_a_language_of_their_own() -> None:
     s.deliver(Kind.NOTICE, b'{"type":"user_joined_room"}')
     s.deliver(Kind.MESSAGE, b'{"type":"m"}')
     for joining in everybody[2:]:
-        s.fanout.release(ROOM, joining)  # type: ignore[arg-type]
+        s.fanout.release(ROOM, joining)
     types = [[each["type"] for each in member.told] for member in everybody]
     assert types == [["user_joined_room", "m"], ["m"], ["user_joined_room", "m"], ["m"]]
 
@@ -140,3 +124,92 @@ def test_only_rooms_are_emptied() -> None:
     ann = s.member("ann")
     s.deliver(Kind.CLOSE_ROOM, b"why", topic=user_topic("ann"))
     assert (s.put_out, ann.closes) == ([], [])
+
+
+def lanes(member: Reader) -> list[Lane | None]:
+    assert not member.transport.read
+    return [outgoing.lane for outgoing in member.waiting]
+
+
+@pytest.mark.parametrize(
+    ("slow", "message", "notice"),
+    [
+        (None, None, None),
+        (Slow.DISCONNECT, None, None),
+        (Slow.DROP_OLDEST, Lane("r", Slow.DROP_OLDEST, "k"), Lane("r", Slow.DROP_OLDEST)),
+        # Who comes and who goes are not values of the same thing.
+        (Slow.LATEST, Lane("r", Slow.LATEST, "k"), Lane("r", Slow.DROP_OLDEST)),
+    ],
+)
+def test_a_message_goes_by_the_policy_of_its_room(slow: Slow | None, message: Lane | None, notice: Lane | None) -> None:
+    s = Setting()
+    ann, bob = s.member("ann", clear=False), s.joining("bob", clear=False)
+    if slow is not None:
+        s.fanout.treat(ROOM, slow)
+    s.deliver(Kind.MESSAGE, b"1", key="k")
+    s.deliver(Kind.NOTICE, b"2")
+    s.deliver(Kind.MESSAGE, b"3", topic=user_topic("ann"), key="k")
+    s.fanout.release(ROOM, bob)
+    assert (ann.told, bob.told) == ([1, 2, 3], [1, 2])
+    assert lanes(ann) == [message, notice, None]
+    assert lanes(bob) == [message, notice]
+    s.fanout.treat(ROOM, Slow.DISCONNECT)
+    s.deliver(Kind.MESSAGE, b"4")
+    assert ann.told[3:] == [4]
+    assert lanes(ann)[3:] == [None]
+
+
+def test_each_topic_has_its_members_and_one_turn_keeps_their_order() -> None:
+    s = Setting()
+    ann, bob = s.member("ann"), s.member("bob")
+    tab = Reader("ann", s.turn, tab="tab")
+    s.registry.add(tab, "ann")
+    s.deliver(Kind.MESSAGE, b"1", topic=EVERYONE)
+    s.deliver(Kind.MESSAGE, b"2")
+    s.deliver(Kind.MESSAGE, b"3", topic=user_topic("ann"))
+    s.deliver(Kind.MESSAGE, b"4", topic=EVERYONE, without_users=frozenset({"bob"}))
+    s.deliver(Kind.MESSAGE, b"5", topic=room_topic("nobody"))
+    assert (ann.told, tab.told, bob.told) == ([1, 2, 3, 4], [1, 3, 4], [1, 2])
+    assert s.metrics.counts == {Count.DELIVERIES: 9}
+
+
+def test_what_is_released_keeps_its_place_among_what_is_sent() -> None:
+    s = Setting()
+    ann, bob = s.joining("ann"), s.member("bob")
+    s.deliver(Kind.MESSAGE, b"1")
+    s.deliver(Kind.MESSAGE, b"2", without_users=frozenset({"ann"}))
+    s.deliver(Kind.MESSAGE, b"3", only=frozenset({"ann"}))
+    ann.answer(Prepared(b"0"))
+    s.registry.join(ann, "r")
+    s.fanout.release(ROOM, ann)
+    s.deliver(Kind.MESSAGE, b"4")
+    assert (ann.told, bob.told) == ([0, 1, 3, 4], [1, 2, 4])
+
+
+def test_nobody_is_emptied_out_before_somebody_says_how() -> None:
+    turn, metrics = Turn(), Tally()
+    registry: Registry[Any] = Registry()
+    fanout = Fanout(registry, turn.burst, metrics, limit=1)
+    fanout.deliver(ROOM, Envelope(Kind.CLOSE_ROOM, b"why").encode())
+    assert not metrics.counts
+
+
+@pytest.mark.parametrize("kind", [Kind.CLOSE_ROOM, Kind.REMOVE])
+def test_whom_it_is_about_is_put_out_whether_in_or_joining(kind: Kind) -> None:
+    s = Setting()
+    for name in ("ann", "bob"):
+        s.member(name)
+        s.joining(name)
+    s.deliver(kind, b"why", only=frozenset({"bob"}) if kind is Kind.REMOVE else frozenset())
+    everybody = ["ann", "bob", "ann", "bob"]
+    assert s.put_out == [(name, "r", "why") for name in everybody if kind is Kind.CLOSE_ROOM or name == "bob"]
+
+
+def test_a_user_is_disconnected_on_all_tabs() -> None:
+    s = Setting()
+    ann, bob = s.member("ann"), s.member("bob")
+    tab = Reader("ann", s.turn, tab="tab")
+    s.registry.add(tab, "ann")
+    s.deliver(Kind.DISCONNECT, b"enough", topic=user_topic("ann"))
+    assert ann.closes == tab.closes == [closes.DISCONNECTED.because("enough")]
+    assert bob.closes == []

@@ -9,7 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from hubbub.lifecycle import Background, SystemClock, Waker, workers_of_this_server
+from tests.loop import called
 from tests.scripted import MovedClock, settle
+
+
+def tasks() -> set[asyncio.Task[object]]:
+    """All but those of the plugin that runs the tests, which has a new one for each phase."""
+    return {task for task in asyncio.all_tasks() if "TestRunner" not in task.get_coro().__qualname__}  # type: ignore[union-attr]
 
 
 class Ticked:
@@ -153,6 +159,64 @@ async def test_a_background_failure_is_heard(caplog: pytest.LogCaptureFixture) -
     [record] = caplog.records
     assert (record.name, record.levelno) == ("hubbub.lifecycle", logging.ERROR)
     assert record.exc_info
+
+
+async def test_background_work_that_is_begun_is_done_at_once_or_kept_until_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = tasks()
+    background, gate = Background(), asyncio.Event()
+    done: list[str] = []
+
+    async def note() -> None:
+        done.append("at once")
+
+    async def wait() -> None:
+        await gate.wait()
+        done.append("waited")
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    assert await called(lambda: background.begin(note())) is None
+    assert (done, len(background)) == (["at once"], 0)
+    task = await called(lambda: background.begin(wait()))
+    assert len(background) == 1
+    gate.set()
+    await settle()
+    assert (done, len(background)) == (["at once", "waited"], 0)
+    assert task is not None
+    assert task.done()
+    assert not caplog.records
+    await called(lambda: background.begin(fail()))
+    await settle()
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("hubbub.lifecycle", logging.ERROR)
+    assert len(background) == 0
+    await background.end(within=5)
+    await settle()
+    assert tasks() == before
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_background_work_that_was_begun_and_does_not_end_is_cancelled(turns: int) -> None:
+    before = tasks()
+    background = Background()
+    done: list[str] = []
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            done.append("cancelled")
+
+    await called(lambda: background.begin(stubborn()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await background.end(within=0)
+    await settle()
+    assert done == ["cancelled"]
+    assert tasks() == before
 
 
 async def test_the_clock_rings() -> None:

@@ -1,69 +1,49 @@
 """Joining and leaving, with everything that may come in between."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 
-from hubbub.closes import TOO_SLOW, Close
+from hubbub.closes import TOO_SLOW
 from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.fanout import Fanout
 from hubbub.lifecycle import Background
 from hubbub.membership import Membership
-from hubbub.options import RoomOptions
+from hubbub.options import RoomOptions, Slow
 from hubbub.ports.metrics import Tally
 from hubbub.presence import Presence
 from hubbub.session import Since
 from hubbub.state.backoff import Backoff
+from hubbub.state.outbox import Lane
 from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
-from hubbub.types import User
-from hubbub.wire.codec import Prepared
 from hubbub.wire.envelope import Envelope, Kind
+from tests.recipients import Reader, Turn
 from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
 
 STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r"]
-
-
-class Member:
-    def __init__(self, name: str) -> None:
-        self.closes: list[Close] = []
-        self.id, self.user = f"c-{name}", User(name)  # type: ignore[arg-type]
-        self.told: list[dict[str, Any]] = []
-
-    def offer(self, message: Prepared) -> None:
-        self.told.append(json.loads(message.data))
-
-    def answer(self, message: Prepared) -> None:
-        self.offer(message)
-
-    def close(self, close: Close) -> None:
-        self.closes.append(close)
-
-    @property
-    def types(self) -> list[str]:
-        return [each["type"] for each in self.told]
 
 
 class Setting:
     def __init__(self) -> None:
         self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
         self.registry: Registry[Any] = Registry()
-        self.fanout = Fanout(self.registry, Tally(), limit=100)
+        self.turn = Turn()
+        self.fanout = Fanout(self.registry, self.turn.burst, Tally(), limit=100)
         self.subscriptions = Subscriptions(self.broker, self.clock, self.background.spawn)
-        self.presence = Presence(self.broker, "node", self.background.spawn, announce_users=False)
+        self.presence = Presence(self.broker, "node", self.background.begin, announce_users=False)
         self.membership = Membership(
             self.registry, self.broker, self.fanout, self.subscriptions, self.presence, rooms_per_connection=2
         )
 
-    def member(self, name: str = "ann") -> Member:
-        member = Member(name)
+    def member(self, name: str = "ann") -> Reader:
+        member = Reader(name, self.turn)
         self.registry.add(member, name)
         return member
 
     async def join(
-        self, member: Member, room: str = "r", *, presence: bool = True, **fields: Any
+        self, member: Reader, room: str = "r", *, presence: bool = True, **fields: Any
     ) -> asyncio.Task[None]:
         task = asyncio.create_task(self.membership.join(member, room, RoomOptions(presence=presence), **fields))
         await settle()
@@ -73,7 +53,7 @@ class Setting:
         for each in STEPS[: STEPS.index(step)]:
             await self.broker.only(each).ok()
 
-    async def joined(self, member: Member) -> None:
+    async def joined(self, member: Reader) -> None:
         task = await self.join(member)
         while self.broker.pending:
             await self.broker.pending[0].ok(["ann"])
@@ -94,7 +74,7 @@ class Setting:
         assert not self.membership._counted
 
     def send(self, kind: Kind = Kind.MESSAGE, payload: bytes = b'{"type":"m"}', **fields: Any) -> None:
-        self.fanout.deliver("room:r", Envelope(kind, payload, **fields).encode())  # type: ignore[arg-type]
+        self.fanout.deliver("room:r", Envelope(kind, payload, **fields).encode())
 
 
 @pytest.fixture(autouse=True)
@@ -118,11 +98,11 @@ async def test_the_order_of_a_join() -> None:
     assert ann.types == ["room_joined", "m", "m"]
     s.send()
     assert ann.types == ["room_joined", "m", "m", "m"]
-    s.membership.leave(ann, "r", id=8)  # type: ignore[arg-type]
+    s.membership.leave(ann, "r", id=8)
     s.send()
     assert ann.told[4:] == [{"type": "room_left", "room": "r", "id": 8}]
     with pytest.raises(NotJoined):
-        s.membership.leave(ann, "r")  # type: ignore[arg-type]
+        s.membership.leave(ann, "r")
     await s.is_empty()
 
 
@@ -250,7 +230,7 @@ async def test_two_joins_at_once_are_one_after_the_other() -> None:
 
 async def test_joining_while_the_last_one_leaves() -> None:
     s = Setting()
-    ann, tab = s.member(), Member("ann")
+    ann, tab = s.member(), Reader("ann", s.turn)
     s.registry.add(tab, "ann")
     await s.joined(ann)
     s.membership.gone(ann)
@@ -274,7 +254,41 @@ async def test_a_connection_has_so_many_rooms() -> None:
         while not task.done():
             await s.broker.pending[0].ok()
     with pytest.raises(TooManyRooms):
-        await s.membership.join(ann, "c", RoomOptions())  # type: ignore[arg-type]
+        await s.membership.join(ann, "c", RoomOptions())
     s.membership.gone(ann)
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+async def test_the_policy_of_a_room_is_there_from_the_first_member_to_the_last() -> None:
+    s = Setting()
+    ann, bob = s.member(), s.member("bob")
+    for member in (ann, bob):
+        member.clear = False
+        task = asyncio.create_task(s.membership.join(member, "r", RoomOptions(slow=Slow.DROP_OLDEST)))
+        await settle()
+        while s.broker.pending:
+            await s.broker.pending[0].ok()
+        await task
+    s.membership.leave(ann, "r")
+    s.send()
+    assert bob.types == ["room_joined", "m"]
+    assert [outgoing.lane for outgoing in bob.waiting] == [None, Lane("r", Slow.DROP_OLDEST)]
+    assert s.fanout._slow
+    s.membership.gone(bob)
+    assert not s.fanout._slow
+    await s.is_empty()
+
+
+async def test_joins_of_one_at_once_are_counted_together() -> None:
+    s = Setting()
+    ann = s.member()
+    tasks = [await s.join(ann, room, presence=False) for room in ("a", "b", "c")]
+    assert isinstance(tasks[2].exception(), TooManyRooms)
+    while s.broker.pending:
+        await s.broker.pending[0].ok()
+    assert [task.exception() for task in tasks[:2]] == [None, None]
+    assert sorted(s.registry.rooms(ann)) == ["a", "b"]
+    assert not s.membership._joins
     s.membership.gone(ann)
     await s.is_empty()

@@ -99,6 +99,12 @@ def test_the_table_is_whole() -> None:
     assert {step for row in TABLE.values() for step in row.values()} == set(Step)
 
 
+def test_a_type_of_the_protocols_is_never_passed_on_as_the_applications() -> None:
+    own = [kind for kind in Kind if kind not in (Kind.APPLICATION, Kind.UNREADABLE)]
+    for row in TABLE.values():
+        assert {row[kind] for kind in own}.isdisjoint({Step.PASS_ON, Step.COMPLAIN})
+
+
 def test_a_bare_token_is_a_first_message_and_nothing_later() -> None:
     assert session(State.WAITING).receive('{"token": "t"}') == Check("t", None)
     assert session(State.WAITING).receive('{"token": "t", "id": "a"}') == Check("t", "a")

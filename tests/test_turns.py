@@ -1,43 +1,116 @@
-"""One piece of work at a time, in order, by a task that is there only while there is some."""
+"""One piece of work at a time, in order, at once where it can be, else by a task that is there only while it waits."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
 
 from hubbub.lifecycle import Background
 from hubbub.turns import Turns
+from tests.loop import called
 from tests.scripted import settle
 
 
-async def test_in_order_and_bounded() -> None:
-    background, gate = Background(), asyncio.Event()
-    begun: list[int] = []
+class Work:
+    """Pieces that wait at the gate, but for those below 0: what was begun, and what was done."""
 
-    async def do(piece: int) -> None:
-        begun.append(piece)
-        await gate.wait()
+    def __init__(self, *, limit: int, spawning: bool = False) -> None:
+        self.background, self.gate = Background(), asyncio.Event()
+        self.begun: list[int] = []
+        self.done: list[int] = []
+        begin = self.background.spawn if spawning else self.background.begin
+        self.turns: Turns[int] = Turns(begin, self.do, limit=limit)
 
-    turns: Turns[int] = Turns(background.spawn, do, limit=2)
-    # Before the worker has begun, the first is not waiting behind anything.
-    assert [turns.take(piece) for piece in range(4)] == [True, True, True, False]
+    async def do(self, piece: int) -> None:
+        assert len(self.begun) == len(self.done)
+        self.begun.append(piece)
+        if piece >= 0:
+            await self.gate.wait()
+        self.done.append(piece)
+
+    async def take(self, *pieces: int) -> list[bool]:
+        return await called(lambda: [self.turns.take(piece) for piece in pieces])
+
+    @property
+    def idle(self) -> bool:
+        return not (len(self.background) or self.turns._busy or self.turns._waiting is not None)
+
+
+@pytest.mark.parametrize("spawning", [False, True])
+async def test_in_order_and_bounded(*, spawning: bool) -> None:
+    work = Work(limit=2, spawning=spawning)
+    # The first is not waiting behind anything.
+    assert await work.take(0, 1, 2, 3) == [True, True, True, False]
     await settle()
-    assert begun == [0]
-    assert not turns.take(4)
-    gate.set()
+    assert work.begun == [0]
+    assert await work.take(4) == [False]
+    work.gate.set()
     await settle()
-    assert begun == [0, 1, 2]
+    assert work.done == [0, 1, 2]
+    assert work.idle
+    work.gate.clear()
+    assert await work.take(5) == [True]
+    await settle()
+    assert await work.take(6, 7, 8) == [True, True, False]
+    work.turns.clear()
+    assert await work.take(9) == [True]
+    work.gate.set()
+    await settle()
+    assert work.done == [0, 1, 2, 5, 9]
+    assert work.idle
+
+
+async def test_what_waits_for_nothing_is_done_when_it_was_taken() -> None:
+    work = Work(limit=2)
+
+    def take() -> None:
+        for piece in range(-1, -100, -1):
+            assert work.turns.take(piece)
+            assert work.done[-1] == piece
+            assert work.idle
+
+    await called(take)
+    assert work.done == list(range(-1, -100, -1))
+
+
+async def test_what_waits_for_nothing_keeps_its_place_behind_what_waits() -> None:
+    work = Work(limit=5001)
+    assert all(await work.take(0, *range(-1, -5000, -1), 1, -5000))
+    assert (work.begun, work.done) == ([0], [])
+    work.gate.set()
+    await settle()
+    # As many as that one after the other: none of them within another.
+    assert work.done == [0, *range(-1, -5000, -1), 1, -5000]
+    assert work.idle
+
+
+async def test_what_comes_in_the_middle_of_a_piece_waits_for_its_end() -> None:
+    background = Background()
+    done: list[str] = []
+
+    def do(piece: int) -> Coroutine[Any, Any, None]:
+        return work(piece)
+
+    turns: Turns[int] = Turns(background.begin, do, limit=2)
+
+    async def work(piece: int) -> None:
+        done.append(f"{piece} begins")
+        if piece < 3:
+            assert turns.take(piece + 1)
+        if piece == 1:
+            await asyncio.sleep(0)
+        done.append(f"{piece} ends")
+
+    await called(lambda: turns.take(0))
+    await settle()
+    assert done == [f"{piece} {what}" for piece in range(4) for what in ("begins", "ends")]
+    assert not turns._busy
     assert not len(background)
-    gate.clear()
-    assert turns.take(5)
-    await settle()
-    assert [turns.take(piece) for piece in (6, 7, 8)] == [True, True, False]
-    turns.clear()
-    assert turns.take(9)
-    gate.set()
-    await settle()
-    assert begun == [0, 1, 2, 5, 9]
-    assert not len(background)
 
 
-async def test_a_piece_that_fails_does_not_stop_what_comes_later() -> None:
+@pytest.mark.parametrize("spawning", [False, True])
+async def test_a_piece_that_fails_does_not_stop_what_comes_later(*, spawning: bool) -> None:
     done: list[int] = []
 
     async def do(piece: int) -> None:
@@ -45,9 +118,11 @@ async def test_a_piece_that_fails_does_not_stop_what_comes_later() -> None:
             raise asyncio.CancelledError
         done.append(piece)
 
-    turns: Turns[int] = Turns(Background().spawn, do, limit=2)
-    assert turns.take(0)
-    await settle()
-    assert turns.take(1)
+    background = Background()
+    turns: Turns[int] = Turns(background.spawn if spawning else background.begin, do, limit=2)
+    assert await called(lambda: [turns.take(0), turns.take(1)]) == [True, True]
     await settle()
     assert done == [1]
+    assert turns.take(2)
+    await settle()
+    assert done == [1, 2]

@@ -1,46 +1,59 @@
-"""A connection's way in and out: everything it takes is put on a stack as it is taken and given back exactly once.
+"""A connection's way in and out: everything it takes is taken step by step, and given back in the opposite order, once.
 
 Registered with its user's and everyone's topic heard and its user online: that is a connection that was let in. It may
 end at any point of the way, while something is being waited for; then what comes of that is given back at once.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
-from typing import ParamSpec
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from hubbub.errors import ConnectionClosed
 from hubbub.fanout import Recipient
 from hubbub.services import Services
-from hubbub.types import EVERYONE, ONLINE, User, user_topic
+from hubbub.types import EVERYONE, ONLINE, User, UserId, user_topic
 
-P = ParamSpec("P")
+#: What takes, what gives back, and what.
+_Step: TypeAlias = tuple[Callable[..., Awaitable[None]], Callable[..., None], tuple[Any, ...]]
 
 
 class Admission:
+    __slots__ = ("_member", "_over", "_services", "_taken", "_user")
+
     def __init__(self, services: Services, member: Recipient) -> None:
         self._services = services
         self._member = member
-        self._taken = ExitStack()
+        self._user: UserId | None = None
+        self._taken = 0
         self._over = False
 
     async def enter(self, user: User) -> None:
         """Raises ConnectionClosed where `leave` was called meanwhile, Unavailable where the broker is away."""
-        services, member = self._services, self._member
-        services.registry.add(member, user.id)
-        self._keep(services.membership.gone, member)
-        for topic in (user_topic(user.id), EVERYONE):
-            await services.subscriptions.hold(topic)
-            self._keep(services.subscriptions.release, topic)
-        for topic, who in ((user_topic(user.id), member.id), (ONLINE, user.id)):
-            await services.presence.enter(topic, who)
-            self._keep(services.presence.leave, topic, who)
+        if self._over:
+            raise ConnectionClosed(self._member.id)
+        self._services.registry.add(self._member, user.id)
+        self._user = user.id
+        for take, give_back, what in self._steps(user.id):
+            await take(*what)
+            if self._over:
+                give_back(*what)
+                raise ConnectionClosed(self._member.id)
+            self._taken += 1
 
     def leave(self) -> None:
+        user, self._user = self._user, None
         self._over = True
-        self._taken.close()
+        if user is None:
+            return
+        for _, give_back, what in reversed(self._steps(user)[: self._taken]):
+            give_back(*what)
+        self._services.membership.gone(self._member)
 
-    def _keep(self, give_back: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
-        if self._over:
-            give_back(*arguments, **options)
-            raise ConnectionClosed(self._member.id)
-        self._taken.callback(give_back, *arguments, **options)
+    def _steps(self, user: UserId) -> tuple[_Step, ...]:
+        # Worked out when asked: a list of callbacks would be a kilobyte of every idle connection.
+        subscriptions, presence, topic = self._services.subscriptions, self._services.presence, user_topic(user)
+        return (
+            (subscriptions.hold, subscriptions.release, (topic,)),
+            (subscriptions.hold, subscriptions.release, (EVERYONE,)),
+            (presence.enter, presence.leave, (topic, self._member.id)),
+            (presence.enter, presence.leave, (ONLINE, user)),
+        )

@@ -1,19 +1,21 @@
 """One accepted socket: one tab.
 
-Driven from below by its transport (`frame`, `outgoing`, `sent`, `lost`) and from the side by the clock (`tick`), it
-lets the session say what a frame means and does it. It owns no task while nothing is being worked on. Its messages are
-worked on one at a time, in order, by a task that ends when none is left; `ping` is answered past that queue.
+Driven from below by its transport (`frame`, `take`, `sent`, `lost`) and from the side by the clock (`tick`), it lets
+the session say what a frame means and does it. It owns no task while nothing is being waited for. Its messages are
+worked on one at a time, in order, in the turn of the event loop in which they came if they wait for nothing; `ping` is
+answered past that queue.
 
-Three invariants. Nothing is delivered before `welcome`: what comes earlier is held. What was taken on the way in is
-given back exactly once (`admission.py`), when the connection closes or is lost, whichever comes first. And sending
-never waits and never raises towards the sender: what the outbox does not take closes this connection, with 1013, and
-nobody else's.
+Two invariants beside those of `delivery.py`, its other half. Nothing is delivered before `welcome`: what comes earlier
+is held. And what was taken on the way in is given back exactly once (`admission.py`), when the connection closes or is
+lost, whichever comes first.
+
+There may be very many, nearly all of them idle: hence the slots, and nothing that is made before it is needed.
 """
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,64 +24,89 @@ from pydantic import BaseModel
 from hubbub import closes
 from hubbub.admission import Admission
 from hubbub.closes import Close
-from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, Refused, UnknownRoom
+from hubbub.delivery import Delivery
+from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, UnknownRoom
 from hubbub.iteration import Handed
-from hubbub.ports.injection import Scope
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
-from hubbub.requests import Requests, Work
+from hubbub.requests import Work, do
 from hubbub.room import Room
 from hubbub.services import Services
-from hubbub.session import Answer, End, Event, Session, State, refusal
+from hubbub.session import Answer, End, Event, Session
+from hubbub.state.handshakes import Handshake
 from hubbub.state.heartbeat import Beat, Pulse
 from hubbub.state.limits import Throttle
-from hubbub.state.outbox import Outbox
 from hubbub.turns import Turns
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 from hubbub.vigil import Vigil
 from hubbub.wire import messages
 from hubbub.wire.codec import Prepared
-from hubbub.wire.messages import RequestId
 
-_log = logging.getLogger("hubbub.connection")
+# Asked for with every message, and an enumeration is slow to ask for a member.
+_MESSAGES_IN = Count.MESSAGES_IN
+
+# How long nothing is read from a client of whom more messages came than may wait: it feels that it is too fast, and
+# a `ping` that stands behind them is still answered soon.
+_TOO_FAST = 0.25
 
 
-class Connection:
+class Connection(Delivery):
     """What handlers and routes get. `state` is the application's own; `user` is there once authenticated."""
+
+    __slots__ = (
+        "_gone",
+        "_handed",
+        "_opening",
+        "_session",
+        "_state",
+        "_throttle",
+        "_turns",
+        "_user",
+        "_vigil",
+        "admission",
+    )
 
     def __init__(
         self,
         services: Services,
         id: ConnectionId,
         *,
-        scope: Scope,
+        scope: Handshake,
         credential: bool,
         text: bool = False,
         iterated: bool = False,
+        gone: Callable[["Connection"], None] = lambda _: None,
     ) -> None:
+        super().__init__(services, id, text=text)
         now = services.clock.now()
-        self.id = id
-        self.node: NodeId = services.node
-        self.state = SimpleNamespace()
-        self.text = text
         self.admission = Admission(services, self)
-        self._services = services
+        self._state: SimpleNamespace | None = None
+        self._gone = gone
         self._user: User | None = None
         self._session = Session(services.limits, credential=credential, text=text)
-        self._outbox = Outbox(services.limits.outbox)
-        self._welcomed = False
         self._vigil = Vigil()
         deadline = self._vigil.admit_by if credential else self._vigil.authenticate_by
         deadline(now + services.limits.authenticate)
         self._throttle = Throttle(services.rate, now) if services.rate else None
-        self._transport: Transport | None = None
         self._handed = Handed() if iterated else None
-        requests = Requests(self, services, scope, self._handed)
-        self._turns: Turns[Work] = Turns(services.spawn, requests.do, limit=services.limits.waiting)
-        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        work_on = partial(do, services, self, scope, self._handed)
+        self._turns: Turns[Work] = Turns(services.begin, work_on, limit=services.limits.waiting)
+        self._opening: list[Callable[[], object]] | None = []
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} {self._session.state.name.lower()}>"
+
+    @property
+    def node(self) -> NodeId:
+        """The worker it is connected to."""
+        return self._services.node
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """The application's own, for as long as the connection lives."""
+        if self._state is None:
+            self._state = SimpleNamespace()
+        return self._state
 
     @property
     def user(self) -> User:
@@ -92,10 +119,6 @@ class Connection:
     def rooms(self) -> frozenset[RoomName]:
         """The rooms it is in."""
         return frozenset(RoomName(room) for room in self._services.registry.rooms(self))
-
-    @property
-    def closed(self) -> bool:
-        return self._session.state is State.CLOSED
 
     # What the application may do.
 
@@ -138,11 +161,10 @@ class Connection:
 
     def close(self, close: Close = closes.FINISHED, *, reason: str = "") -> None:
         """Close it, with what was sent before delivered first. At once out of its rooms; never raises."""
-        if self._end():
-            if close is closes.TOO_SLOW:
-                self._outbox.clear()
-            if self._transport is not None:
-                self._transport.close(close.because(reason))
+        if not self.closed:
+            self._services.burst.flush()
+        if self._end() and self.transport is not None:
+            self.transport.close(close.because(reason))
 
     def __aiter__(self) -> "Connection":
         return self
@@ -160,20 +182,26 @@ class Connection:
 
     async def opened(self) -> bool:
         """Wait until somebody is authenticated, or the connection ends before that."""
-        await asyncio.wait([self._opened])
+        opening = asyncio.Event()
+        self.when_opened(opening.set)
+        await opening.wait()
         return not self.closed
 
     def when_opened(self, callback: Callable[[], object]) -> None:
         """Call back at the moment `opened` waits for."""
-        self._opened.add_done_callback(lambda _: callback())
+        if self._opening is None:
+            callback()
+        else:
+            self._opening.append(callback)
 
     def begin(self, transport: Transport, user: User | None) -> None:
         """The socket is accepted; `user` where the handshake's credential has proved one."""
-        self._transport = transport
+        self.transport = transport
         self._services.metrics.count(Count.CONNECTIONS)
         if user is not None:
             self._turns.take(user)
-        self._schedule()
+        if not self._welcomed:
+            self._schedule()
 
     def finish(self) -> None:
         """The route that reads the messages has returned: what it was given last is handled."""
@@ -182,47 +210,40 @@ class Connection:
         self.close()
 
     def frame(self, data: str | bytes) -> None:
-        self._vigil.heard()
+        self._vigil.heard = True
         event = self._session.receive(data)
-        match event:
-            case None:
-                pass
-            case End(close):
-                self.close(close)
-            case _:
-                self._services.metrics.count(Count.MESSAGES_IN)
-                self._take(event)
+        if event is None:
+            return
+        if isinstance(event, End):
+            self.close(event.close)
+            return
+        self._services.metrics.count(_MESSAGES_IN)
+        now = self._services.clock.now()
+        wait = self._throttle.message(now) if self._throttle is not None else 0.0
+        if isinstance(event, Answer) and event.at_once:
+            self.answer(event.message)
+            if not wait:
+                return
+        elif not wait:
+            if self._turns.take(event):
+                return
+            if self.transport is not None:
+                self.transport.hold(_TOO_FAST)
+            self._refuse_for_haste(event, None)
+        else:
+            self._refuse_for_haste(event, math.ceil(wait * 1000))
+        # A route that speaks its own language cannot be told that a message was lost, so it does not lose one.
+        if self.text or (self._throttle is not None and not self._throttle.refused(now)):
+            self.close(closes.FLOODING)
 
-    def outgoing(self) -> Prepared | None:
-        return self._outbox.next() if self._welcomed else None
-
-    def sent(self, message: Prepared) -> None:
-        self._outbox.sent(message)
+    def heard(self) -> None:
+        self._vigil.heard = True
 
     def lost(self) -> None:
         self._end()
+        self._gone(self)
 
     # What the hub calls.
-
-    def offer(self, message: Prepared) -> None:
-        """Queue for the peer; closes with 1013 where the peer has too much unread."""
-        if self.closed:
-            return
-        if not self._outbox.offer(message):
-            self._services.metrics.count(Count.SLOW)
-            _log.info("connection %s reads too slowly and is closed", self.id)
-            self.close(closes.TOO_SLOW)
-        elif self._welcomed and self._transport is not None:
-            self._transport.flush()
-
-    def answer(self, message: Prepared) -> None:
-        """As `offer`, for what the hub itself says; nothing on a route that speaks its own language."""
-        if not self.text:
-            self.offer(message)
-
-    def refuse(self, error: Refused, id: RequestId | None) -> None:
-        self._services.metrics.count(Count.REFUSED)
-        self.answer(refusal(error, id))
 
     def presented(self) -> None:
         """The first message has come, and is being looked at."""
@@ -235,7 +256,8 @@ class Connection:
         clock = self._services.clock
         self._user = user
         self._vigil.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
-        self._schedule()
+        if self._welcomed:
+            self._schedule()
 
     def welcome(self, message: Prepared) -> None:
         """Let in: `message` goes first, then what has come meanwhile."""
@@ -243,12 +265,12 @@ class Connection:
         self._vigil.admit_by(None)
         self._welcomed = True
         if not self.text:
-            self._vigil.watch(Pulse(self._services.heartbeat, self._services.clock.now()))
             self._outbox.first(message)
-        if self._transport is not None:
-            self._transport.flush()
-        if not self._opened.done():
-            self._opened.set_result(None)
+        if not self.text or (self.transport is not None and self.transport.pings):
+            self._vigil.watch(Pulse(self._services.heartbeat, self._services.clock.now()))
+        if self.transport is not None:
+            self.transport.flush()
+        self._open()
         self._schedule()
 
     def tick(self, now: float) -> None:
@@ -260,41 +282,37 @@ class Connection:
                 if close is closes.NO_HEARTBEAT:
                     self._services.metrics.count(Count.DEAD)
                 self.close(close)
+            case Beat.PING if self.text and self.transport is not None:
+                self.transport.ping()
             case Beat.PING:
                 self.offer(messages.ping(round(self._services.clock.wall() * 1000)))
         self._schedule()
 
     # How it works.
 
-    def _take(self, event: Event) -> None:
-        now = self._services.clock.now()
-        wait = self._throttle.message(now) if self._throttle else 0.0
-        if isinstance(event, Answer) and event.at_once:
-            self.answer(event.message)
-            if not wait:
-                return
-        elif not wait and self._turns.take(event):
-            return
-        else:
-            retry_after = math.ceil(wait * 1000) or None
-            self.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
-        # A route that speaks its own language cannot be told that a message was lost, so it does not lose one.
-        if self.text or (self._throttle and not self._throttle.refused(now)):
-            self.close(closes.FLOODING)
+    def _refuse_for_haste(self, event: Event, retry_after: int | None) -> None:
+        self.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
 
     def _schedule(self) -> None:
         due = self._vigil.due
         if due is not None and not self.closed:
             self._services.wake_at(self, due)
 
+    def _open(self) -> None:
+        callbacks, self._opening = self._opening, None
+        for callback in callbacks or ():
+            callback()
+
     def _end(self) -> bool:
-        if not self._session.close():
+        if self.closed:
             return False
+        self.closed = True
+        self.clear = False
+        self._session.close()
         self._turns.clear()
         self._services.forget(self)
         self.admission.leave()
-        if not self._opened.done():
-            self._opened.set_result(None)
+        self._open()
         if self._handed is not None:
             self._handed.end()
         return True

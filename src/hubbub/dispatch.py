@@ -10,16 +10,17 @@ import asyncio
 import logging
 import time
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
 
 from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType
 from hubbub.options import RoomOptions
-from hubbub.ports.injection import Injected, Scope
+from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.session import Message
 from hubbub.state.handlers import Handlers
+from hubbub.state.handshakes import Handshake
 from hubbub.state.patterns import Patterns
 from hubbub.types import RoomName
 from hubbub.wire.messages import is_own_room
@@ -27,6 +28,9 @@ from hubbub.wire.messages import is_own_room
 _log = logging.getLogger("hubbub.dispatch")
 
 R = TypeVar("R")
+
+_NOTHING = object()
+_NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 
 class Rule:
@@ -54,24 +58,43 @@ class Dispatch:
         self._stopwatch = stopwatch
         self._warned: set[str] = set()
 
-    async def handle(self, message: Message, scope: Scope, own: dict[type, Any], *, who: str) -> Any:
-        """What the handler of this type returned. Raises Refused, whatever happened."""
+    def handle(
+        self, message: Message, handshake: Handshake, own: dict[type, Any], who: str
+    ) -> tuple[Any, Coroutine[Any, Any, Any] | None]:
+        """Run the handler of this type until it waits: what it returned, or what is to be awaited for that.
+
+        Both raise Refused, whatever happened. To be called within a task.
+        """
         handler = self._handlers.get(message.type)
         if handler is None:
             raise UnknownType(f"no handler for this type: {message.type[:64]}", field="type")
-        with self._guard(handler.function.name, who):
+        function = handler.function
+        try:
             own[handler.model] = handler.read(message.fields)
-            return await self._watched(handler.function.name, handler.function(scope, own, {}))
+            coroutine = function(handshake, own, _NO_PARAMS)
+            # The first stretch of `_watched`, without it: nearly all handlers have no other.
+            started = self._stopwatch()
+            try:
+                awaited = coroutine.send(None)
+            except StopIteration as stop:
+                return stop.value, None
+            finally:
+                took = self._stopwatch() - started
+                if took > self._blocking:
+                    self._complain(function.name, took)
+        except Refused:
+            raise
+        except BaseException as error:  # noqa: BLE001 - looked at there
+            self._judge(error, function, who)
+        return None, self._judged(function, self._watched(function.name, coroutine, awaited), who)
 
-    async def may_join(self, room: RoomName, scope: Scope, own: dict[type, Any], *, who: str) -> RoomOptions:
+    async def may_join(self, room: RoomName, handshake: Handshake, own: dict[type, Any], who: str) -> RoomOptions:
         """The room's options. Raises UnknownRoom, Forbidden, or whatever else Refused the check came to."""
         match = None if is_own_room(room) else self._rooms.match(room)
         if match is None:
             raise UnknownRoom(field="room")
         check = match.value.check
-        with self._guard(check.name, who):
-            allowed = await self._watched(check.name, check(scope, own, match.params))
-        if not allowed:
+        if not await self._judged(check, self._watched(check.name, check(handshake, own, match.params)), who):
             raise Forbidden("you may not join this room", field="room")
         return match.value.options
 
@@ -80,39 +103,50 @@ class Dispatch:
         match = self._rooms.match(room)
         return match.value.options if match else RoomOptions()
 
-    @contextmanager
-    def _guard(self, name: str, who: str) -> Iterator[None]:
-        """Let Refused through, and nothing else."""
+    async def _judged(self, function: Injected, running: Awaitable[R], who: str) -> R:
         try:
-            yield
+            return await running
         except Refused:
             raise
-        except ConnectionClosed as error:
+        except BaseException as error:  # noqa: BLE001 - looked at there
+            self._judge(error, function, who)
+
+    def _judge(self, error: BaseException, function: Injected, who: str) -> NoReturn:
+        """What a function raised. Raises Refused, and nothing else unless we are being cancelled ourselves."""
+        refused = function.refusal(error)
+        if refused is not None:
+            raise refused from error
+        if isinstance(error, ConnectionClosed) and error.connection == who:
             # The function was still working for a client that has left: nobody's fault.
-            if error.connection != who:
-                self._failed(name, who)
             raise InternalError from None
-        except asyncio.CancelledError:
+        if isinstance(error, asyncio.CancelledError):
             # Either we are cancelled, or the function awaited something that was.
             task = asyncio.current_task()
             if task is None or task.cancelling():
-                raise
-            self._failed(name, who)
-            raise InternalError from None
-        except Exception:  # noqa: BLE001 - whatever the application's function raises is the client's `internal`
-            self._failed(name, who)
-            raise InternalError from None
+                raise error
+        elif not isinstance(error, Exception):
+            raise error
+        self._failed(function.name, who)
+        raise InternalError from None
 
     def _failed(self, name: str, who: str) -> None:
         self._metrics.count(Count.HANDLER_FAILED)
         _log.exception("%s failed for connection %s", name, who)
 
     @types.coroutine
-    def _watched(self, name: str, coroutine: Coroutine[Any, Any, R]) -> Generator[Any, Any, R]:
-        """Drive a coroutine and time every stretch of it between two awaits: only those hold the event loop."""
-        answer: Any = None
-        thrown: BaseException | None = None
+    def _watched(self, name: str, coroutine: Coroutine[Any, Any, R], awaited: Any = _NOTHING) -> Generator[Any, Any, R]:
+        """Drive a coroutine and time every stretch of it between two awaits: only those hold the event loop.
+
+        `awaited`: what it waits for, where it has been begun.
+        """
         while True:
+            answer: Any = None
+            thrown: BaseException | None = None
+            if awaited is not _NOTHING:
+                try:
+                    answer = yield awaited
+                except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine, whatever it is
+                    thrown = error
             started = self._stopwatch()
             try:
                 awaited = coroutine.send(answer) if thrown is None else coroutine.throw(thrown)
@@ -123,11 +157,6 @@ class Dispatch:
                 took = self._stopwatch() - started
                 if took > self._blocking:
                     self._complain(name, took)
-            answer = thrown = None
-            try:
-                answer = yield awaited
-            except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine, whatever it is
-                thrown = error
 
     def _complain(self, name: str, took: float) -> None:
         self._metrics.count(Count.HANDLER_BLOCKED)

@@ -9,10 +9,11 @@ nobody's cookie is looked at for a hostile page.
 
 import asyncio
 import logging
-import uuid
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -27,8 +28,10 @@ from hubbub.connection import Connection
 from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, InvalidMessage, described
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
+from hubbub.ports.transport import Driven, Transport
 from hubbub.services import Services
-from hubbub.transports.asgi import GONE, ASGITransport
+from hubbub.state.handshakes import Handshake
+from hubbub.transports.asgi import EXTENSION, GONE, ASGITransport
 from hubbub.types import ConnectionId, User, UserId
 from hubbub.wire.messages import check_name, check_user
 
@@ -36,6 +39,25 @@ _log = logging.getLogger("hubbub.endpoint")
 
 #: What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
 RETRY_AFTER = {"Retry-After": "2"}
+
+
+class Socket(Transport, Protocol):
+    """A transport, and what it has to do with the ASGI call."""
+
+    @property
+    def outlives(self) -> bool:
+        """Whether it goes on when the call has ended."""
+
+    async def wait(self) -> None:
+        """Until the socket is gone."""
+
+    async def stop(self) -> None:
+        """The route has ended: nothing of it may go on."""
+
+
+class TakeOver(Protocol):
+    def __call__(self, driven: Driven, *, limit: int, closing: float) -> Socket | None:
+        """None where the server has the socket to itself already."""
 
 
 @dataclass(slots=True)
@@ -52,21 +74,59 @@ class Endpoint:
     """Being looked at."""
     unauthenticated: set[Connection] = field(default_factory=set)
 
+    async def serve(self, websocket: WebSocket, *, user: User | str | None = None, to_the_end: bool = True) -> None:
+        """Let it in, and leave the rest to its messages. Raises HandshakeRefused, and has answered.
+
+        Returns when the connection is gone, or without `to_the_end` as soon as it lives without this call.
+        """
+        _, socket = await self._admit(websocket, user, text=False, iterated=False)
+        if socket.outlives and not to_the_end:
+            return
+        try:
+            await socket.wait()
+        finally:
+            await socket.stop()
+
     @asynccontextmanager
     async def enter(
-        self, websocket: WebSocket, *, user: User | str | None = None, text: bool = False, iterated: bool = False
-    ) -> AsyncIterator[tuple[Connection, ASGITransport]]:
-        """A connection and what drives it, until the block ends. Raises HandshakeRefused, and has answered."""
+        self, websocket: WebSocket, *, user: User | str | None = None, text: bool = False
+    ) -> AsyncIterator[Connection]:
+        """A connection whose messages the block reads, until it ends. Raises HandshakeRefused, and has answered."""
+        connection, socket = await self._admit(websocket, user, text=text, iterated=True)
+        try:
+            if not await connection.opened():
+                await socket.wait()
+                raise _quiet(websocket, HandshakeRefused())
+            try:
+                yield connection
+            except ConnectionClosed as error:
+                # The route was still working for a client that has left, or whom it closed itself: nobody's fault.
+                connection.close()
+                await socket.wait()
+                raise _quiet(websocket, error) from None
+            except Exception:
+                connection.close(closes.OUR_FAULT)
+                await socket.wait()
+                raise
+            connection.finish()
+            await socket.wait()
+        finally:
+            await socket.stop()
+
+    async def _admit(
+        self, websocket: WebSocket, user: User | str | None, *, text: bool, iterated: bool
+    ) -> tuple[Connection, "Socket"]:
         self.entering += 1
         try:
             who = await self._let_in(websocket, user)
             connection = Connection(
                 self.services,
-                ConnectionId(uuid.uuid4().hex),
-                scope=websocket.scope,
+                ConnectionId(secrets.token_hex(16)),
+                scope=Handshake(websocket.scope),
                 credential=who is not None,
                 text=text,
                 iterated=iterated,
+                gone=self.connections.discard,
             )
             self.connections.add(connection)
         finally:
@@ -74,28 +134,12 @@ class Endpoint:
         if who is None:
             self.unauthenticated.add(connection)
             connection.when_opened(lambda: self.unauthenticated.discard(connection))
-        transport = ASGITransport(websocket, connection, closing=self.services.limits.closing)
-        try:
-            connection.begin(transport, who)
-            if iterated and not await connection.opened():
-                await transport.wait()
-                raise _quiet(websocket, HandshakeRefused())
-            try:
-                yield connection, transport
-            except ConnectionClosed as error:
-                # The route was still working for a client that has left, or whom it closed itself: nobody's fault.
-                connection.close()
-                await transport.wait()
-                raise _quiet(websocket, error) from None
-            except Exception:
-                connection.close(closes.OUR_FAULT)
-                await transport.wait()
-                raise
-            connection.finish()
-            await transport.wait()
-        finally:
-            await transport.stop()
-            self.connections.discard(connection)
+        limits = self.services.limits
+        take_over: TakeOver | None = websocket.scope.get("extensions", {}).get(EXTENSION)
+        taken = take_over and take_over(connection, limit=limits.message, closing=limits.closing)
+        socket: Socket = taken or ASGITransport(websocket, connection, closing=limits.closing)
+        connection.begin(socket, who)
+        return connection, socket
 
     async def _let_in(self, websocket: WebSocket, user: User | str | None) -> User | None:
         """Accept, and the user the handshake proves, None where the first message is to. Raises HandshakeRefused."""

@@ -8,7 +8,7 @@ hub with the application and stops it with it.
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ from hubbub.dispatch import Rule
 from hubbub.errors import ConfigurationError
 from hubbub.injection import FastAPIInjection
 from hubbub.lifecycle import SystemClock, workers_of_this_server
-from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions
+from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions, Slow
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -123,13 +123,21 @@ class Hub:
 
         return declare
 
-    def rooms(self, pattern: str, *, presence: bool = False, history: History | None = None) -> Callable[[F], F]:
+    def rooms(
+        self,
+        pattern: str,
+        *,
+        presence: bool = False,
+        history: History | None = None,
+        slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
+    ) -> Callable[[F], F]:
         """Declare which rooms exist and who may join them; without a declaration there is no room.
 
         The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection` and FastAPI
-        dependencies, and returns whether this user may join. `presence`: members see each other.
+        dependencies, and returns whether this user may join. `presence`: members see each other. `slow`: what becomes
+        of messages a reader is too slow for, see `hubbub.options.Slow`.
 
-        Raises ConfigurationError for a bad pattern or parameter, NotImplementedError for `history`.
+        Raises ConfigurationError for a bad pattern, parameter or `slow`, NotImplementedError for `history`.
         """
         if history is not None:
             raise NotImplementedError("rooms with history are not there yet: declare the room without history=")
@@ -138,7 +146,8 @@ class Hub:
             try:
                 names = frozenset(placeholders(pattern))
                 check = self._injection.prepare(function, frozenset({Connection, User}), names)
-                self._rooms.declare(pattern, Rule(check, RoomOptions(presence=presence)), check.annotations)
+                options = RoomOptions(presence=presence, slow=Slow(slow))
+                self._rooms.declare(pattern, Rule(check, options), check.annotations)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None
             return function
@@ -215,7 +224,7 @@ class Hub:
         Without `user` the client authenticates as on the hub's own route. Raises HandshakeRefused where the client was
         refused; it has been answered, so let it pass.
         """
-        async with self._here.endpoint.enter(websocket, user=user, text=text, iterated=True) as (connection, _):
+        async with self._here.endpoint.enter(websocket, user=user, text=text) as connection:
             yield connection
 
     async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
@@ -223,11 +232,10 @@ class Hub:
 
         Returns when the connection is gone.
         """
-        async with self._here.endpoint.enter(websocket, user=user) as (_, transport):
-            await transport.wait()
+        await self._here.endpoint.serve(websocket, user=user)
 
     async def _own_route(self, websocket: WebSocket) -> None:
-        await self.serve(websocket)
+        await self._here.endpoint.serve(websocket, to_the_end=False)
 
     # How it is started and stopped.
 

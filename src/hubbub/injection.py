@@ -10,8 +10,9 @@ to resolve, nothing of this happens.
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
+from operator import itemgetter
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
@@ -24,7 +25,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 
 from hubbub.errors import ConfigurationError, Forbidden, InvalidMessage, RateLimited, Refused, Unauthorized, Unavailable
-from hubbub.ports.injection import Scope
+from hubbub.state.handshakes import Handshake
 
 _STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden, 429: RateLimited, 503: Unavailable}
 
@@ -64,29 +65,49 @@ class InjectedFunction:
         self.name = name
         self.annotations = annotations
         self._function = function
-        self._own = own
+        self._own = tuple(own.items())
         self._dependant = dependant
         self._awaits = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - an instance's method, not whether there is one
         )
+        # With parameters of ours alone, all by position: called for every message, so as directly as can be.
+        kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
+        simple = self._awaits and dependant is None and own and inspect.Parameter.KEYWORD_ONLY not in kinds
+        self._pick = _picking(tuple(own.values())) if simple else None
 
-    async def __call__(self, scope: Scope, own: Mapping[type, Any], path_params: Mapping[str, str]) -> Any:
-        values = {name: own[type] for name, type in self._own.items()}
-        try:
-            if self._dependant is None:
-                return await self._call(values)
-            return await self._call_with_dependencies(self._dependant, scope, values, path_params)
-        except HTTPException as error:
-            raise _refusal(error) from error
+    def __call__(
+        self, scope: Handshake, own: Mapping[type, Any], path_params: Mapping[str, str]
+    ) -> Coroutine[Any, Any, Any]:
+        if self._pick is not None:
+            called: Coroutine[Any, Any, Any] = self._function(*self._pick(own))
+            return called
+        values = {name: own[type] for name, type in self._own}
+        if self._dependant is None:
+            return self._call(values)
+        return self._call_with_dependencies(self._dependant, scope, values, path_params)
 
-    async def _call(self, values: Mapping[str, Any]) -> Any:
+    def refusal(self, error: BaseException) -> Refused | None:
+        if not isinstance(error, HTTPException):
+            return None
+        kind = _STATUS.get(error.status_code)
+        if kind is None:
+            return None
+        seconds = Headers(error.headers).get("Retry-After", "")
+        return kind(
+            error.detail if isinstance(error.detail, str) else None,
+            retry_after=int(seconds) * 1000 if seconds.isdecimal() else None,
+        )
+
+    def _call(self, values: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
         if self._awaits:
-            return await self._function(**values)
-        return await run_in_threadpool(self._function, **values)
+            called: Coroutine[Any, Any, Any] = self._function(**values)
+            return called
+        return run_in_threadpool(self._function, **values)
 
     async def _call_with_dependencies(
-        self, dependant: Dependant, scope: Scope, values: dict[str, Any], path_params: Mapping[str, str]
+        self, dependant: Dependant, handshake: Handshake, values: dict[str, Any], path_params: Mapping[str, str]
     ) -> Any:
+        scope = handshake.scope()
         async with AsyncExitStack() as request_stack, AsyncExitStack() as function_stack:
             websocket = WebSocket(
                 {
@@ -110,6 +131,13 @@ class InjectedFunction:
                 raise InvalidMessage(first["msg"], field=".".join(str(part) for part in first["loc"]))
             return await self._call({**solved.values, **values})
         raise RuntimeError(f"a dependency of {self.name} swallowed an exception; let it through after cleaning up")
+
+
+def _picking(types: tuple[type, ...]) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
+    if len(types) > 1:
+        return itemgetter(*types)
+    [only] = types
+    return lambda own: (own[only],)
 
 
 def _signature(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
@@ -153,17 +181,6 @@ def _refuse_what_messages_lack(part: Dependant, name: str) -> None:
         raise ConfigurationError(
             f"{name}: {parameter!r} is neither the declared message, nor Connection, User or a dependency"
         )
-
-
-def _refusal(error: HTTPException) -> Exception:
-    kind = _STATUS.get(error.status_code)
-    if kind is None:
-        return error
-    seconds = Headers(error.headers).get("Retry-After", "")
-    return kind(
-        error.detail if isinstance(error.detail, str) else None,
-        retry_after=int(seconds) * 1000 if seconds.isdecimal() else None,
-    )
 
 
 async def _no_receive() -> Message:

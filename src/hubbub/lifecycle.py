@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
+from hubbub.eager import Eager
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.state.timers import Timers
 
@@ -23,11 +24,8 @@ _LONGEST_SLEEP = 3600.0
 
 
 class SystemClock:
-    def now(self) -> float:
-        return time.monotonic()
-
-    def wall(self) -> float:
-        return time.time()
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     def call_at(self, when: float, ring: Callable[[], None]) -> Alarm:
         return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), ring)
@@ -90,15 +88,15 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._eager = Eager(self._keep)
+        self.begin = self._eager.begin
+        """As `spawn`, but it runs at once until it waits; None where it never did."""
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
+        return self._keep(asyncio.create_task(work))
 
     async def end(self, *, within: float) -> None:
         """Let them finish, and cancel what has not by then."""
@@ -110,6 +108,12 @@ class Background:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(tuple(self._tasks))
+        self._eager.stop()
+
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from hubbub.errors import NotJoined, TooManyRooms
 from hubbub.fanout import Fanout, Recipient
-from hubbub.options import RoomOptions
+from hubbub.options import RoomOptions, Slow
 from hubbub.ports.broker import Broker
 from hubbub.presence import Presence
 from hubbub.session import Since
@@ -94,6 +94,8 @@ class Membership:
         if len(self._registry.rooms(member)) + self._joins[member] > self._limit:
             raise TooManyRooms(f"a connection may be in {self._limit} rooms")
         with ExitStack() as undo:
+            self._fanout.treat(topic, options.slow)
+            undo.callback(self._forget_empty, room)
             self._fanout.hold(topic, member)
             undo.callback(self._fanout.drop, topic, member)
             await self._subscriptions.hold(topic)
@@ -147,3 +149,8 @@ class Membership:
             self._presence.leave(topic, member.user.id)
         self._presence.leave(OCCUPIED, room)
         self._subscriptions.release(topic)
+        self._forget_empty(room)
+
+    def _forget_empty(self, room: RoomName) -> None:
+        if not self._registry.members(room):
+            self._fanout.treat(room_topic(room), Slow.DISCONNECT)

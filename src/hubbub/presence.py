@@ -11,14 +11,14 @@ Arrivals are waited for, because the joiner is to find itself among the members;
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Announcement, Broker
 from hubbub.state.backoff import Backoff
 from hubbub.state.occupancy import Occupancy
-from hubbub.subscriptions import Spawn
+from hubbub.turns import Begin
 from hubbub.types import EVERYONE, ONLINE, NodeId, Topic, room_of
 from hubbub.wire import messages
 from hubbub.wire.envelope import Envelope, Kind
@@ -34,7 +34,7 @@ class _Seat:
     working: bool = False
     again: bool = False
     """What is said next was said before: the broker may have forgotten it, but nobody has seen the member leave."""
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    waiting: list[asyncio.Future[None]] | None = None
     nap: asyncio.Future[None] | None = None
 
     async def rest(self, seconds: float) -> None:
@@ -51,10 +51,10 @@ class _Seat:
 
 
 class Presence:
-    def __init__(self, broker: Broker, node: NodeId, spawn: Spawn, *, announce_users: bool) -> None:
+    def __init__(self, broker: Broker, node: NodeId, begin: Begin, *, announce_users: bool) -> None:
         self._broker = broker
         self._node = node
-        self._spawn = spawn
+        self._begin = begin
         self._announce_users = announce_users
         self._occupancy = Occupancy()
         self._seats: dict[tuple[Topic, str], _Seat] = {}
@@ -71,9 +71,12 @@ class Presence:
         seat = self._seats.setdefault((topic, member), _Seat())
         if seat.told is True and not seat.working:
             return
+        if not seat.working:
+            self._work(topic, member, seat)
+            if seat.told is True and not seat.working:
+                return
         told = asyncio.get_running_loop().create_future()
-        seat.waiting.append(told)
-        self._work(topic, member, seat)
+        seat.waiting = [*(seat.waiting or ()), told]
         # A joiner is answered within the broker's deadline, not after the pause between two tries.
         seat.hurry()
         try:
@@ -105,10 +108,10 @@ class Presence:
     def _work(self, topic: Topic, member: str, seat: _Seat) -> None:
         if not seat.working:
             seat.working = True
-            self._spawn(self._settle(topic, member, seat))
+            self._begin(self._settle(topic, member, seat))
 
     async def _settle(self, topic: Topic, member: str, seat: _Seat) -> None:
-        backoff = Backoff(random.uniform, first=0.1, ceiling=5.0)
+        backoff: Backoff | None = None
         try:
             while (wanted := (topic, member) in self._occupancy) is not seat.told:
                 seat.told = None
@@ -118,6 +121,7 @@ class Presence:
                     seat.again = False
                 except Unavailable as error:
                     self._wake(seat, error)
+                    backoff = backoff or Backoff(random.uniform, first=0.1, ceiling=5.0)
                     await seat.rest(backoff.next())
         finally:
             seat.working = False
@@ -144,8 +148,8 @@ class Presence:
 
     @staticmethod
     def _wake(seat: _Seat, error: Unavailable | None) -> None:
-        waiting, seat.waiting = seat.waiting, []
-        for future in waiting:
+        waiting, seat.waiting = seat.waiting, None
+        for future in waiting or ():
             if not future.done():
                 if error is None:
                     future.set_result(None)

@@ -19,9 +19,9 @@ from hubbub.errors import (
     described,
 )
 from hubbub.iteration import Handed
-from hubbub.ports.injection import Scope
 from hubbub.services import Services
 from hubbub.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
+from hubbub.state.handshakes import Handshake
 from hubbub.types import User
 from hubbub.wire import messages
 from hubbub.wire.messages import RequestId
@@ -35,107 +35,113 @@ _log = logging.getLogger("hubbub.requests")
 Work: TypeAlias = Event | User
 
 
-class Requests:
-    def __init__(self, connection: "Connection", services: Services, scope: Scope, handed: Handed | None) -> None:
-        self._connection = connection
-        self._services = services
-        self._scope = scope
-        self._handed = handed
-
-    async def do(self, work: Work) -> None:
-        """Raises nothing."""
-        if self._connection.closed:
-            return
-        id = getattr(work, "id", None)
-        try:
-            await self._do(work)
-        except Refused as error:
-            self._connection.refuse(error, id)
-        except Exception as error:  # noqa: BLE001 - nothing may end the task that works on what waits behind this
-            # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
-            _log.error("a request of connection %s failed: %s", self._connection.id, described(error))
-            if isinstance(work, User | Check):
-                self._connection.close(closes.OUR_FAULT)
-            else:
-                self._connection.refuse(InternalError(), id)
-
-    async def _do(self, work: Work) -> None:
-        connection, services = self._connection, self._services
-        match work:
-            case User():
-                await self._admit(work, None)
-            case Check(token, id):
-                await self._check(token, id)
-            case Renew(token, id):
-                await self._renew(token, id)
-            case Join(room, since, id):
-                options = await services.dispatch.may_join(room, self._scope, self._own(), who=connection.id)
-                await services.membership.join(connection, room, options, since=since, id=id)
-            case Leave(room, id):
-                services.membership.leave(connection, room, id=id)
-            case Message(_, fields, id) if self._handed is not None:
-                await self._handed.hand(fields, lambda: self._ack(id, None))
-            case Message(_, _, id):
-                result = await services.dispatch.handle(work, self._scope, self._own(), who=connection.id)
-                self._ack(id, result)
-            case Text(text):
-                if self._handed is not None:
-                    await self._handed.hand(text)
-            case Answer(message):
-                connection.answer(message)
-            case End(close):
-                connection.close(close)
-            case _:
-                assert_never(work)
-
-    async def _check(self, token: str, id: RequestId | None) -> None:
-        self._connection.presented()
-        try:
-            user = await self._services.authenticate(token)
-        except CredentialError:
-            self._connection.close(closes.CREDENTIAL_INVALID)
+async def do(services: Services, connection: "Connection", scope: Handshake, handed: Handed | None, work: Work) -> None:
+    """Raises nothing. `handed` where a route reads the messages itself."""
+    if connection.closed:
+        return
+    try:
+        if work.__class__ is Message and handed is None:
+            result, rest = services.dispatch.handle(work, scope, _own(connection), connection.id)
+            if rest is not None:
+                result = await rest
+            if work.id is not None:
+                _ack(services, connection, work.id, result)
         else:
-            await self._admit(user, id)
+            await _do(services, connection, work, scope, handed)
+    except Refused as error:
+        connection.refuse(error, getattr(work, "id", None))
+    except Exception as error:  # noqa: BLE001 - nothing may end the task that works on what waits behind this
+        # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
+        _log.error("a request of connection %s failed: %s", connection.id, described(error))
+        if isinstance(work, User | Check):
+            connection.close(closes.OUR_FAULT)
+        else:
+            connection.refuse(InternalError(), getattr(work, "id", None))
 
-    async def _renew(self, token: str, id: RequestId | None) -> None:
-        try:
-            user = await self._services.authenticate(token)
-        except CredentialError as error:
-            raise Unauthorized(str(error), field="token") from None
-        if user.id != self._connection.user.id:
-            raise Unauthorized("the credential is another user's", field="token")
-        self._connection.become(user)
-        self._ack(id, None)
 
-    async def _admit(self, user: User, id: RequestId | None) -> None:
-        connection, services = self._connection, self._services
-        if len(services.registry.of_user(user.id)) >= services.limits.connections_per_user:
-            connection.close(closes.TOO_MANY_CONNECTIONS)
-            return
-        connection.become(user)
-        try:
-            await connection.admission.enter(user)
-        except ConnectionClosed:
-            return
-        except Unavailable:
-            connection.close(closes.OVERLOADED)
-            return
-        connection.welcome(
-            messages.welcome(
-                connection=connection.id, user=user.id, node=connection.node, heartbeat=services.heartbeat, id=id
-            )
+async def _do(
+    services: Services, connection: "Connection", work: Work, scope: Handshake, handed: Handed | None
+) -> None:
+    match work:
+        case Message(_, fields, id):
+            if handed is not None:
+                await handed.hand(fields, lambda: _ack(services, connection, id, None))
+        case Join(room, since, id):
+            options = await services.dispatch.may_join(room, scope, _own(connection), connection.id)
+            await services.membership.join(connection, room, options, since=since, id=id)
+        case Leave(room, id):
+            services.membership.leave(connection, room, id=id)
+        case User():
+            await _admit(services, connection, work, None)
+        case Check(token, id):
+            await _check(services, connection, token, id)
+        case Renew(token, id):
+            await _renew(services, connection, token, id)
+        case Text(text):
+            if handed is not None:
+                await handed.hand(text)
+        case Answer(message):
+            connection.answer(message)
+        case End(close):
+            connection.close(close)
+        case _:
+            assert_never(work)
+
+
+async def _check(services: Services, connection: "Connection", token: str, id: RequestId | None) -> None:
+    connection.presented()
+    try:
+        user = await services.authenticate(token)
+    except CredentialError:
+        connection.close(closes.CREDENTIAL_INVALID)
+    else:
+        await _admit(services, connection, user, id)
+
+
+async def _renew(services: Services, connection: "Connection", token: str, id: RequestId | None) -> None:
+    try:
+        user = await services.authenticate(token)
+    except CredentialError as error:
+        raise Unauthorized(str(error), field="token") from None
+    if user.id != connection.user.id:
+        raise Unauthorized("the credential is another user's", field="token")
+    connection.become(user)
+    _ack(services, connection, id, None)
+
+
+async def _admit(services: Services, connection: "Connection", user: User, id: RequestId | None) -> None:
+    if len(services.registry.of_user(user.id)) >= services.limits.connections_per_user:
+        connection.close(closes.TOO_MANY_CONNECTIONS)
+        return
+    connection.become(user)
+    try:
+        await connection.admission.enter(user)
+    except ConnectionClosed:
+        return
+    except Unavailable:
+        connection.close(closes.OVERLOADED)
+        return
+    connection.welcome(
+        messages.welcome(
+            connection=connection.id, user=user.id, node=connection.node, heartbeat=services.heartbeat, id=id
         )
+    )
 
-    def _own(self) -> dict[type, Any]:
-        return {type(self._connection): self._connection, User: self._connection.user}
 
-    def _ack(self, id: RequestId | None, result: Any) -> None:
-        if id is None:
-            return
-        try:
-            answer = messages.ack(id, result)
-            messages.within(answer.data, self._services.limits.payload)
-            self._connection.answer(answer)
-        except ValueError:
-            _log.exception("a handler's result cannot be sent to connection %s", self._connection.id)
-            self._connection.refuse(InternalError(), id)
+def _ack(services: Services, connection: "Connection", id: RequestId | None, result: Any) -> None:
+    if id is None:
+        return
+    if result is None:
+        connection.answer(messages.ack(id, None))
+        return
+    try:
+        answer = messages.ack(id, result)
+        messages.within(answer.data, services.limits.payload)
+        connection.answer(answer)
+    except ValueError:
+        _log.exception("a handler's result cannot be sent to connection %s", connection.id)
+        connection.refuse(InternalError(), id)
+
+
+def _own(connection: "Connection") -> dict[type, Any]:
+    return {type(connection): connection, User: connection.user}

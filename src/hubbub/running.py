@@ -9,6 +9,7 @@ from typing import Any
 from hubbub import closes
 from hubbub.auth.origin import Origin
 from hubbub.auth.several import Claim, examine_message
+from hubbub.burst import Burst
 from hubbub.cluster import Cluster
 from hubbub.dispatch import Dispatch, Rule
 from hubbub.endpoint import Endpoint
@@ -36,6 +37,8 @@ from hubbub.wire.messages import check_user
 _RESOLUTION = 0.05
 # How long a start waits for the broker.
 _PATIENCE = 1.0
+# Of the time a burst takes: a tenth later for its messages, and half the writes where several workers send.
+_PATIENCE_WITH_OTHERS = 0.0
 # What the last presence changes may take when the hub stops. They are on their way already.
 _FAREWELL = 3.0
 
@@ -66,9 +69,11 @@ class Running:
         self.stopping = False
         self._background = Background()
         self._waker: Waker[Any] = Waker(plan.clock, resolution=_RESOLUTION)
-        self._fanout = Fanout(self.registry, plan.metrics, limit=plan.limits.outbox)
+        patience = _PATIENCE_WITH_OTHERS if broker.shared else 0.0
+        self._burst = Burst(asyncio.get_running_loop(), plan.metrics, patience=patience)
+        self._fanout = Fanout(self.registry, self._burst, plan.metrics, limit=plan.limits.outbox)
         self._subscriptions = Subscriptions(broker, plan.clock, self._background.spawn)
-        self._presence = Presence(broker, self.node, self._background.spawn, announce_users=plan.announce_users)
+        self._presence = Presence(broker, self.node, self._background.begin, announce_users=plan.announce_users)
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), plan.facts)
         self.endpoint = Endpoint(self._services(), plan.authenticators, plan.origins, lambda: self.ready)
         self._reporter: asyncio.Task[None] | None = None
@@ -132,7 +137,8 @@ class Running:
             ),
             dispatch=Dispatch(plan.handlers, plan.rooms, plan.metrics, blocking=plan.limits.blocking),
             authenticate=self._authenticate,
-            spawn=self._background.spawn,
+            burst=self._burst,
+            begin=self._background.begin,
             wake_at=self._waker.wake_at,
             forget=self._waker.forget,
             room=self.room,

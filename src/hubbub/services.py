@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from hubbub.burst import Burst
 from hubbub.dispatch import Dispatch
 from hubbub.fanout import Recipient
 from hubbub.membership import Membership
@@ -33,7 +34,9 @@ class Services:
     dispatch: Dispatch
     authenticate: Callable[[str], Awaitable[User]]
     """From the token of a first or renewing message to the user. Raises CredentialError."""
-    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    burst: Burst
+    begin: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None]
+    """Run until it waits, and go on with the rest as a task."""
     wake_at: Callable[[Recipient, float], None]
     """Call the connection's `tick` at this time instead of the one it asked for before."""
     forget: Callable[[Recipient], None]

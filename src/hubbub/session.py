@@ -16,7 +16,7 @@ forget. `text=True` is for routes that speak their own language: once OPEN every
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from hubbub import closes
 from hubbub.closes import Close
@@ -87,6 +87,12 @@ TABLE: dict[State, dict[Kind, Step]] = {
 
 _KINDS = {"auth": Kind.AUTH, "join_room": Kind.JOIN, "leave_room": Kind.LEAVE, "ping": Kind.PING, "pong": Kind.PONG}
 
+# The table by the `type` of a message, and what any other type does: looked at for every frame.
+_STEPS = {state: {type: row[kind] for type, kind in _KINDS.items()} for state, row in TABLE.items()}
+_OTHERWISE = {state: row[Kind.APPLICATION] for state, row in TABLE.items()}
+# An enumeration is slow to ask for a member.
+_CLOSED, _PASS_ON = State.CLOSED, Step.PASS_ON
+
 
 @dataclass(frozen=True, slots=True)
 class Since:
@@ -125,8 +131,7 @@ class Leave:
     id: RequestId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One of the application's messages, not validated yet."""
 
     type: str
@@ -134,15 +139,13 @@ class Message:
     id: RequestId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A frame of a route that speaks its own language."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Send this: at once, or in its turn."""
 
     message: Prepared
@@ -162,28 +165,34 @@ Event: TypeAlias = Check | Renew | Join | Leave | Message | Text | Answer | End
 class Session:
     """`authenticated` and `close` are the connection's answers to the events; they move the state."""
 
-    __slots__ = ("_limits", "_text", "state")
+    __slots__ = ("_limits", "_otherwise", "_steps", "_text", "state")
 
     def __init__(self, limits: Limits, *, credential: bool, text: bool = False) -> None:
         self._limits = limits
         self._text = text
-        self.state = State.CHECKING if credential else State.WAITING
+        self._become(State.CHECKING if credential else State.WAITING)
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        self._steps = _STEPS[state]
+        self._otherwise = _OTHERWISE[state]
 
     def authenticated(self) -> None:
         if self.state is State.CHECKING:
-            self.state = State.OPEN
+            self._become(State.OPEN)
 
     def close(self) -> bool:
         """Whether it was open until now."""
         was = self.state
-        self.state = State.CLOSED
+        self._become(State.CLOSED)
         return was is not State.CLOSED
 
     def receive(self, data: str | bytes) -> Event | None:
         """What one frame of the client asks for, None where it asks for nothing."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return None
-        if _too_long(data, self._limits.message):
+        # A character has at most four bytes, so most frames need not be encoded to be measured.
+        if 4 * len(data) > self._limits.message and _too_long(data, self._limits.message):
             return End(closes.TOO_BIG)
         if isinstance(data, bytes):
             return End(closes.CREDENTIAL_INVALID if self.state is State.WAITING else closes.BINARY)
@@ -192,21 +201,25 @@ class Session:
         fields: dict[str, Any] = {}
         try:
             fields = decode(data, depth=self._limits.depth)
-            kind = self._kind(fields)
-            return self._event(TABLE[self.state][kind], fields)
+            type = fields.get("type")
+            if type.__class__ is not str:
+                type = self._type_of(fields)
+            step = self._steps.get(type)
+            if step is None:
+                if self._otherwise is not _PASS_ON:
+                    return End(closes.CREDENTIAL_INVALID)
+                return Message(type, fields, messages.check_id(fields) if "id" in fields else None)
+            return self._event(step, fields)
         except InvalidMessage as error:
             return self._complain(error, fields)
         except ValueError:
             # The `ts` of a `ping` that is nested deeper than can be written; only where the limit was raised.
             return self._complain(InvalidMessage("ts cannot be sent back", field="ts"), fields)
 
-    def _kind(self, fields: dict[str, Any]) -> Kind:
-        type = fields.get("type")
-        if type is None and self.state is State.WAITING and "token" in fields:
-            return Kind.AUTH
-        if not isinstance(type, str):
-            raise InvalidMessage("a message has a string `type`", field="type")
-        return _KINDS.get(type, Kind.APPLICATION)
+    def _type_of(self, fields: dict[str, Any]) -> str:
+        if fields.get("type") is None and self.state is State.WAITING and "token" in fields:
+            return "auth"
+        raise InvalidMessage("a message has a string `type`", field="type")
 
     def _event(self, step: Step, fields: dict[str, Any]) -> Event | None:
         match step:
@@ -220,15 +233,14 @@ class Session:
         match step:
             case Step.CHECK:
                 check = Check(_token(fields), id)
-                self.state = State.CHECKING
+                self._become(State.CHECKING)
                 return check
             case Step.RENEW:
                 return Renew(_token(fields), id)
             case Step.JOIN:
                 return Join(self._room(fields), _since(fields), id)
-            case Step.LEAVE:
+            case _:  # LEAVE: no other step is in the table for a type of the protocol's
                 return Leave(self._room(fields), id)
-        return Message(fields["type"], fields, id)
 
     def _room(self, fields: dict[str, Any]) -> RoomName:
         return messages.check_room(fields.get("room"), limit=self._limits.name)
@@ -247,8 +259,7 @@ def refusal(error: Refused, id: RequestId | None) -> Prepared:
 def _too_long(data: str | bytes, limit: int) -> bool:
     if isinstance(data, bytes) or len(data) > limit:
         return len(data) > limit
-    # A character has at most four bytes, so most frames need not be encoded to be measured.
-    return 4 * len(data) > limit and len(data.encode("utf-8", "surrogatepass")) > limit
+    return len(data.encode("utf-8", "surrogatepass")) > limit
 
 
 def _token(fields: dict[str, Any]) -> str:

@@ -1,47 +1,63 @@
-"""One connection's work, one piece at a time, in order, by a task that exists only while there is some."""
+"""One connection's work, one piece at a time, in order, within the turn of the event loop in which it came if it can.
+
+A piece that waits for nothing is done when `take` returns: no task, no queue, no wake-up. One that waits goes on as a
+task, and what comes meanwhile waits behind it. An idle connection has neither task nor queue.
+"""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
-
-from hubbub.subscriptions import Spawn
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeAlias, TypeVar
 
 W = TypeVar("W")
+
+#: Runs a coroutine until it waits. The task that goes on with it, None where it did not have to.
+Begin: TypeAlias = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None] | None"]
 
 
 class Turns(Generic[W]):
     """`do` works on one piece and raises nothing. Beside it `limit` pieces may wait."""
 
-    __slots__ = ("_busy", "_do", "_limit", "_spawn", "_waiting", "_worker")
+    __slots__ = ("_begin", "_busy", "_do", "_limit", "_waiting")
 
-    def __init__(self, spawn: Spawn, do: Callable[[W], Awaitable[None]], *, limit: int) -> None:
-        self._spawn = spawn
+    def __init__(self, begin: Begin, do: Callable[[W], Coroutine[Any, Any, None]], *, limit: int) -> None:
+        self._begin = begin
         self._do = do
         self._limit = limit
-        self._waiting: deque[W] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._waiting: deque[W] | None = None
         self._busy = False
 
     def take(self, work: W) -> bool:
         """Whether there was room for it."""
-        # Until the worker has begun, the piece it will begin with stands in the queue and waits behind nothing.
-        if len(self._waiting) >= self._limit + (not self._busy):
-            return False
-        self._waiting.append(work)
-        if self._worker is None:
-            self._worker = self._spawn(self._work())
+        if self._busy:
+            if self._waiting is None:
+                self._waiting = deque()
+            if len(self._waiting) >= self._limit:
+                return False
+            self._waiting.append(work)
+            return True
+        # Before it begins: what comes while it is being worked on waits, however it comes.
+        self._busy = True
+        task = self._begin(self._do(work))
+        if task is None and self._waiting is None:
+            self._busy = False
+        else:
+            self._go_on(task)
         return True
 
     def clear(self) -> None:
         """Forget what waits. What is being worked on is finished: half a handler's work would help nobody."""
-        self._waiting.clear()
+        self._waiting = None
 
-    async def _work(self) -> None:
-        self._busy = True
-        try:
-            while self._waiting:
-                await self._do(self._waiting.popleft())
-        finally:
-            self._worker = None
-            self._busy = False
+    def _go_on(self, task: "asyncio.Task[None] | None") -> None:
+        """What waits, until a piece goes on as a task."""
+        while task is None:
+            if not self._waiting:
+                self._busy = False
+                self._waiting = None
+                return
+            task = self._begin(self._do(self._waiting.popleft()))
+        task.add_done_callback(self._next)
+
+    def _next(self, _: "asyncio.Task[None]") -> None:
+        self._go_on(None)

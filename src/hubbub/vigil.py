@@ -9,9 +9,11 @@ from hubbub.state.heartbeat import Beat, Pulse
 
 
 class Vigil:
-    __slots__ = ("_admit_by", "_authenticate_by", "_expires", "_pulse")
+    __slots__ = ("_admit_by", "_authenticate_by", "_expires", "_pulse", "heard")
 
     def __init__(self) -> None:
+        self.heard = False
+        """Set by whoever hears the peer, for every frame; looked at when the time comes."""
         self._pulse: Pulse | None = None
         self._authenticate_by: float | None = None
         self._admit_by: float | None = None
@@ -19,14 +21,11 @@ class Vigil:
 
     @property
     def due(self) -> float | None:
-        pulse = self._pulse.due if self._pulse else None
-        dues = (pulse, self._authenticate_by, self._admit_by, self._expires)
-        return min((due for due in dues if due is not None), default=None)
-
-    def heard(self) -> None:
-        """The peer sent something."""
-        if self._pulse is not None:
-            self._pulse.heard()
+        due = self._pulse.due if self._pulse is not None else None
+        for other in (self._authenticate_by, self._admit_by, self._expires):
+            if other is not None and (due is None or other < due):
+                due = other
+        return due
 
     def authenticate_by(self, when: float | None) -> None:
         """When the first message must have come."""
@@ -51,5 +50,10 @@ class Vigil:
             return closes.OVERLOADED
         if self._expires is not None and now >= self._expires:
             return closes.CREDENTIAL_EXPIRED
-        beat = self._pulse.tick(now) if self._pulse else Beat.NOTHING
+        if self._pulse is None:
+            return Beat.NOTHING
+        if self.heard:
+            self.heard = False
+            self._pulse.heard()
+        beat = self._pulse.tick(now)
         return closes.NO_HEARTBEAT if beat is Beat.DEAD else beat

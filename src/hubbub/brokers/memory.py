@@ -22,7 +22,7 @@ class MemoryBroker:
         self._clock = clock
         self._deliver: Deliver | None = None
         self._subscribed: set[Topic] = set()
-        self._holders: dict[Topic, dict[str, set[str]]] = {}
+        self._holders: dict[Topic, dict[str, tuple[str, ...]]] = {}
         self._turns: dict[str, int] = {}
         self._leases: dict[str, tuple[str, float]] = {}
         self._reports: dict[str, tuple[bytes, float]] = {}
@@ -57,21 +57,23 @@ class MemoryBroker:
 
     async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
         self._running()
-        holders = self._holders.setdefault(topic, {}).setdefault(member, set())
-        first = not holders
-        holders.add(holder)
-        if first and announce is not None:
+        # Mostly one holder: a tuple of one is a quarter of a set.
+        members = self._holders.setdefault(topic, {})
+        holders = members.get(member, ())
+        if holder not in holders:
+            members[member] = (*holders, holder)
+        if not holders and announce is not None:
             self._publish(*announce)
-        return first
+        return not holders
 
     async def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
         self._running()
         members = self._holders.get(topic, {})
-        holders = members.get(member, set())
+        holders = members.get(member, ())
         if holder not in holders:
             return False
-        holders.remove(holder)
-        if holders:
+        if len(holders) > 1:
+            members[member] = tuple(other for other in holders if other != holder)
             return False
         del members[member]
         if not members:

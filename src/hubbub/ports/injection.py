@@ -1,10 +1,10 @@
 """How the application's functions get their parameters: the hub's own by type, the rest by the framework."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
 
-#: The ASGI scope of the handshake: where dependencies find headers, cookies, path and application state.
-Scope: TypeAlias = Mapping[str, Any]
+from hubbub.errors import Refused
+from hubbub.state.handshakes import Handshake
 
 
 class Injected(Protocol):
@@ -18,12 +18,17 @@ class Injected(Protocol):
     def annotations(self) -> Mapping[str, Any]:
         """What each parameter says it is, resolved, with the constraints of `Annotated`."""
 
-    async def __call__(self, scope: Scope, own: Mapping[type, Any], path_params: Mapping[str, str]) -> Any:
+    def __call__(
+        self, scope: Handshake, own: Mapping[type, Any], path_params: Mapping[str, str]
+    ) -> Coroutine[Any, Any, Any]:
         """Resolve the dependencies, call the function, tear the dependencies down, then return what it returned.
 
         `own` holds a value for each of the hub's types. Raises whatever the function or a dependency raises, and
         InvalidMessage where the framework could not fill a parameter.
         """
+
+    def refusal(self, error: BaseException) -> Refused | None:
+        """What an exception of the framework's, meant for the client, is called here; None for any other."""
 
 
 class Injection(Protocol):

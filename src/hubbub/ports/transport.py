@@ -1,21 +1,50 @@
 """A transport carries frames to one client and drives one connection by calling it.
 
-Nothing here waits. The transport calls `frame` for every text the client sends, asks `outgoing` for what is to be
-sent whenever it can take more, and calls `lost` exactly once. The connection calls `flush` when something waits.
+Nothing here waits. The transport calls `frame` for every message the client sends, takes what is to be sent by `take`
+whenever the peer can have more, and calls `lost` exactly once. The connection calls `flush` when something waits.
+
+A transport whose socket is its own may be written to past the outbox, many at a time: while a connection is `clear`
+(nothing waits above the socket or in it), the `write` methods of its transport are the short way. What the socket does
+not take comes back, and goes the long way.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from hubbub.closes import Close
 from hubbub.wire.codec import Prepared
 
 
 class Transport(Protocol):
+    @property
+    def pings(self) -> bool:
+        """Whether it can ask the peer for a sign of life by `ping`; elsewhere the server itself must."""
+
+    def ping(self) -> None:
+        """RFC 6455 section 5.5.2. The answer is a call of `heard`."""
+
     def flush(self) -> None:
-        """Something waits in the outbox: fetch it by `outgoing` as soon as the peer can take it."""
+        """Something waits in the outbox: fetch it by `take` as soon as the peer can have it."""
 
     def close(self, close: Close) -> None:
-        """Send what `outgoing` still gives, then the close frame; drop the socket if the peer takes neither in time."""
+        """Send what `take` still gives, then the close frame; drop the socket if the peer takes neither in time."""
+
+    def hold(self, seconds: float) -> None:
+        """Read nothing for so long: the peer sends faster than its messages are worked on."""
+
+    def write(self, messages: Sequence[Prepared]) -> int | None:
+        """Give messages to this transport, which is clear: None where all went out.
+
+        Elsewhere how many it took, one that went out in part among them; it is not clear any more.
+        """
+
+    @staticmethod
+    def write_each(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[int]:
+        """As `write`, one message to each of several transports of this kind: the indexes of those it was cut for."""
+
+    @staticmethod
+    def write_all(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
+        """As `write`, the same messages to many transports of this kind: index and number of those that took less."""
 
 
 class Driven(Protocol):
@@ -24,11 +53,26 @@ class Driven(Protocol):
     def frame(self, data: str | bytes) -> None:
         """One whole message from the client."""
 
-    def outgoing(self) -> Prepared | None:
-        """The next message for the client, None where nothing waits. It counts as unsent until `sent` is called."""
+    def heard(self) -> None:
+        """A sign of life that is no message."""
 
-    def sent(self, message: Prepared) -> None:
-        """The transport has handed over what `outgoing` gave."""
+    def take(self, size: int) -> list[Prepared]:
+        """The next messages for the client, about `size` bytes of them, none where nothing waits.
+
+        They count as unsent until `sent` is called.
+        """
+
+    def sent(self, size: int) -> None:
+        """The transport has handed over so many bytes of what `take` gave."""
+
+    def drained(self) -> None:
+        """Nothing is left below, and `take` gave nothing: `write_all` may be used until `blocked`."""
+
+    def blocked(self) -> None:
+        """The peer is behind: everything goes through the outbox until `drained`."""
+
+    def close(self, close: Close) -> None:
+        """The peer broke the protocol below, or a bound; comes back as a call of the transport's `close`."""
 
     def lost(self) -> None:
         """The socket is gone. Further calls have no effect."""

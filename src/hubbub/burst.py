@@ -1,0 +1,298 @@
+"""What leaves within one turn of the event loop, gathered: one write per connection, whatever was sent to it.
+
+A message to a room is one entry here, however many members there are: who gets what is worked out once, at the end of
+the turn. Connections that get the same sequence of messages get the same bytes, joined once. The order is that in
+which things were sent, over all topics and answers, as if each had been written at once.
+
+Offering one message to one connection after the other lost: with ten messages in one turn, the loop over the members
+costs as much as the writes.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Protocol
+
+from hubbub.ports.metrics import Count, Metrics
+from hubbub.state.outbox import Lane
+from hubbub.types import ConnectionId, Topic, User
+from hubbub.wire.codec import Prepared
+from hubbub.wire.envelope import Envelope, Kind
+
+#: Bytes of one turn that are not held back any longer: more would only be memory, and work in one piece.
+_ENOUGH = 256 * 1024
+
+#: Seconds. What is written faster need not be written less often; nobody notices the other.
+_WORTH_A_PAUSE, _LONGEST_PAUSE = 0.001, 0.002
+
+
+class Outgoing:
+    """A message on its way to the members of a topic, or to one connection."""
+
+    __slots__ = ("envelope", "lane", "message", "number")
+
+    def __init__(self, message: Prepared, envelope: Envelope | None = None, lane: Lane | None = None) -> None:
+        self.message = message
+        self.envelope = envelope
+        """Who is not to have it; None where everybody is, and for the hub's own answers."""
+        self.lane = lane
+        self.number = 0
+
+    def is_for(self, target: "Target") -> bool:
+        envelope = self.envelope
+        if envelope is None:
+            return True
+        if target.text and envelope.kind is Kind.NOTICE:
+            return False
+        return wanted(envelope, target)
+
+
+class Addressed(Protocol):
+    @property
+    def id(self) -> ConnectionId: ...
+
+    @property
+    def user(self) -> User: ...
+
+
+def wanted(envelope: Envelope, who: Addressed) -> bool:
+    """Whether the envelope is for this connection."""
+    if who.id in envelope.without_connections:
+        return False
+    if not (envelope.without_users or envelope.only):
+        return True
+    user = who.user.id
+    return user not in envelope.without_users and (not envelope.only or user in envelope.only)
+
+
+class Target(Addressed, Protocol):
+    """A connection, as far as writing to it is concerned."""
+
+    clear: bool
+    """Whether its transport may be written to; where not, messages are queued."""
+
+    @property
+    def transport(self) -> Any: ...
+
+    @property
+    def text(self) -> bool: ...
+
+    def queue(self, messages: Sequence[Outgoing]) -> None:
+        """Take them into the outbox, or close; neither waits nor raises."""
+
+    def put_back(self, messages: Sequence[Outgoing]) -> None:
+        """As `queue`, before all that waits: the socket did not take them."""
+
+    def __hash__(self) -> int: ...
+
+
+class Loop(Protocol):
+    """Of asyncio's event loop what is needed here."""
+
+    def call_soon(self, callback: Callable[[], None]) -> object: ...
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> object: ...
+
+
+class _Batch:
+    """Messages of one topic, to the members it had when the first of them was sent."""
+
+    __slots__ = ("members", "messages", "version")
+
+    def __init__(self, members: tuple[Target, ...], version: int) -> None:
+        self.members = members
+        self.version = version
+        self.messages: list[Outgoing] = []
+
+
+class Burst:
+    """`loop` calls at the end of a turn.
+
+    `patience`: the part of the time the last burst took to write, for which messages of a topic wait for what else is
+    on its way. 0 where they come from this process; where they come from several, those that belong together do not
+    come in one turn, and writing twice to a large room costs more than waiting does.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        metrics: Metrics,
+        *,
+        patience: float = 0.0,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._loop = loop
+        self._stopwatch = stopwatch
+        self._metrics = metrics
+        self._patience = patience
+        self._pause = 0.0
+        self._pausing = False
+        self._batches: list[_Batch] = []
+        self._open: dict[Topic, _Batch] = {}
+        self._own: dict[Target, Prepared | list[Outgoing]] = {}
+        """What one connection alone is sent: one message that came before any batch, mostly, or several."""
+        self._size = 0
+        self._number = 0
+        self._asked = False
+        self._flushing = False
+
+    def spread(self, topic: Topic, message: Outgoing, members: Collection[Any], version: int) -> None:
+        """To all of `members`. As long as `version` is the same, so are the members of every topic."""
+        batch = self._open.get(topic)
+        if batch is None or batch.version != version:
+            batch = self._open[topic] = _Batch(tuple(members), version)
+            self._batches.append(batch)
+        self._number += 1
+        message.number = self._number
+        batch.messages.append(message)
+        if not self._pause:
+            self._grew(message.message)
+        elif not self._pausing:
+            self._pausing = True
+            self._loop.call_later(self._pause, self.flush)
+            self._size += len(message.message.data)
+        elif (size := self._size + len(message.message.data)) > _ENOUGH:
+            self.flush()
+        else:
+            self._size = size
+
+    def say(self, target: Target, message: Prepared) -> None:
+        """To one connection."""
+        if target in self._own or self._batches:
+            self.hand(target, Outgoing(message))
+            return
+        self._own[target] = message
+        self._grew(message)
+
+    def hand(self, target: Target, outgoing: Outgoing) -> None:
+        """As `say`, where there is more to be known of the message."""
+        own = self._own.get(target, [])
+        if isinstance(own, Prepared):
+            own = [Outgoing(own)]
+        self._own[target] = own
+        self._number += 1
+        outgoing.number = self._number
+        own.append(outgoing)
+        self._grew(outgoing.message)
+
+    def flush(self) -> None:
+        """Write now what was gathered so far. Within a flush: when it is through, so that the order is kept."""
+        self._asked = self._pausing = False
+        if self._flushing:
+            return
+        self._flushing = True
+        began = self._stopwatch()
+        try:
+            while self._batches or self._own:
+                self._write()
+        finally:
+            self._flushing = False
+            took = self._stopwatch() - began
+            self._pause = min(took * self._patience, _LONGEST_PAUSE) if took > _WORTH_A_PAUSE else 0.0
+
+    def _write(self) -> None:
+        batches, own = self._batches, self._own
+        self._batches, self._open, self._own, self._size = [], {}, {}, 0
+        if not batches:
+            _answer(own)
+            return
+        if len(batches) == 1 and not own:
+            self._share(batches[0].members, batches[0].messages)
+            return
+        groups, private = _sort(batches, {target: _listed(said) for target, said in own.items()})
+        for several, members in groups.items():
+            self._share(members, _in_order(batch.messages for batch in several))
+        for target, lists in private.items():
+            messages = [outgoing for outgoing in _in_order(lists) if outgoing.is_for(target)]
+            self._metrics.count(Count.DELIVERIES, len(messages) - len(lists[-1]))
+            _give_one(target, messages)
+
+    def _share(self, members: Sequence[Target], messages: list[Outgoing]) -> None:
+        if all(outgoing.envelope is None for outgoing in messages):
+            self._metrics.count(Count.DELIVERIES, len(members) * len(messages))
+            _give(members, messages)
+            return
+        # Somebody is left out of some: those who get the same share, and one who is left out alone has his own.
+        groups: dict[int, list[Target]] = {}
+        choosy = [(1 << place, outgoing) for place, outgoing in enumerate(messages) if outgoing.envelope is not None]
+        for member in members:
+            missing = sum(bit for bit, outgoing in choosy if not outgoing.is_for(member))
+            groups.setdefault(missing, []).append(member)
+        for missing, group in groups.items():
+            theirs = [outgoing for place, outgoing in enumerate(messages) if not missing >> place & 1]
+            if theirs:
+                self._metrics.count(Count.DELIVERIES, len(group) * len(theirs))
+                _give(group, theirs)
+
+    def _grew(self, message: Prepared) -> None:
+        self._size += len(message.data)
+        if self._size > _ENOUGH:
+            self.flush()
+        elif not self._asked:
+            self._asked = True
+            self._loop.call_soon(self.flush)
+
+
+def _sort(
+    batches: list[_Batch], own: dict[Target, list[Outgoing]]
+) -> tuple[dict[tuple[_Batch, ...], list[Target]], dict[Target, list[list[Outgoing]]]]:
+    """Who shares what with whom, and who has something that nobody else has."""
+    gets: dict[Target, tuple[_Batch, ...]] = {}
+    for batch in batches:
+        alone = (batch,)
+        for member in batch.members:
+            before = gets.get(member)
+            gets[member] = alone if before is None else (*before, batch)
+    private = {
+        target: [*(batch.messages for batch in gets.pop(target, ())), messages] for target, messages in own.items()
+    }
+    groups: dict[tuple[_Batch, ...], list[Target]] = {}
+    for member, several in gets.items():
+        groups.setdefault(several, []).append(member)
+    return groups, private
+
+
+def _in_order(lists: Iterable[list[Outgoing]]) -> list[Outgoing]:
+    first, *others = lists
+    if not others:
+        return first
+    return sorted((outgoing for each in (first, *others) for outgoing in each), key=lambda outgoing: outgoing.number)
+
+
+def _listed(said: Prepared | list[Outgoing]) -> list[Outgoing]:
+    return [Outgoing(said)] if isinstance(said, Prepared) else said
+
+
+def _answer(own: dict[Target, Prepared | list[Outgoing]]) -> None:
+    """What nobody shares. Those who get one message, nearly all, are written to in one go."""
+    targets: list[Target] = []
+    messages: list[Prepared] = []
+    for target, said in own.items():
+        if said.__class__ is Prepared and target.clear:
+            targets.append(target)
+            messages.append(said)
+        else:
+            _give_one(target, _listed(said))
+    if targets:
+        transports = [target.transport for target in targets]
+        for index in transports[0].write_each(transports, messages):
+            targets[index].put_back([])
+
+
+def _give_one(target: Target, messages: list[Outgoing]) -> None:
+    if target.clear:
+        taken = target.transport.write([outgoing.message for outgoing in messages])
+        if taken is not None:
+            target.put_back(messages[taken:])
+    else:
+        target.queue(messages)
+
+
+def _give(targets: Sequence[Target], messages: list[Outgoing]) -> None:
+    clear = [target for target in targets if target.clear]
+    blocked = [target for target in targets if not target.clear] if len(clear) < len(targets) else ()
+    if clear:
+        prepared = [outgoing.message for outgoing in messages]
+        for index, taken in clear[0].transport.write_all([target.transport for target in clear], prepared):
+            clear[index].put_back(messages[taken:])
+    for target in blocked:
+        target.queue(messages)

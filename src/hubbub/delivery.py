@@ -1,0 +1,124 @@
+"""What leaves a connection: the short way past the outbox, the long way through it, and what a slow reader comes to.
+
+A connection is `clear` while nothing waits in its outbox or in its socket. Then what is sent to it is written at the
+end of this turn of the event loop, with what the others get (`burst.py`). What its socket does not take goes into the
+outbox, and so does all that follows until the peer has read. Nothing here waits or raises towards the sender. What the
+outbox does not take closes this connection, with 1013, and nobody else's, unless the room it was sent to has another
+policy (`state/outbox.py`).
+"""
+
+import logging
+from collections.abc import Sequence
+
+from hubbub import closes
+from hubbub.burst import Outgoing
+from hubbub.closes import Close
+from hubbub.errors import Refused
+from hubbub.ports.metrics import Count
+from hubbub.ports.transport import Transport
+from hubbub.services import Services
+from hubbub.session import refusal
+from hubbub.state.outbox import Lane, Outbox
+from hubbub.types import ConnectionId, User
+from hubbub.wire.codec import Prepared
+from hubbub.wire.messages import RequestId
+
+_log = logging.getLogger("hubbub.connection")
+
+
+class Delivery:
+    """A connection's one half; the other is `hubbub.connection.Connection`."""
+
+    __slots__ = ("__weakref__", "_outbox", "_services", "_welcomed", "clear", "closed", "id", "text", "transport")
+
+    def __init__(self, services: Services, id: ConnectionId, *, text: bool) -> None:
+        self.id = id
+        self.text = text
+        """It speaks a language of its own, in which the hub has nothing to say."""
+        self.clear = False
+        self.closed = False
+        self.transport: Transport | None = None
+        self._services = services
+        self._outbox = Outbox(services.limits.outbox)
+        self._welcomed = False
+
+    @property
+    def user(self) -> User:
+        raise NotImplementedError
+
+    def close(self, close: Close) -> None:
+        raise NotImplementedError
+
+    # What the hub calls.
+
+    def offer(self, message: Prepared) -> None:
+        """Send with what else leaves in this turn; closes with 1013 where the peer has too much unread."""
+        if not self.closed:
+            self._services.burst.say(self, message)
+
+    def answer(self, message: Prepared) -> None:
+        """As `offer`, for what the hub itself says; nothing on a route that speaks its own language."""
+        if not (self.text or self.closed):
+            self._services.burst.say(self, message)
+
+    def refuse(self, error: Refused, id: RequestId | None) -> None:
+        self._services.metrics.count(Count.REFUSED)
+        self.answer(refusal(error, id))
+
+    def queue(self, messages: Sequence[Outgoing]) -> None:
+        """The long way: before `welcome`, and where the transport has not sent all that came before."""
+        if self.closed:
+            return
+        for outgoing in messages:
+            if not self._outbox.offer(outgoing.message, self._lane(outgoing)):
+                self._too_slow()
+                return
+        self._count_refused()
+        if self._welcomed and self.transport is not None:
+            self.transport.flush()
+
+    def put_back(self, messages: Sequence[Outgoing]) -> None:
+        """The socket did not take these: they come before all that is sent from now on."""
+        if self.closed:
+            return
+        self.clear = False
+        if not self._outbox.put_back([(outgoing.message, self._lane(outgoing)) for outgoing in messages]):
+            self._too_slow()
+            return
+        self._count_refused()
+        if self.transport is not None:
+            self.transport.flush()
+
+    # What the transport calls.
+
+    def take(self, size: int) -> list[Prepared]:
+        return self._outbox.take(size) if self._welcomed else []
+
+    def sent(self, size: int) -> None:
+        self._outbox.sent(size)
+
+    def drained(self) -> None:
+        self.clear = self._welcomed and not self.closed
+
+    def blocked(self) -> None:
+        self.clear = False
+
+    # How it works.
+
+    def _lane(self, outgoing: Outgoing) -> Lane | None:
+        # Who speaks another language cannot be told of a gap, so for him there is none.
+        return None if self.text else outgoing.lane
+
+    def _too_slow(self) -> None:
+        self._count_refused()
+        self._services.metrics.count(Count.SLOW)
+        _log.info("connection %s reads too slowly and is closed", self.id)
+        self._outbox.clear()
+        self.close(closes.TOO_SLOW)
+
+    def _count_refused(self) -> None:
+        dropped, superseded = self._outbox.refused()
+        if dropped:
+            self._services.metrics.count(Count.DROPPED, dropped)
+        if superseded:
+            self._services.metrics.count(Count.SUPERSEDED, superseded)

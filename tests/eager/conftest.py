@@ -1,0 +1,21 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.eager.kept import Kept, note, tasks
+from tests.scripted import settle
+
+
+@pytest.fixture(params=[False, True], ids=["at the first", "later"])
+async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
+    """Before and after what stands by has begun; at the end nothing is left."""
+    assert not tasks()
+    kept = Kept()
+    if request.param:
+        assert await kept.begin(note(kept, "prepared")) == [None]
+        kept.notes.clear()
+        await settle()
+    yield kept
+    kept.eager.stop()
+    await settle()
+    assert not tasks()
