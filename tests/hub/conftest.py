@@ -9,7 +9,7 @@ import redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.subscriptions import Subscriptions
-from tests.hub.serving import Names
+from tests.hub.serving import DEFAULTS, Names
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +61,13 @@ def mortal() -> Iterator[Mortal]:
 @pytest.fixture
 def names() -> Names:
     return Names()
+
+
+@pytest.fixture(autouse=True, params=["asgi", "direct"])
+def _transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tests here run on both transports: that of any ASGI server, and our own."""
+    if request.param == "direct":
+        monkeypatch.setitem(DEFAULTS, "ws", "hubbub.transports.uvicorn:HubbubProtocol")
 
 
 @pytest.fixture(autouse=True)

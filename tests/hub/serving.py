@@ -45,12 +45,20 @@ class Address:
     server: uvicorn.Server
 
 
+#: uvicorn's settings, where a test gives none of its own.
+DEFAULTS: dict[str, Any] = {
+    "ws": "websockets-sansio",
+    "lifespan": "on",
+    "log_config": None,
+    "timeout_graceful_shutdown": 10,
+}
+
+
 @contextlib.asynccontextmanager
 async def serving(app: Any, **options: Any) -> AsyncIterator[Address]:
     """`app` on a free port of the loopback; ended properly, with its lifespan, when the block ends."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = {"ws": "websockets-sansio", "lifespan": "on", "log_config": None, "timeout_graceful_shutdown": 10}
-    server = _Server(uvicorn.Config(app, **{**config, **options}))
+    server = _Server(uvicorn.Config(app, **{**DEFAULTS, **options}))
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await until(lambda: server.started or running.done(), "the server started")

@@ -140,7 +140,7 @@ async def test_the_whole_cluster_is_seen_from_each_node(two: Two) -> None:
         await two.left.user("ann").disconnect("for a reason")
         for tab in (ann, second):
             assert await tab.closed() == 4003
-            assert tab.socket.close_reason == "for a reason"
+            assert tab.socket.protocol.close_reason == "for a reason"
         assert (await bob.expect("user_left_room"))["user"] == "ann"
         assert await two.right.room("open:a").members() == ["bob"]
         await until(lambda: len(inside(two.left).registry) == 0, "gone")
@@ -262,9 +262,9 @@ async def test_a_reason_is_cut_to_what_can_be_told(reason: str) -> None:
         assert is_cut((await bob.expect("room_left"))["reason"])
         await hub.user("ann").disconnect(reason)
         assert await ann.closed() == 4003
-        assert is_cut(ann.socket.close_reason or "")
+        assert is_cut(ann.socket.protocol.close_reason or "")
         assert (await bob.ask("ping"))["type"] == "pong"
         connection_of(hub, bob).close(reason=reason)
         assert await bob.closed() == 1000
-        assert is_cut(bob.socket.close_reason or "")
+        assert is_cut(bob.socket.protocol.close_reason or "")
         await at_rest(hub)

@@ -52,6 +52,7 @@ def serve(application: str | None, settings: Settings, *, reload: bool, access_l
         settings = settings.model_copy(update={"secret": SecretStr(secrets.token_urlsafe(32))})
     # A console script has its own directory on the path and not the user's; spawned workers inherit the list.
     sys.path.insert(0, str(Path.cwd()))
+    _take_all_descriptors()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     with _listen(settings.host, settings.port) as listener, _broker(settings) as valkey:
@@ -156,6 +157,8 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
         "port": settings.port,
         "workers": settings.workers,
         "reload": reload,
+        "http": "hubbub.transports.http:HubbubHTTP",
+        "ws": "hubbub.transports.uvicorn:HubbubProtocol",
         "ws_max_size": settings.max_message,
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": settings.grace,
@@ -166,6 +169,19 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
         "access_log": access_log,
         "backlog": _BACKLOG,
     }
+
+
+def _take_all_descriptors() -> None:
+    """As many sockets as the system allows: the soft limit, often 1,024, is there for programs that use select()."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # macOS has an infinite hard limit that it does not grant.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

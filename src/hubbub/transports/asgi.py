@@ -8,27 +8,43 @@ server after `closing` seconds, while the hub has let go of it at once.
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
+from hubbub.wire.codec import Prepared
 
 _log = logging.getLogger("hubbub.transports.asgi")
+
+#: Where a server with a transport of ours leaves what hands a socket over, in the scope's `extensions`.
+EXTENSION = "hubbub.transport"
 
 #: What servers and Starlette raise when the other side is gone: uvicorn an OSError, others a RuntimeError.
 GONE = (OSError, RuntimeError, WebSocketDisconnect)
 
 
 class ASGITransport:
+    """Never clear: how much the server has buffered cannot be seen, so everything goes through the outbox."""
+
+    pings = False
+    outlives = False
+    """The socket ends with the ASGI call."""
+
     def __init__(self, websocket: WebSocket, driven: Driven, *, closing: float) -> None:
         self._websocket = websocket
         self._driven = driven
         self._closing = closing
         self._close: Close | None = None
+        self._held: float | None = None
         self._reader = asyncio.create_task(self._read())
         self._writer: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
+
+    def ping(self) -> None:
+        """The server does, where it was told to."""
 
     def flush(self) -> None:
         if self._writer is None and not self._reader.done():
@@ -39,6 +55,20 @@ class ASGITransport:
             self._close = close
             self._deadline = asyncio.get_running_loop().call_later(self._closing, self._reader.cancel)
             self.flush()
+
+    def hold(self, seconds: float) -> None:
+        self._held = seconds
+
+    def write(self, messages: Sequence[Prepared]) -> int | None:
+        raise NotImplementedError("no connection is ever clear here")
+
+    @staticmethod
+    def write_each(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[int]:
+        raise NotImplementedError("no connection is ever clear here")
+
+    @staticmethod
+    def write_all(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
+        raise NotImplementedError("no connection is ever clear here")
 
     async def wait(self) -> None:
         """Until the socket is gone, or was closed and did not go in time."""
@@ -62,6 +92,9 @@ class ASGITransport:
                     break
                 text = event.get("text")
                 self._driven.frame(text if text is not None else event.get("bytes") or b"")
+                if self._held is not None:
+                    seconds, self._held = self._held, None
+                    await asyncio.sleep(seconds)
         except GONE:
             pass
         except Exception:  # noqa: BLE001 - a task's exception would be told to nobody
@@ -71,9 +104,10 @@ class ASGITransport:
 
     async def _write(self) -> None:
         try:
-            while (message := self._driven.outgoing()) is not None:
-                await self._websocket.send({"type": "websocket.send", "text": message.text})
-                self._driven.sent(message)
+            while messages := self._driven.take(1):
+                for message in messages:
+                    await self._websocket.send({"type": "websocket.send", "text": message.text})
+                    self._driven.sent(len(message))
             if self._close is not None:
                 await self._websocket.close(self._close.code, self._close.reason)
         except GONE:

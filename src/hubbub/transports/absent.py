@@ -1,0 +1,47 @@
+"""What stands where a socket or a connection was, once it is gone: takes everything and does nothing.
+
+So the two ends let go of each other at once, not when the garbage collector comes by, and nobody has to ask before
+each call whether the other is still there.
+"""
+
+import asyncio
+from typing import Any
+
+from hubbub.closes import Close
+from hubbub.ports.transport import Driven
+from hubbub.wire.codec import Prepared
+
+
+class _Nowhere(asyncio.Transport):
+    def write(self, data: Any) -> None: ...
+    def write_eof(self) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def is_closing(self) -> bool:
+        return True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class _Nobody:
+    def frame(self, data: str | bytes) -> None: ...
+    def heard(self) -> None: ...
+    def sent(self, size: int) -> None: ...
+    def drained(self) -> None: ...
+    def blocked(self) -> None: ...
+    def close(self, close: Close) -> None: ...
+    def lost(self) -> None: ...
+
+    def take(self, size: int) -> list[Prepared]:
+        return []
+
+
+NOWHERE = _Nowhere()
+NOBODY: Driven = _Nobody()

@@ -1,0 +1,281 @@
+"""A socket of our own: bytes in by callback, frames out by one write for all that leaves in a turn (`writing.py`).
+
+An idle connection is this object, its parser and asyncio's transport: no task, no queue, no timer.
+
+What an application cannot see is bounded here: control frames that flood, messages that never become whole, a peer
+that takes nothing. Who takes nothing for 10 s is aborted: `close` of a transport waits until its buffer is empty,
+which is never. The same 10 s hold for a transport that had something buffered when it was taken over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from hubbub import closes
+from hubbub.closes import Close
+from hubbub.ports.transport import Driven
+from hubbub.state.limits import Bucket
+from hubbub.transports import patience
+from hubbub.transports.absent import NOBODY, NOWHERE
+from hubbub.transports.patience import Deadline, Stall
+from hubbub.transports.writing import Writing
+from hubbub.wire.deflate import Inflate
+from hubbub.wire.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
+
+_log = logging.getLogger("hubbub.transports.direct")
+
+FRAGMENTS = 1024
+"""Frames of one message, empty ones counted."""
+PINGS, PINGS_AT_ONCE = 10.0, 20
+"""Pings and pongs a second in the long run, and at once."""
+PINGING_TOO_MUCH = closes.FLOODING.because("too many pings")
+TOO_LONG_IN_COMING = closes.FLOODING.because("a message took too long to become whole")
+
+
+class DirectTransport(Writing):
+    """Takes over an accepted WebSocket. `fd` is -1 where it cannot be written to directly, or is gone.
+
+    `limit`: bytes of a message; `closing`: seconds for a peer to take what is left and to answer a close frame;
+    `bits`: the window of permessage-deflate, 0 where it was not negotiated; `gone`: called at the very end.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_assembly",
+        "_close",
+        "_close_sent",
+        "_closing",
+        "_deaf",
+        "_gone",
+        "_held",
+        "_over",
+        "_parser",
+        "_pings",
+        "_waiting",
+    )
+
+    pings = True
+    outlives = True
+    """The socket does not end with the ASGI call."""
+
+    def __init__(
+        self,
+        driven: Driven,
+        transport: asyncio.Transport,
+        *,
+        limit: int,
+        closing: float,
+        bits: int,
+        inflate: Inflate | None,
+        gone: Callable[["DirectTransport"], object],
+    ) -> None:
+        super().__init__(driven, transport, bits)
+        self._parser = Parser(limit=limit, inflate=inflate, fragments=FRAGMENTS)
+        self._closing = closing
+        self._gone = gone
+        self._close: Close | None = None
+        self._close_sent = False
+        self._deaf = False
+        self._held = False
+        self._over = False
+        self._pings: Bucket | None = None
+        self._alarm: asyncio.TimerHandle | Stall | None = None
+        self._assembly: Deadline | None = None
+        self._waiting: list[asyncio.Future[None]] | None = None
+        if self._busy:
+            self._watch_stall()
+
+    # What the connection calls.
+
+    def ping(self) -> None:
+        if not (self._busy or self._close):
+            self._write(control_frame(Opcode.PING))
+
+    def close(self, close: Close) -> None:
+        if self._close is None and self._socket is not NOWHERE:
+            self._close = close
+            self._set_alarm(self._closing)
+            self.flush()
+
+    def hold(self, seconds: float) -> None:
+        if not self._held and self._socket is not NOWHERE:
+            self._held = True
+            self._socket.pause_reading()
+            asyncio.get_running_loop().call_later(seconds, self._read_on)
+
+    # What the route that took it over calls.
+
+    async def wait(self) -> None:
+        """Until the socket is gone."""
+        if not self._over:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting = [*(self._waiting or ()), future]
+            await future
+
+    async def stop(self) -> None:
+        """The route has ended: nothing of this outlives it."""
+        self.abort()
+
+    def begin_with(self, data: bytes) -> None:
+        """What came before the socket was taken over; reading was paused so that nothing overtakes it."""
+        self.data_received(data)
+        self._socket.resume_reading()
+
+    def end(self, close: Close) -> None:
+        """As the connection's own `close`, for whoever has only the socket: the route's `websocket`."""
+        self._driven.close(close)
+
+    def abort(self) -> None:
+        """Drop the socket now, whatever is still to be sent."""
+        socket, self._socket = self._socket, NOWHERE
+        self.fd = -1
+        self._set_alarm(None)
+        socket.abort()
+
+    # What the server calls.
+
+    def shutdown(self) -> None:
+        """The server ends (uvicorn's name for it)."""
+        self._driven.close(closes.RESTARTING)
+
+    # What the event loop calls.
+
+    def data_received(self, data: bytes) -> None:
+        anew = False
+        for item in self._parser.feed(data):
+            if item.__class__ is str or isinstance(item, (str, bytes)):
+                anew = True
+                if self._close is None:
+                    self._driven.frame(item)
+            else:
+                self._control(item)
+        if self._parser.assembling:
+            self._watch_assembly(anew=anew)
+        elif self._assembly is not None:
+            self._assembly.stop()
+
+    def pause_writing(self) -> None:
+        self._busy = True
+        self._driven.blocked()
+        if self._close is None:
+            self._watch_stall()
+
+    def resume_writing(self) -> None:
+        self._busy = False
+        if self._close is None:
+            self._set_alarm(None)
+        self.flush()
+
+    def eof_received(self) -> None:
+        """The peer has hung up without a word. The transport closes itself when its buffer is empty."""
+        self._leave()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over = True
+        self._socket = NOWHERE
+        self.fd = -1
+        self._set_alarm(None)
+        if self._assembly is not None:
+            self._assembly.cancel()
+            self._assembly = None
+        self._gone(self)
+        for future in self._waiting or ():
+            if not future.done():
+                future.set_result(None)
+        driven, self._driven = self._driven, NOBODY
+        driven.lost()
+
+    # How it works.
+
+    def _control(self, item: Ping | Pong | Closing | Broken) -> None:
+        match item:
+            case Ping() | Pong():
+                self._driven.heard()
+                if self._is_flooding():
+                    self._driven.close(PINGING_TOO_MUCH)
+                elif isinstance(item, Ping) and not (self._busy or self._close):
+                    # RFC 6455 section 5.5.3 asks for an answer to the latest ping only; a full buffer gets none.
+                    self._write(control_frame(Opcode.PONG, item.payload))
+            case Closing(code):
+                if not self._close_sent:
+                    # What is buffered are whole frames, or will be: this one may come after them.
+                    (self._socket.write if self._busy else self._write)(close_frame(code))
+                self._leave()
+                self._let_go()
+            case Broken(close):
+                self._deaf = True
+                self._driven.close(close)
+                if self._close_sent:
+                    self._hang_up()
+
+    def _is_flooding(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._pings is None:
+            self._pings = Bucket(PINGS, PINGS_AT_ONCE, now)
+        return self._pings.take(now) > 0
+
+    def _leave(self) -> None:
+        """There is nobody any more to send to; what is buffered has its time."""
+        self.fd = -1
+        self._close = self._close or closes.FINISHED
+        self._close_sent = True
+        if self._socket is not NOWHERE:
+            self._set_alarm(self._closing)
+        driven, self._driven = self._driven, NOBODY
+        driven.lost()
+
+    def _let_go(self) -> None:
+        # asyncio's TLS, closed twice, cannot be aborted any more.
+        if not self._socket.is_closing():
+            self._socket.close()
+
+    def _hang_up(self) -> None:
+        """All is said to a peer that is not listened to any more, so its own close frame will not be seen.
+
+        Its end of the stream will: a `close` now, with something of the peer's unread, would be a reset, by which the
+        peer may lose what it was told.
+        """
+        if self._socket.can_write_eof():
+            self._socket.write_eof()
+        else:
+            self._let_go()
+
+    def _rest(self) -> None:
+        """Everything is out."""
+        if self._close is None:
+            self._driven.drained()
+        elif not self._close_sent:
+            self._close_sent = True
+            self._write(close_frame(self._close.code, self._close.reason))
+            if self._deaf:
+                self._hang_up()
+
+    def _watch_assembly(self, *, anew: bool) -> None:
+        """A message has begun; `anew` says that it is another one than last time."""
+        if self._assembly is None:
+            self._assembly = Deadline(patience.ASSEMBLED, self._not_whole)
+        if anew or not self._assembly.running:
+            self._assembly.start()
+
+    def _not_whole(self) -> None:
+        self._driven.close(TOO_LONG_IN_COMING)
+
+    def _watch_stall(self) -> None:
+        self._set_alarm(None)
+        self._alarm = Stall(self._socket, self._stalled)
+
+    def _stalled(self) -> None:
+        _log.info("a peer took nothing for %.0f seconds and is dropped", patience.STALLED)
+        self.abort()
+
+    def _set_alarm(self, seconds: float | None) -> None:
+        """In so many seconds the socket is aborted."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if seconds is not None:
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self.abort)
+
+    def _read_on(self) -> None:
+        self._held = False
+        self._socket.resume_reading()

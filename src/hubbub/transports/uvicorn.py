@@ -1,0 +1,282 @@
+"""The WebSocket protocol class for uvicorn: `--ws hubbub.transports.uvicorn:HubbubProtocol`.
+
+To an application it is uvicorn's own class, which does the handshake and serves every route that is no hub's. A hub
+finds an extension in the scope by which it takes the accepted socket over (`direct.py`). From then on nothing of this
+object is needed any more: on the hub's own route not even the ASGI call.
+
+What uvicorn leaves open is bounded for plain routes too: time until `websocket.accept`, fragments of a message and the
+time they take, pings, and peers that take nothing, which are aborted.
+
+It depends on uvicorn's insides; the tests run it on the oldest and the newest version that is supported.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import is_ssl
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame
+from websockets.server import ServerProtocol
+
+from hubbub import closes
+from hubbub.closes import Close
+from hubbub.ports.transport import Driven
+from hubbub.state.limits import Bucket
+from hubbub.transports import direct, patience
+from hubbub.transports.absent import NOWHERE
+from hubbub.transports.asgi import EXTENSION
+from hubbub.transports.compression import Compression
+from hubbub.transports.direct import DirectTransport
+from hubbub.transports.patience import Bounded, Deadline, Stall
+from hubbub.wire.deflate import Inflate
+
+HANDSHAKE = 10.0
+"""Seconds for the application to accept or refuse."""
+_EARLY = 64 * 1024
+_TOO_MANY_FRAGMENTS = closes.FLOODING.because("too many fragments of one message")
+
+
+class HubbubProtocol(WebSocketsSansIOProtocol):
+    """One per upgrade request. Its bounds are those of `hubbub.transports.direct`."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        if config.ws_per_message_deflate:
+            self.conn = ServerProtocol(extensions=[Compression()], max_size=config.ws_max_size, logger=self.logger)
+        self._taken: DirectTransport | None = None
+        self._offer = _Offer(self)
+        self._early: bytearray | None = bytearray()
+        """What came before it was known whose socket this is; None from then on."""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stall: Stall | None = None
+        self._assembly: Deadline | None = None
+        self._pings: Bucket | None = None
+        self._fragments = 0
+        self._whole = 0
+
+    # The handshake.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # The answer must be out before anybody writes past asyncio.
+        self.transport.set_write_buffer_limits(high=int(is_ssl(self.transport)))
+        self.transport = cast("asyncio.Transport", Bounded(self.transport, self.close_timeout))
+        self._deadline = self.loop.call_later(HANDSHAKE, self._too_late)
+
+    async def run_asgi(self) -> None:
+        if not self.handshake_complete:
+            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self._offer
+        await super().run_asgi()
+
+    def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated and self._early is not None and not self.close_sent:
+            # RFC 6455 section 4.1 has the client wait, but some do not; it is the accepted socket's.
+            self._early += data
+            if len(self._early) > _EARLY:
+                self.transport.abort()
+            return
+        whole = self._whole
+        super().data_received(data)
+        self._watch_assembly(anew=self._whole > whole)
+
+    async def send(self, message: Any) -> None:
+        if self._taken is not None:
+            if message["type"] != "websocket.close":
+                raise RuntimeError("this socket is a hub's connection: send with connection.send")
+            self._taken.end(Close(message.get("code", 1000), message.get("reason") or "", closes.Return.NEVER))
+            return
+        complete = self.handshake_complete
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # a refusal completes it as well, which uvicorn's own class overlooks
+        if self.handshake_complete and not complete:
+            self._cancel_deadline()
+            self.loop.call_soon(self._settle)
+        if self.close_timer is not None and message["type"] == "websocket.close":
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    async def receive(self) -> Any:
+        if self._taken is not None:
+            await self._taken.wait()
+            return {"type": "websocket.disconnect", "code": closes.FINISHED.code}
+        return await super().receive()
+
+    def _settle(self) -> None:
+        """Accepted, and nobody took the socket over in the same turn: an ordinary route."""
+        self._offer.withdraw()
+        if self._taken is None and not self.disconnected:
+            self.transport.set_write_buffer_limits()
+            early, self._early = self._early, None
+            if early:
+                self.data_received(bytes(early))
+
+    def _too_late(self) -> None:
+        self._offer.withdraw()
+        if not self.handshake_complete and not self.transport.is_closing():
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+            self.conn.send_response(
+                self.conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, "not let in within the time allowed")
+            )
+            # What the application answers from now on, it answers to nobody.
+            self.handshake_complete = self.close_sent = self.disconnected = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    # Being taken over.
+
+    def take_over(self, driven: Driven, *, limit: int, closing: float) -> DirectTransport | None:
+        """Right after `websocket.accept`: the socket is the hub's. `limit` and `closing` as in DirectTransport.
+
+        None where it is too late for that, and where uvicorn has not finished giving the socket to this object.
+        """
+        transport = cast("Bounded", self.transport).transport
+        if self.disconnected or not self.handshake_complete or self.close_sent or transport.get_protocol() is not self:
+            return None
+        self._cancel_deadline()
+        self._cancel_stall()
+        self.stop_keepalive()
+        agreed = next((each for each in self.conn.extensions if isinstance(each, PerMessageDeflate)), None)
+        taken = self._taken = DirectTransport(
+            driven,
+            transport,
+            limit=limit,
+            closing=closing,
+            bits=agreed.local_max_window_bits if agreed else 0,
+            inflate=Inflate(agreed.remote_max_window_bits) if agreed else None,
+            gone=self.connections.discard,
+        )
+        transport.set_protocol(taken)
+        self.connections.discard(self)
+        self.connections.add(cast("Any", taken))
+        if self._early:
+            # Not now: the connection does not know this transport yet. And nothing may overtake it.
+            transport.pause_reading()
+            self.loop.call_soon(taken.begin_with, bytes(self._early))
+        self._early = None
+        self.transport = NOWHERE
+        return taken
+
+    # Bounds for the routes that are no hub's.
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._offer.withdraw()
+        self._cancel_deadline()
+        self._cancel_stall()
+        if self._assembly is not None:
+            self._assembly.cancel()
+        cast("Bounded", self.transport).lost()
+        super().connection_lost(exc)
+
+    def handle_text(self, event: Frame) -> None:
+        self._fragments = 1
+        super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        self._fragments = 1
+        super().handle_bytes(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        self._fragments += 1
+        if self._fragments > direct.FRAGMENTS:
+            self._fail(_TOO_MANY_FRAGMENTS)
+        else:
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        if self._is_flooding():
+            self._fail(direct.PINGING_TOO_MUCH)
+        elif self.writable.is_set() and not self.close_sent:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # not answered into a full buffer
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._is_flooding():
+            self._fail(direct.PINGING_TOO_MUCH)
+        else:
+            super().handle_pong(event)
+
+    def send_receive_event_to_app(self) -> None:
+        self._whole += 1
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                # uvicorn's own class logs a traceback for each.
+                self._fail(closes.NOT_UTF8)
+                return
+        super().send_receive_event_to_app()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = Stall(self.transport, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_stall()
+
+    def _is_flooding(self) -> bool:
+        now = self.loop.time()
+        if self._pings is None:
+            self._pings = Bucket(direct.PINGS, direct.PINGS_AT_ONCE, now)
+        return self._pings.take(now) > 0
+
+    def _watch_assembly(self, *, anew: bool) -> None:
+        if self.close_sent or not (self.frames or self.conn.reader.buffer):
+            if self._assembly is not None:
+                self._assembly.stop()
+            return
+        if self._assembly is None:
+            self._assembly = Deadline(patience.ASSEMBLED, self._not_whole)
+        if anew or not self._assembly.running:
+            self._assembly.start()
+
+    def _not_whole(self) -> None:
+        if self.read_paused and self._assembly is not None:
+            self._assembly.start()  # it is the application that is slow
+        else:
+            self._fail(direct.TOO_LONG_IN_COMING)
+
+    def _fail(self, close: Close) -> None:
+        self.frames = []
+        if not self.close_sent:
+            self.conn.fail(close.code, close.reason)
+            self.handle_parser_exception()
+
+    def _cancel_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+
+class _Offer:
+    """What the scope has of a protocol object: the way to take its socket over, once. The scope may live on."""
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: HubbubProtocol) -> None:
+        self._protocol: HubbubProtocol | None = protocol
+
+    def __call__(self, driven: Driven, *, limit: int, closing: float) -> DirectTransport | None:
+        protocol, self._protocol = self._protocol, None
+        return protocol.take_over(driven, limit=limit, closing=closing) if protocol is not None else None
+
+    def withdraw(self) -> None:
+        self._protocol = None
