@@ -1,15 +1,16 @@
 """What every broker promises: the sentences of `hubbub.ports.broker`, on each of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
-from hubbub.ports.broker import Broker
+from hubbub.ports.broker import Announcement, Broker
 from hubbub.types import Topic, room_topic, user_topic
+from hubbub.wire.envelope import Envelope, Kind
 from tests.brokers.conftest import AWKWARD, Meet, marked, running, until
 
 ROOM = room_topic("lobby")
@@ -60,6 +61,41 @@ class TestMessages:
 
         asyncio.run(main())
 
+    def test_keep_their_order_among_announcements(self, meet: Meet) -> None:
+        """Asked in one turn: an announcement passes no message of its topic, and none passes it."""
+
+        async def main() -> None:
+            async with meet() as (here, there):
+                for topic in (ROOM, OTHER):
+                    await here.broker.subscribe(topic)
+
+                def message(text: str, without: str = "") -> bytes:
+                    return Envelope(Kind.MESSAGE, text.encode(), without_users=frozenset(without.split())).encode()
+
+                def asked(broker: Broker, name: str) -> Iterator[Awaitable[object]]:
+                    for number in range(60):
+                        notice = Announcement(ROOM, message(f"{name} {number} c", without="bob"))
+                        yield broker.publish(ROOM, message(f"{name} {number} a"))
+                        yield broker.publish(OTHER, message(f"{name} {number}"))
+                        yield broker.publish(ROOM, message(f"{name} {number} b", without="alice"))
+                        if number % 3 == 0:
+                            yield broker.enter(ROOM, f"{name}{number}", name, notice)
+                        if number % 3 == 1:
+                            yield broker.leave(ROOM, f"{name}{number - 1}", name, notice)
+
+                answers = await asyncio.gather(*asked(here.broker, "here"), *asked(there.broker, "there"))
+                assert answers.count(True) == 2 * 40
+                await marked(here, there)
+                for name in ("here", "there"):
+                    texts = [(topic, Envelope.decode(data).payload.decode()) for topic, data in here.heard if data]
+                    own = [(topic, text) for topic, text in texts if text.startswith(f"{name} ")]
+                    room, other = ([text for at, text in own if at == topic] for topic in (ROOM, OTHER))
+                    steps = ("abc", "abc", "ab") * 20
+                    assert room == [f"{name} {number} {step}" for number in range(60) for step in steps[number]]
+                    assert other == [f"{name} {number}" for number in range(60)]
+
+        asyncio.run(main())
+
     def test_come_back_to_the_sender_once(self, meet: Meet) -> None:
         async def main() -> None:
             async with meet() as (here, there):
@@ -89,10 +125,11 @@ class TestMessages:
         async def main() -> None:
             async with meet() as (here, there):
                 await here.broker.subscribe(ROOM)
-                bodies = [b"", b"\0\r\n*1\r\n$", bytes(range(256)) * 8192]
+                bodies = [b"", b"\0\r\n*1\r\n$", bytes(range(256)) * 8192, b"\x01\x00\x00\x01\0\0\0\x01x", b"\x01\x00"]
                 for body in bodies:
                     await there.broker.publish(ROOM, body)
-                await until(lambda: here.data(ROOM) == bodies, "the bodies as they were")
+                await asyncio.gather(*(there.broker.publish(ROOM, body) for body in bodies))
+                await until(lambda: here.data(ROOM) == 2 * bodies, "the bodies as they were")
 
         asyncio.run(main())
 

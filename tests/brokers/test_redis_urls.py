@@ -93,6 +93,8 @@ class TestUrls:
                     await worker.start()
                     if good:
                         await worker.broker.subscribe(ROOM)
+                        # Which is known one reply later than that the subscription stands.
+                        await until(lambda worker=worker: worker.broker.ready, "it stands")
                     else:
                         await until(lambda: "cannot reach" in caplog.text, "it is told")
                         with pytest.raises(Unavailable) as refused:

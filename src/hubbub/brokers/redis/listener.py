@@ -1,24 +1,25 @@
 """What hears: one connection that subscribes, kept up for ever.
 
-Three tasks share a connection: one reads, one writes, one watches for silence; when one fails all end, and the
-supervisor connects again after a delay with full jitter, subscribes to everything and only then is `ready`. The PING
-behind the subscriptions is answered after them, so its answer is the proof. redis-py's `PubSub` lost because it
-reconnects without a word and never looks whether its PING was answered: a worker can be deaf for a day.
+What arrives is read by callback (`link.py`); one task watches for silence and for the connection's end, connects again
+after a delay with full jitter, subscribes to everything and only then is `ready`. The PING behind the subscriptions is
+answered after them, so its answer is the proof. redis-py's `PubSub` lost because it reconnects without a word and never
+looks whether its PING was answered: a worker can be deaf for a day.
 """
 
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from hubbub.brokers.redis.server import drop
+from hubbub.brokers.redis.link import Link
+from hubbub.brokers.redis.resp import Reader, packed
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
 from hubbub.state.backoff import Backoff
 from hubbub.types import Topic
+from hubbub.wire.envelope import split
 
 logger = logging.getLogger("hubbub.brokers.redis")
 
@@ -47,7 +48,7 @@ class Listener:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[AbstractConnection]],
+        connect: Callable[[], Awaitable[Link]],
         deliver: Deliver,
         resumed: Callable[[], None],
         *,
@@ -70,9 +71,9 @@ class Listener:
         self._waits: dict[bytes, _Wait] = {}
         # Confirmations still to come: a channel left and taken again at once stands only after the last of them.
         self._owed: Counter[bytes] = Counter()
-        self._outgoing: deque[tuple[str, bytes]] = deque()
-        self._wake = asyncio.Event()
-        self._linked = self._heard = self._stood = self._complained = False
+        self._outgoing: deque[tuple[bytes, bytes]] = deque()
+        self._link: Link | None = None
+        self._heard = self._stood = self._complained = False
         self.ready = False
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._supervise(), name="hubbub-broker-listener")
 
@@ -96,7 +97,7 @@ class Listener:
             wait = self._waits[channel] = _Wait(fresh=channel not in self._topics)
             if wait.fresh:
                 self._topics[channel] = topic
-                self._ask("SUBSCRIBE", channel)
+                self._ask(b"SUBSCRIBE", channel)
         wait.callers += 1
         try:
             await asyncio.wait((wait.stands,), timeout=self._deadline)
@@ -116,7 +117,7 @@ class Listener:
         wait = self._waits.pop(channel, None)
         if wait is not None:
             wait.stands.set_result(False)
-        self._ask("UNSUBSCRIBE", channel)
+        self._ask(b"UNSUBSCRIBE", channel)
 
     async def _supervise(self) -> None:
         while True:
@@ -127,69 +128,82 @@ class Listener:
             await asyncio.sleep(self._backoff.next())
 
     async def _live(self) -> None:
-        connection = await self._connect()
+        link = await self._connect()
         try:
+            link.read(self._read)
+            self._link = link
             self._owed.clear()
-            self._linked = True
             for channel in self._topics:
-                self._ask("SUBSCRIBE", channel)
-            self._ask("PING")
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(connection), name="hubbub-broker-read")
-                tasks.create_task(self._write(connection), name="hubbub-broker-write")
-                tasks.create_task(self._watch(), name="hubbub-broker-watch")
+                self._ask(b"SUBSCRIBE", channel)
+            self._ask(b"PING")
+            await self._watch(link)
         finally:
-            self.ready = self._linked = False
+            self._link = None
+            self.ready = False
             self._standing.clear()
             self._outgoing.clear()
-            await drop(connection)
+            await link.close()
 
-    async def _read(self, connection: AbstractConnection) -> None:
-        read, topic_of, deliver = connection.read_response, self._topics.get, self._deliver
-        while True:
-            # Only the supervisor may end the connection: redis-py would open it again behind a writer.
-            reply = await read(disconnect_on_error=False)
+    def _read(self, reader: Reader) -> Iterator[None]:
+        topic_of, deliver = self._topics.get, self._deliver
+        while (reply := reader.gets()) is not False:
             self._heard = True
             if type(reply) is list and reply[0] == b"message":
                 topic = topic_of(reply[1])
                 if topic is not None:
-                    try:
-                        deliver(topic, reply[2])
-                    except Exception:
-                        logger.exception("a message could not be delivered")
+                    for data in split(reply[2]):
+                        try:
+                            deliver(topic, data)
+                        except Exception:
+                            logger.exception("a message could not be delivered")
+                        yield
+                        # Somebody who is busy with what he heard is not deaf.
+                        self._heard = True
+                    continue
             elif type(reply) is list and reply[0] == b"subscribe":
                 self._confirmed(reply[1])
+            elif isinstance(reply, RedisError):
+                raise reply
             elif type(reply) is not list or reply[0] == b"pong":
                 self._answered()
+            yield
 
-    async def _write(self, connection: AbstractConnection) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._outgoing:
-                command, channel = self._outgoing.popleft()
-                channels = [channel] if channel else []
-                while self._outgoing and self._outgoing[0][0] == command and len(channels) < _BATCH:
-                    channels.append(self._outgoing.popleft()[1])
-                await connection.send_command(command, *channels)
-
-    async def _watch(self) -> None:
+    async def _watch(self, link: Link) -> None:
+        """Raises why the connection was lost."""
         while True:
             self._heard = False
-            await asyncio.sleep(self._idle)
+            await self._still(link, self._idle)
             if self._heard:
                 continue
-            self._ask("PING")
-            await asyncio.sleep(self._silence - self._idle)
+            self._ask(b"PING")
+            await self._still(link, self._silence - self._idle)
             if not self._heard:
                 raise TimeoutError(f"nothing heard for {self._silence:g} s")
 
-    def _ask(self, command: str, channel: bytes = b"") -> None:
-        if self._linked:
-            if command == "SUBSCRIBE":
-                self._owed[channel] += 1
-            self._outgoing.append((command, channel))
-            self._wake.set()
+    async def _still(self, link: Link, seconds: float) -> None:
+        error = await link.lost(seconds)
+        if error is not None:
+            raise error
+
+    def _ask(self, command: bytes, channel: bytes = b"") -> None:
+        if self._link is None:
+            return
+        if command == b"SUBSCRIBE":
+            self._owed[channel] += 1
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._outgoing.append((command, channel))
+
+    def _send(self) -> None:
+        commands = []
+        while self._outgoing:
+            command, channel = self._outgoing.popleft()
+            channels = [channel] if channel else []
+            while self._outgoing and self._outgoing[0][0] == command and len(channels) < _BATCH:
+                channels.append(self._outgoing.popleft()[1])
+            commands.append(packed((command, *channels)))
+        if self._link is not None:
+            self._link.write(b"".join(commands))
 
     def _confirmed(self, channel: bytes) -> None:
         self._owed[channel] -= 1
@@ -222,8 +236,6 @@ class Listener:
         if self._complained:
             return
         self._complained = True
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
         text = "lost the broker at %s: %s; trying again" if self._stood else _NEVER_REACHED
         # What neither the network nor the server did is a mistake of ours, and wants its traceback.
         mistake = None if isinstance(error, RedisError | OSError) else error

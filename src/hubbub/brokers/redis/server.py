@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any
 
 from redis.asyncio.connection import (
-    AbstractConnection,
     Connection,
     ConnectionPool,
     SSLConnection,
@@ -20,8 +19,10 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import RedisError
 
+from hubbub.brokers.redis.link import Link
 from hubbub.errors import ConfigurationError
 
 #: After how many seconds, probes or milliseconds the kernel gives a dead host up: the second line behind our own PING.
@@ -35,6 +36,13 @@ class _Abrupt:
     """
 
     _writer: asyncio.StreamWriter | None
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        if self._writer is None:
+            raise NotConnected("connection lost")
+        transport: asyncio.Transport = self._writer.transport  # type: ignore[assignment]
+        return transport
 
     async def disconnect(self, nowait: bool = False, *args: Any, **options: Any) -> None:
         if self._writer is not None:
@@ -102,25 +110,22 @@ class Server:
     def __str__(self) -> str:
         return self._address
 
-    async def connect(self) -> AbstractConnection:
-        """A connection of the caller's own, which `drop` ends. Raises RedisError or OSError within the deadline."""
+    async def connect(self) -> Link:
+        """A connection of the caller's own, to be closed. Raises RedisError or OSError within the deadline."""
         connection = self._connection()
         try:
             async with asyncio.timeout(self._deadline):
-                await connection.connect()  # type: ignore[no-untyped-call]
-        except TimeoutError:
-            await drop(connection)
-            raise TimeoutError(f"no answer within {self._deadline:g} s") from None
-        except BaseException:
-            await drop(connection)
+                await connection.connect()
+                # What redis-py had read and not answered for would be lost when another reads on.
+                if await connection.can_read():
+                    raise NotConnected("connection closed by the server")
+            return Link(connection)
+        except BaseException as error:
+            with suppress(RedisError, OSError):
+                await connection.disconnect()
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(f"no answer within {self._deadline:g} s") from None
             raise
-        return connection
 
-    def _connection(self) -> AbstractConnection:
-        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        return connection
-
-
-async def drop(connection: AbstractConnection) -> None:
-    with suppress(RedisError, OSError):
-        await connection.disconnect()
+    def _connection(self) -> Any:
+        return self._pool.make_connection()  # type: ignore[no-untyped-call]

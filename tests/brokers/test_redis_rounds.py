@@ -1,0 +1,191 @@
+"""What leaves together, and that nobody is the worse for it."""
+
+import asyncio
+import time
+
+import pytest
+from redis import Redis
+
+from hubbub.brokers.embedded import EmbeddedValkey
+from hubbub.brokers.redis import RedisBroker
+from hubbub.brokers.redis.commands import Commands
+from hubbub.brokers.redis.server import Server
+from hubbub.errors import Unavailable
+from hubbub.ports.broker import Announcement
+from hubbub.types import room_topic
+from tests.brokers.conftest import running, until
+from tests.brokers.servers import frozen, kill
+
+ROOM = room_topic("lobby")
+OTHER = room_topic("other")
+
+
+def publishes(admin: Redis) -> int:
+    return int(admin.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"])
+
+
+class TestMessagesOfOneTurn:
+    def test_leave_in_one_publish_a_channel(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                for topic in (ROOM, OTHER):
+                    await worker.broker.subscribe(topic)
+                await asyncio.gather(
+                    *(worker.broker.publish(topic, b"%d" % at) for at in range(100) for topic in (ROOM, OTHER))
+                )
+                for topic in (ROOM, OTHER):
+                    await until(
+                        lambda topic=topic: worker.data(topic) == [b"%d" % at for at in range(100)], "all, in order"
+                    )
+                assert publishes(admin) == 2
+
+        asyncio.run(main())
+
+    def test_leave_in_bounded_bundles(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                await worker.broker.subscribe(ROOM)
+                sent = [b"%d" % at for at in range(1025)]
+                await asyncio.gather(*(worker.broker.publish(ROOM, data) for data in sent))
+                assert publishes(admin) == 3
+                large = [bytes(100 * 1024)] * 5 + [bytes(300 * 1024)] * 2
+                sent += large
+                await asyncio.gather(*(worker.broker.publish(ROOM, data) for data in large))
+                assert publishes(admin) == 3 + 3 + 2
+                await until(lambda: worker.data(ROOM) == sent, "all, in order")
+
+        asyncio.run(main())
+
+    def test_leave_without_those_of_callers_who_are_gone(self, url: str) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                await worker.broker.subscribe(ROOM)
+                asked = [asyncio.create_task(worker.broker.publish(ROOM, b"%d" % at)) for at in range(30)]
+                await asyncio.sleep(0)
+                for task in asked[::3]:
+                    task.cancel()
+                answers = await asyncio.gather(*asked, return_exceptions=True)
+                assert [type(answer) for answer in answers] == [asyncio.CancelledError, type(None), type(None)] * 10
+                await until(lambda: worker.data(ROOM) == [b"%d" % at for at in range(30) if at % 3], "the others'")
+
+        asyncio.run(main())
+
+    def test_of_callers_who_go_while_it_is_on_its_way_take_nobody_with_them(self, valkey: EmbeddedValkey) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(valkey.url)) as (worker,):
+                await worker.broker.subscribe(ROOM)
+                await worker.broker.publish(ROOM, b"connected")
+                async with frozen(valkey):
+                    asked = [asyncio.create_task(worker.broker.publish(ROOM, b"%d" % at)) for at in range(4)]
+                    await asyncio.sleep(0.05)
+                    asked[0].cancel()
+                    asked[2].cancel()
+                    await asyncio.sleep(0.05)
+                assert await asked[1] is None
+                assert await asked[3] is None
+                await until(lambda: len(worker.data(ROOM)) == 5, "all had left")
+
+        asyncio.run(main())
+
+    def test_are_each_refused_with_what_the_server_says(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            commands = Commands(Server(url, deadline=2).connect, deadline=2)
+            assert await commands.call(b"PUBLISH", b"c", b"x") == 0
+            admin.acl_setuser("default", enabled=True, nopass=True, keys=["*"], channels=[], reset_channels=True)
+            try:
+                answers = await asyncio.gather(
+                    commands.call(b"GET", b"k"),
+                    *(commands.call(b"PUBLISH", b"c", b"secret") for _ in range(3)),
+                    return_exceptions=True,
+                )
+            finally:
+                admin.execute_command("ACL", "SETUSER", "default", "allchannels", "+@all")
+            assert answers[0] is None
+            for answer in answers[1:]:
+                assert isinstance(answer, Unavailable)
+                assert "NOPERM" in str(answer.__cause__)
+            await commands.stop()
+
+        asyncio.run(main())
+
+
+class TestDeadlines:
+    def test_are_each_callers_own(self, valkey: EmbeddedValkey) -> None:
+        """Asked while a round is on its way that never comes back: nobody waits longer than his own time."""
+
+        async def main() -> None:
+            commands = Commands(Server(valkey.url, deadline=0.5).connect, deadline=0.5)
+            await commands.call(b"GET", b"k")
+
+            async def ask() -> float:
+                began = time.monotonic()
+                with pytest.raises(Unavailable):
+                    await commands.call(b"GET", b"k")
+                return time.monotonic() - began
+
+            async with frozen(valkey):
+                asked = []
+                for _ in range(5):
+                    asked.append(asyncio.create_task(ask()))
+                    await asyncio.sleep(0.15)
+                for took in await asyncio.gather(*asked):
+                    assert 0.45 < took < 0.65
+            assert await commands.call(b"GET", b"k") is None
+            await commands.stop()
+
+        asyncio.run(main())
+
+    def test_of_a_round_that_is_never_answered_frees_the_next(self, url: str) -> None:
+        async def main() -> None:
+            commands = Commands(Server(url, deadline=0.3).connect, deadline=0.3)
+            with pytest.raises(Unavailable):
+                await commands.call(b"BLPOP", b"nothing comes", 0)
+            assert await commands.call(b"GET", b"k") is None
+            await commands.stop()
+
+        asyncio.run(main())
+
+    def test_are_kept_by_one_timer_which_rests(self, url: str) -> None:
+        async def main() -> None:
+            commands = Commands(Server(url, deadline=0.1).connect, deadline=0.1)
+            for _ in range(50):
+                await commands.call(b"GET", b"k")
+            assert commands._alarm is not None
+            await until(lambda: commands._alarm is None, "nothing is asked", within=1)
+            assert await commands.call(b"GET", b"k") is None
+            await commands.stop()
+
+        asyncio.run(main())
+
+    def test_of_one_connecting_in_vain_is_not_the_nexts(self, valkey: EmbeddedValkey) -> None:
+        async def main() -> None:
+            commands = Commands(Server(valkey.url, deadline=0.4).connect, deadline=0.4)
+            async with frozen(valkey):
+                first = asyncio.create_task(commands.call(b"GET", b"k"))
+                await asyncio.sleep(0.25)
+                second = asyncio.create_task(commands.call(b"GET", b"k"))
+                with pytest.raises(Unavailable):
+                    await first
+            assert await second is None
+            await commands.stop()
+
+        asyncio.run(main())
+
+
+def test_an_announcement_keeps_its_place_on_a_server_that_lost_its_scripts(valkey: EmbeddedValkey) -> None:
+    async def main() -> None:
+        async with running(RedisBroker(valkey.url)) as (worker,):
+            await worker.broker.subscribe(ROOM)
+            await worker.broker.enter(ROOM, "bob", "n1")
+            kill(valkey)
+            await until(lambda: not worker.broker.ready, "the loss is noticed")
+            valkey.start()
+            await until(lambda: worker.broker.ready, "it is back")
+            await asyncio.gather(
+                worker.broker.publish(ROOM, b"before"),
+                worker.broker.enter(ROOM, "alice", "n1", Announcement(ROOM, b"came")),
+                worker.broker.publish(ROOM, b"after"),
+            )
+            await until(lambda: worker.data(ROOM) == [b"before", b"came", b"after"], "in the order asked")
+
+    asyncio.run(main())
