@@ -11,7 +11,13 @@ from tests.docs.pages import PAGES, ROOT, consoles, plain, rows, sections
 
 PAGE = "docs/reference/settings.md"
 COMMAND = get_command(app)
-SECTIONS = {"serve": "hubbub serve [MODULE:APP]", "token": "hubbub token NAME", "publish": "hubbub publish ROOM JSON"}
+SECTIONS = {
+    "serve": "hubbub serve [MODULE:APP]",
+    "token": "hubbub token NAME",
+    "publish": "hubbub publish ROOM JSON",
+    "bench": "hubbub bench [WORKLOAD]",
+    "doctor": "hubbub doctor",
+}
 
 
 def flags(command: str) -> set[str]:
@@ -54,7 +60,8 @@ def test_exit_codes() -> None:
 
 def test_every_command_that_is_shown_can_be_typed() -> None:
     shown = [command for page in PAGES for command in consoles(str(page.relative_to(ROOT)))]
-    ours = [match for command in shown if (match := re.search(r"\bhubbub (serve|token|publish)\b(.*)", command))]
+    typed = re.compile(rf"\bhubbub ({'|'.join(SECTIONS)})\b(.*)")
+    ours = [match for command in shown if (match := typed.search(command))]
     assert len(ours) > 5
     for match in ours:
         assert set(re.findall(r"(?<=\s)--[a-z-]+", match[2])) <= flags(match[1]), match[0]

@@ -3,6 +3,7 @@
 Flags that are also variables are taken as text: one place checks them, and says in one line what is wrong.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -127,3 +128,94 @@ def publish(
     except PublishError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def doctor(
+    broker: Annotated[
+        str | None, typer.Option(metavar="URL", help="The broker to ask. [HUBBUB_BROKER, default memory]")
+    ] = None,
+    in_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Say what runs here, what holds it back, and what keeps it from working."""
+    from hubbub.cli.doctor import as_json, as_lines, examine, healthy
+
+    findings = examine(read_settings(broker=broker))
+    typer.echo(as_json(findings) if in_json else as_lines(findings))
+    raise typer.Exit(0 if healthy(findings) else 1)
+
+
+@app.command()
+def bench(
+    workload: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="fanout, rooms, request or idle; docs/howto/measure.md says more.")
+    ] = "fanout",
+    url: Annotated[str, typer.Option(metavar="URL", help="The running server.")] = "http://127.0.0.1:8000",
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The endpoint; {user} becomes the connection's user. [default /ws with a credential, else "
+            "/ws/chat/{user}]",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", help="One for all connections. [HUBBUB_TOKEN; else signed with HUBBUB_SECRET]"),
+    ] = None,
+    message: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What is sent, with {content}, {room} and {user} in it.")
+    ] = None,
+    connections: Annotated[int | None, typer.Option(metavar="N", help="[default 1000; request, idle 100]")] = None,
+    rooms: Annotated[int | None, typer.Option(metavar="N", help="rooms, idle. [default one for ten]")] = None,
+    publishers: Annotated[int | None, typer.Option(metavar="N", help="fanout: members that send. [default 1]")] = None,
+    in_flight: Annotated[
+        int | None, typer.Option(metavar="N", help="fanout: messages not yet delivered to all. [default 1]")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(metavar="N", help="fanout, rooms: messages a second, whatever comes back.")
+    ] = None,
+    text: Annotated[int | None, typer.Option(metavar="BYTES", help="Size of the content. [default 200]")] = None,
+    duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="What is measured. [default 10]")] = None,
+    warm_up: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="What is not counted before. [default 1]")
+    ] = None,
+    hold: Annotated[float | None, typer.Option(metavar="SECONDS", help="idle: how long. [default 10]")] = None,
+    stall: Annotated[
+        int | None, typer.Option(metavar="N", help="fanout, rooms: further members that read nothing. [default 0]")
+    ] = None,
+    connecting: Annotated[
+        int | None, typer.Option(metavar="N", help="Handshakes under way at once. [default 64]")
+    ] = None,
+    patience: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Without progress, until the server stalls. [default 10]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of the content. [default 1]")] = None,
+    in_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Measure a running server: deliveries a second, latencies, and what went wrong."""
+    from hubbub.cli.bench import bench as measure
+
+    code = measure(
+        workload,
+        read_settings(),
+        url=url,
+        path=path,
+        message=message,
+        token=token if token is not None else os.environ.get("HUBBUB_TOKEN") or None,
+        hold=hold,
+        in_json=in_json,
+        connections=connections,
+        rooms=rooms,
+        publishers=publishers,
+        in_flight=in_flight,
+        rate=rate,
+        text=text,
+        duration=duration,
+        warm_up=warm_up,
+        stall=stall,
+        connecting=connecting,
+        patience=patience,
+        seed=seed,
+    )
+    raise typer.Exit(code)
