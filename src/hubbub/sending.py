@@ -15,6 +15,9 @@ from hubbub.wire.envelope import Envelope, Kind
 Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
 
 
+_NOBODY: frozenset[str] = frozenset()
+
+
 def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
     """The user ids and the connection ids meant by `exclude`. Raises TypeError."""
     users: set[str] = set()
@@ -50,7 +53,7 @@ async def send(
     Raises TypeError or ValueError (see also `hubbub.wire.messages.compose`), or Unavailable.
     """
     data = messages.compose(message, limit=limit, room=room)
-    users, connections = exclusion(exclude)
+    users, connections = exclusion(exclude) if exclude is not None else (_NOBODY, _NOBODY)
     key = messages.check_key(key)
     envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections, key=key)
     return await broker.publish(topic, envelope.encode())

@@ -2,7 +2,9 @@
 
 import datetime
 import ipaddress
+import logging
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from hubbub import Limits
+from tests.hub.serving import until
+from tests.transports.driven import Ends, taken_over
+from tests.transports.raw import Both, both, hub_of
 
 
 @pytest.fixture(scope="session", params=["asyncio", "uvloop"])
@@ -48,3 +55,28 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     """What a client needs to believe it."""
     return ssl.create_default_context(cafile=str(certificate[0]))
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[Ends]:
+    here = await taken_over()
+    yield here
+    here.transport.abort()
+    here.there.close()
+    await until(lambda: here.gone, "gone")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Both]:
+    async with both(hub_of(limits=Limits(closing=1.0))) as here:
+        yield here
+
+
+@pytest.fixture
+def no_traceback(caplog: pytest.LogCaptureFixture) -> object:
+    """Whatever a client does, the server has nothing to complain about."""
+    caplog.set_level(logging.WARNING)
+    yield
+    records = caplog.get_records("call")
+    bad = [record.getMessage() for record in records if record.levelno >= logging.ERROR or record.exc_info]
+    assert not bad

@@ -146,7 +146,8 @@ def ping(ts: int) -> Prepared:
 def ack(id: RequestId, result: Any) -> Prepared:
     if result is None and id.__class__ is int:
         return Prepared(b'{"type":"ack","id":%d}' % id)
-    return prepare("ack", id, result=result)
+    message = {"type": "ack", "id": id} if result is None else {"type": "ack", "result": result, "id": id}
+    return Prepared(encode(message))
 
 
 def gap(room: str, *, dropped: int) -> Prepared:

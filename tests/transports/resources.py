@@ -1,0 +1,23 @@
+"""What this process holds, and when a server holds nothing more of its clients."""
+
+from pathlib import Path
+
+from tests.hub.serving import until
+from tests.transports.raw import Both
+
+MIB = 1024 * 1024
+
+
+def memory() -> int:
+    """Resident bytes of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def gone(server: Both) -> None:
+    await until(lambda: not server.connections, "all sockets are gone")
+    await until(lambda: not server.address.server.server_state.tasks, "all calls have ended")
+    assert not server.endpoints
