@@ -155,7 +155,8 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         taken = self._taken = DirectTransport(
             driven,
             transport,
-            limit=limit,
+            # The server's own bound is for all its sockets, as with every other transport.
+            limit=min(limit, self.config.ws_max_size),
             closing=closing,
             bits=agreed.local_max_window_bits if agreed else 0,
             inflate=Inflate(agreed.remote_max_window_bits) if agreed else None,
