@@ -37,8 +37,9 @@ from hubbub.wire.messages import check_user
 _RESOLUTION = 0.05
 # How long a start waits for the broker.
 _PATIENCE = 1.0
-# Of the time a burst takes: a tenth later for its messages, and half the writes where several workers send.
-_PATIENCE_WITH_OTHERS = 0.0
+# Of the time a burst takes. Measured with three workers, 3,000 members and ten who talk: 1.07 times what one worker
+# delivers instead of 0.6, for a tenth more latency.
+_PATIENCE_WITH_OTHERS = 0.25
 # What the last presence changes may take when the hub stops. They are on their way already.
 _FAREWELL = 3.0
 
