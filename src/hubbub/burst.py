@@ -144,16 +144,7 @@ class Burst:
         self._number += 1
         message.number = self._number
         batch.messages.append(message)
-        if not self._pause:
-            self._grew(message.message)
-        elif not self._pausing:
-            self._pausing = True
-            self._loop.call_later(self._pause, self.flush)
-            self._size += len(message.message.data)
-        elif (size := self._size + len(message.message.data)) > _ENOUGH:
-            self.flush()
-        else:
-            self._size = size
+        self._grew(message.message, pause=self._pause)
 
     def say(self, target: Target, message: Prepared) -> None:
         """To one connection."""
@@ -223,10 +214,14 @@ class Burst:
                 self._metrics.count(Count.DELIVERIES, len(group) * len(theirs))
                 _give(group, theirs)
 
-    def _grew(self, message: Prepared) -> None:
+    def _grew(self, message: Prepared, *, pause: float = 0.0) -> None:
         self._size += len(message.data)
         if self._size > _ENOUGH:
             self.flush()
+        elif pause:
+            if not self._pausing:
+                self._pausing = True
+                self._loop.call_later(pause, self.flush)
         elif not self._asked:
             self._asked = True
             self._loop.call_soon(self.flush)
