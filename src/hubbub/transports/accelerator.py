@@ -11,8 +11,9 @@ it is `os.write` all the same, because `send` needs ctypes, which is slower, or 
 import os
 import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from errno import EIO
+from itertools import repeat
 from typing import Final, Literal, TypeAlias
 
 from hubbub.wire.reading import ACCELERATOR
@@ -37,22 +38,7 @@ def python_send_all(fds: Sequence[int], data: bytes) -> Unsent:
     array("i", fds)  # refuses what is no descriptor
     if not isinstance(data, bytes):
         raise TypeError(_NOT_BYTES)
-    unsent: Unsent = []
-    size = len(data)
-    if not size:
-        return unsent
-    write = os.write
-    for index, fd in enumerate(fds):
-        try:
-            taken = write(fd, data)
-        except BlockingIOError:
-            unsent.append((index, 0))
-        except OSError as error:
-            unsent.append((index, -(error.errno or EIO)))
-        else:
-            if taken != size:
-                unsent.append((index, taken))
-    return unsent
+    return _offered(zip(fds, repeat(data), strict=False))
 
 
 def python_send_each(fds: Sequence[int], datas: Sequence[bytes]) -> Unsent:
@@ -65,9 +51,13 @@ def python_send_each(fds: Sequence[int], datas: Sequence[bytes]) -> Unsent:
         raise TypeError(_NOT_BYTES)
     if len(fds) != len(datas):
         raise ValueError(f"{len(fds)} descriptors, but {len(datas)} datas")
+    return _offered(zip(fds, datas, strict=True))
+
+
+def _offered(offers: Iterable[tuple[int, bytes]]) -> Unsent:
     unsent: Unsent = []
     write = os.write
-    for index, (fd, data) in enumerate(zip(fds, datas, strict=True)):
+    for index, (fd, data) in enumerate(offers):
         if not data:
             continue
         try:
