@@ -25,11 +25,10 @@ from hubbub.cli.settings import Settings
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import Limits
 from hubbub.ports.broker import Broker
-from hubbub.transports import accelerator
+from hubbub.transports import PROTOCOL, accelerator
 from hubbub.types import Topic
 
 OLDEST_UVICORN = "0.52.1"
-PROTOCOL = "hubbub.transports.uvicorn:HubbubProtocol"
 
 #: Seconds within which a message has to come back, connecting included.
 _BACK = 5.0

@@ -31,6 +31,7 @@ from hubbub.cli.announce import address, start_line, what_development_allows
 from hubbub.cli.settings import Settings, write_environment
 from hubbub.cli.worker import Asked, Supervisor, WorkerConfig
 from hubbub.errors import ConfigurationError
+from hubbub.transports import HTTP, PROTOCOL
 
 if TYPE_CHECKING:
     from hubbub.brokers.embedded import EmbeddedValkey
@@ -157,8 +158,8 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
         "port": settings.port,
         "workers": settings.workers,
         "reload": reload,
-        "http": "hubbub.transports.http:HubbubHTTP",
-        "ws": "hubbub.transports.uvicorn:HubbubProtocol",
+        "http": HTTP,
+        "ws": PROTOCOL,
         "ws_max_size": settings.max_message,
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": settings.grace,

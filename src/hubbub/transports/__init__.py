@@ -1,0 +1,3 @@
+#: What uvicorn loads by name: `--ws` and `--http`.
+PROTOCOL = "hubbub.transports.uvicorn:HubbubProtocol"
+HTTP = "hubbub.transports.http:HubbubHTTP"
