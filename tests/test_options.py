@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from hubbub import options
-from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions, Slow
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomOptions, Slow
 
 BOUNDED = [(Limits, {}), (Rate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
 EVERY_BOUND = [(group, needed, field.name) for group, needed in BOUNDED for field in fields(group)]
@@ -25,6 +25,8 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         "authenticate": 5.0,
         "closing": 5.0,
         "credential": 8_192,
+        "replay": 300,
+        "queued": 1_000,
         "blocking": 0.1,
         "connections": 65_536,
         "unauthenticated": 1_000,
@@ -32,7 +34,8 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     }
     assert asdict(Rate()) == {"messages": 100.0, "burst": 200, "refusals": 200}
     assert asdict(Heartbeat()) == {"interval": 25.0, "timeout": 10.0}
-    assert asdict(RoomOptions()) == {"presence": False, "slow": "disconnect"}
+    assert asdict(Leaving()) == {"lease": 10.0, "grace": 0.0, "window": 5.0}
+    assert asdict(RoomOptions()) == {"presence": False, "diff": False, "history": None, "slow": "disconnect"}
 
 
 @pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
@@ -40,6 +43,30 @@ def test_the_defaults_are_those_that_are_documented() -> None:
 def test_no_bound_is_nothing_negative_or_without_end(group: type, needed: dict, name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"{group.__name__}\.{name} must be finite and greater than 0, not {value!r}"):
         group(**needed | {name: value})
+
+
+@pytest.mark.parametrize("name", ["lease", "grace", "window"])
+@pytest.mark.parametrize("value", [-1, -0.5, math.nan, math.inf])
+def test_no_time_of_leaving_is_negative_or_without_end(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"Leaving\.{name} must be finite and not negative, not {value!r}"):
+        Leaving(**{name: value})
+
+
+def test_a_worker_may_go_at_once_but_a_lease_takes_time() -> None:
+    assert asdict(Leaving(lease=0.1, grace=0, window=0)) == {"lease": 0.1, "grace": 0, "window": 0}
+    with pytest.raises(ValueError, match=r"Leaving\.lease must be greater than 0"):
+        Leaving(lease=0)
+
+
+@pytest.mark.parametrize("slow", [Slow.DISCONNECT, Slow.DROP_OLDEST])
+def test_a_room_that_loses_messages_of_a_slow_reader_may_keep_them_for_it(slow: Slow) -> None:
+    assert RoomOptions(slow=slow, history=History(size=1, ttl=1)).history == History(size=1, ttl=1)
+
+
+def test_of_values_that_replace_each_other_none_is_kept() -> None:
+    assert RoomOptions(slow=Slow.LATEST).history is None
+    with pytest.raises(ValueError, match=r'^a room with slow="latest" keeps no history'):
+        RoomOptions(slow=Slow.LATEST, history=History(size=1, ttl=1))
 
 
 @pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
@@ -68,7 +95,7 @@ def test_a_ping_and_its_answer_fit_the_patience_of_proxies() -> None:
     assert Heartbeat().interval + Heartbeat().timeout < 60
 
 
-@pytest.mark.parametrize("group", [Limits, Rate, Heartbeat, History, RoomOptions])
+@pytest.mark.parametrize("group", [Limits, Rate, Heartbeat, History, Leaving, RoomOptions])
 def test_options_are_given_by_name_and_do_not_change(group: type) -> None:
     assert all(field.kw_only for field in fields(group))
     needed = {field.name: 1 for field in fields(group) if field.default is MISSING}
@@ -93,7 +120,7 @@ def test_what_history_keeps_has_no_default() -> None:
     assert all(field.default is MISSING for field in fields(History))
 
 
-@pytest.mark.parametrize("group", [Limits, Rate, Heartbeat, RoomOptions])
+@pytest.mark.parametrize("group", [Limits, Rate, Heartbeat, Leaving, RoomOptions])
 def test_every_default_is_explained(group: type) -> None:
     body = next(
         node.body

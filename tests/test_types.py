@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.types import EVERYONE, OCCUPIED, ONLINE, OWN_ROOM, Position, User, UserId, room_of, room_topic, user_topic
+from hubbub.types import (
+    EVERYONE,
+    OCCUPIED,
+    ONLINE,
+    OWN_ROOM,
+    Position,
+    User,
+    UserId,
+    room_of,
+    room_topic,
+    shown_as,
+    user_topic,
+)
 
 
 @given(st.text(), st.text())
@@ -31,6 +43,12 @@ def test_the_topics_of_all_are_no_rooms(topic: str) -> None:
 
 def test_the_own_room_has_its_name_of_the_wire() -> None:
     assert OWN_ROOM == "@me"
+
+
+@given(st.text(min_size=1))
+def test_a_topic_is_shown_as_the_room_a_client_asks_for(name: str) -> None:
+    assert shown_as(room_topic(name)) == name
+    assert shown_as(user_topic(name)) == OWN_ROOM
 
 
 def test_what_a_credential_said_stays_out_of_the_repr_of_a_user() -> None:

@@ -1,7 +1,7 @@
 """The close codes of `hubbub.v1`, in one table: code, reason, and whether the client should come back.
 
 1000 to 1015 are RFC 6455 section 7.4.1 and the IANA registry; 4000 to 4999 are private use and ours. Clients import
-the same numbers (`showcase/static/hubbub.js` is checked against this table by a test).
+the same numbers (`showcase/static/backoff.js` is checked against this table by a test).
 """
 
 from dataclasses import dataclass, replace

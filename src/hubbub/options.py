@@ -37,6 +37,10 @@ class Limits:
     """Time for a peer to take what is left and answer our close frame; then the socket is dropped."""
     credential: int = 8 * 1024
     """Longest token or cookie value that is looked at; a longer one is invalid."""
+    replay: int = 300
+    """Messages of a room's history that one join is handed; who missed more is told `recovered: false`."""
+    queued: int = 1_000
+    """Messages of one worker that may wait for the broker to come back, where `send(..., patience=)` asks for it."""
     blocking: float = 0.1
     """Time a handler may hold the event loop at a stretch before it is named in the log. Default 0.1 s."""
     connections: int = 65_536
@@ -86,13 +90,36 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """How much a room keeps: the last `size` messages, none older than `ttl` seconds."""
+    """How much a room keeps: the last `size` messages, none older than `ttl` seconds.
+
+    Who comes back is handed at most `Limits.replay` of them.
+    """
 
     size: int
     ttl: float
 
     def __post_init__(self) -> None:
         _positive(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """When somebody who is gone counts as gone, and how a worker goes. Times are seconds."""
+
+    lease: float = 10.0
+    """After a worker died, its users are announced as gone within so long. Default 10."""
+    grace: float = 0.0
+    """A user counts as there for so long after the last tab: a page that is reloaded is no news. Default 0."""
+    window: float = 5.0
+    """A worker told to end (SIGTERM) spreads its clients' return over so long; 0 sends all away at once. Default 5."""
+
+    def __post_init__(self) -> None:
+        for name in ("lease", "grace", "window"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"Leaving.{name} must be finite and not negative, not {value!r}")
+        if self.lease == 0:
+            raise ValueError("Leaving.lease must be greater than 0: nobody can renew it in no time")
 
 
 class Slow(StrEnum):
@@ -116,8 +143,18 @@ class RoomOptions:
     """What a room pattern asked for.
 
     `presence`: the broker counts who is in the room and the members are told who comes and goes. Default off.
+    `diff`: they are told by `presence_diff`, collected over half a second, instead of one notice each. Default off.
+    `history`: what is kept of its messages. Default nothing.
     `slow`: what becomes of a message that a reader is too slow for. Default: the reader is closed with 1013.
+
+    Raises ValueError for `latest` with history: of values that replace each other nothing can be missed.
     """
 
     presence: bool = False
+    diff: bool = False
+    history: History | None = None
     slow: Slow = Slow.DISCONNECT
+
+    def __post_init__(self) -> None:
+        if self.slow is Slow.LATEST and self.history is not None:
+            raise ValueError('a room with slow="latest" keeps no history: leave out history=, or slow=')

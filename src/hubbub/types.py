@@ -32,6 +32,11 @@ def user_topic(user: str) -> Topic:
     return Topic(f"user:{user}")
 
 
+def shown_as(topic: Topic) -> RoomName:
+    """The room a topic is on the wire: its own, or `@me` for a user's."""
+    return room_of(topic) or OWN_ROOM
+
+
 def room_of(topic: Topic) -> RoomName | None:
     """The room a topic stands for, or None where it stands for a user or for everyone."""
     return RoomName(topic[5:]) if topic.startswith("room:") else None

@@ -19,12 +19,15 @@ def value(key: str | None, room: str = "a") -> Lane:
 
 
 def said(messages: list[Prepared]) -> list[object]:
-    """What was taken: a message's size, or a gap's room and count."""
+    """What was taken: a message's size, or a gap's room and count, or where it says so its epoch and bounds."""
     return [len(each) if each.data[:1] != b"{" else gap(each) for each in messages]
 
 
-def gap(message: Prepared) -> tuple[object, object]:
+def gap(message: Prepared) -> tuple[object, ...]:
     fields = decode(message.text, depth=2)
-    assert fields.keys() == {"type", "room", "dropped"}
-    assert fields["type"] == "gap"
-    return fields["room"], fields["dropped"]
+    assert fields.pop("type") == "gap"
+    if "dropped" in fields:
+        assert fields.keys() == {"room", "dropped"}
+    else:
+        assert fields.keys() == {"room", "epoch", "after", "upto"}
+    return tuple(fields.values())

@@ -2,6 +2,7 @@ import pytest
 
 from hubbub.options import Slow
 from hubbub.state.outbox import Lane, Outbox
+from hubbub.types import Position
 from tests.state.outboxes import ALL, CLOSING, DROPPING, OLDEST, of, said, value
 
 
@@ -144,6 +145,39 @@ def test_each_room_has_its_own_gap() -> None:
     for room in "abacb":
         outbox.offer(of(1), Lane(room, Slow.DROP_OLDEST))
     assert said(outbox.take(ALL)) == [4, ("a", 2), ("b", 2), ("c", 1)]
+
+
+def kept(offset: int, epoch: str = "e", room: str = "a") -> Lane:
+    return Lane(room, Slow.DROP_OLDEST, position=Position(epoch, offset))
+
+
+def test_in_a_room_with_history_a_gap_says_from_where_to_where() -> None:
+    outbox = Outbox(10)
+    for offset in (7, 8, 9, 10):
+        outbox.offer(of(4), kept(offset))
+    assert said(outbox.take(ALL)) == [("a", "e", 6, 8), 4, 4]
+    outbox.sent(outbox.unsent)
+    outbox.offer(of(11), kept(11))
+    assert said(outbox.take(ALL)) == [("a", "e", 10, 11)]
+
+
+def test_a_gap_of_what_is_kept_and_what_is_not_says_what_may_be_asked_for() -> None:
+    """Of notices nothing can be had again."""
+    outbox = Outbox(3)
+    for lane in (OLDEST, kept(7), OLDEST, kept(8), OLDEST, kept(9), OLDEST):
+        outbox.offer(of(3), lane)
+    assert said(outbox.take(ALL)) == [("a", "e", 6, 9), 3]
+    outbox.sent(outbox.unsent)
+    for _ in range(2):
+        outbox.offer(of(3), OLDEST)
+    assert said(outbox.take(ALL)) == [("a", 1), 3]
+
+
+def test_a_gap_over_two_lives_of_a_stream_begins_the_new_one_at_its_beginning() -> None:
+    outbox = Outbox(3)
+    for lane in (kept(7), kept(8), kept(5, "f"), kept(6, "f")):
+        outbox.offer(of(3), lane)
+    assert said(outbox.take(ALL)) == [("a", "f", 0, 5), 3]
 
 
 def test_a_newer_value_replaces_the_waiting_one_of_its_key_and_is_no_loss() -> None:

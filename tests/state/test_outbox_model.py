@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,13 +11,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hubbub.options import Slow
 from hubbub.state import outbox
 from hubbub.state.outbox import Lane, Outbox
+from hubbub.types import Position
 from hubbub.wire import messages
 from hubbub.wire.codec import Prepared
 
 LIMIT = 60
 CLOSING = (None, Slow.DISCONNECT)
 
-LANES = st.none() | st.builds(Lane, st.sampled_from("ab"), st.sampled_from(Slow), st.sampled_from([None, "x"]))
+POSITIONS = st.builds(Position, st.sampled_from("ef"), st.integers(1, 9))
+LANES = (
+    st.none()
+    | st.builds(Lane, st.sampled_from("ab"), st.sampled_from(Slow), st.sampled_from([None, "x"]))
+    | st.builds(Lane, st.sampled_from("ab"), st.just(Slow.DROP_OLDEST), position=POSITIONS)
+)
 PREPARED = st.integers(0, 25).map(lambda size: Prepared(b"x" * size))
 
 
@@ -25,13 +31,25 @@ PREPARED = st.integers(0, 25).map(lambda size: Prepared(b"x" * size))
 class Entry:
     lane: Lane | None
     message: Prepared | None
-    dropped: int = 0
+    dropped: list[Position | None] = field(default_factory=list)
     open: bool = True
     """Whether a gap counts what is dropped from now on."""
 
     @property
     def room(self) -> str | None:
         return self.lane.room if self.lane else None
+
+    @property
+    def told(self) -> Prepared:
+        """What is sent of it."""
+        if self.message is not None:
+            return self.message
+        known = [position for position in self.dropped if position is not None]
+        if not known:
+            return messages.dropped(str(self.room), len(self.dropped))
+        first, last = known[0], known[-1]
+        after = first.offset - 1 if first.epoch == last.epoch else 0
+        return messages.gap(str(self.room), epoch=last.epoch, after=after, upto=last.offset)
 
     @property
     def policy(self) -> Slow | None:
@@ -78,7 +96,7 @@ class Naive:
         self.refused["dropped"] += 1
         entry.message = None
         gap = next((each for each in self.entries if each.dropped and each.open and each.room == entry.room), entry)
-        gap.dropped += 1
+        gap.dropped.append(entry.lane.position if entry.lane else None)
         if gap is not entry:
             self.entries.remove(entry)
 
@@ -100,9 +118,7 @@ class Naive:
         taken: list[bytes] = []
         while self.entries and (size > 0 or not taken):
             entry = self.entries.pop(0)
-            message = entry.message
-            if message is None:
-                message = messages.gap(str(entry.room), dropped=entry.dropped)
+            message = entry.told
             taken.append(message.data)
             size -= len(message)
             self.under_way += len(message)
@@ -170,10 +186,15 @@ class OutboxAgainstAList(RuleBasedStateMachine):
             if isinstance(each, Prepared):
                 kept.append(each)
             elif each.message is not None or each.dropped:
-                kept.append(each.message if each.message is not None else (each.lane.room, each.dropped))
-        assert kept == [
-            entry.message if entry.message is not None else (entry.room, entry.dropped) for entry in self.naive.entries
+                kept.append(each.message if each.message is not None else (each.gap(), each.dropped))
+        assert [_seen(each) for each in kept] == [
+            _seen(entry.message if entry.message is not None else (entry.told, len(entry.dropped)))
+            for entry in self.naive.entries
         ]
+
+
+def _seen(waiting: Any) -> Any:
+    return (waiting[0].data, waiting[1]) if isinstance(waiting, tuple) else waiting
 
 
 TestOutboxAgainstAList = OutboxAgainstAList.TestCase

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.wire.envelope import BUNDLE, Envelope, Kind, UnknownEnvelope, join, split
+from hubbub.types import Position
+from hubbub.wire.envelope import BUNDLE, POSITIONED, Envelope, Kind, UnknownEnvelope, join, parted, split
+from tests.wire.bus import positioned
 
 anything = st.text(st.characters(categories=None))
 names = st.frozensets(anything, max_size=5)
@@ -33,6 +35,8 @@ def test_the_kinds_keep_their_numbers_because_two_releases_may_share_a_broker() 
         "DISCONNECT": 3,
         "CLOSE_ROOM": 4,
         "REMOVE": 5,
+        "CAME": 6,
+        "WENT": 7,
     }
 
 
@@ -71,8 +75,8 @@ def test_a_header_may_say_more_than_we_know() -> None:
         (packed(b"", version=2), "version 2"),
         (packed(b"not ours", version=2, kind=99), "version 2"),
         (packed(b"", kind=0), "ValueError"),
-        (packed(b"", kind=6), "ValueError"),
-        (packed(b"{}", kind=6), "ValueError"),
+        (packed(b"", kind=8), "ValueError"),
+        (packed(b"{}", kind=8), "ValueError"),
         (packed(b"{}", length=3), "cut short"),
         (packed(b"{", payload=b"}"), "JSONDecodeError"),
         (packed(b"\xff\xfe\xfd"), "UnicodeDecodeError"),
@@ -111,7 +115,9 @@ def test_garbage_is_an_envelope_or_unknown(data: bytes) -> None:
 
 
 @given(
-    st.binary() | st.text(st.sampled_from('[]{}":,ucokN1\\')).map(str.encode), st.integers(0, 7), st.binary(max_size=3)
+    st.binary() | st.text(st.sampled_from('[]{}":,ucokN1\\')).map(str.encode),
+    st.integers(0, 9) | st.just(255),
+    st.binary(max_size=3),
 )
 def test_garbage_under_a_good_head_is_an_envelope_or_unknown(header: bytes, kind: int, payload: bytes) -> None:
     try_to_read(packed(header, kind=kind, payload=payload))
@@ -171,3 +177,34 @@ def test_a_release_that_knows_no_bundles_counts_one_as_unknown() -> None:
 def test_garbage_in_a_bundle_is_taken_apart_or_left(data: bytes) -> None:
     found = split(b"\x01\x00" + data)
     assert join(found) == b"\x01\x00" + data or list(found) == [b"\x01\x00" + data]
+
+
+epochs = st.text(st.characters(codec="ascii", exclude_characters=":"))
+
+
+@given(st.builds(Position, epochs, st.integers(0)), st.binary())
+def test_a_position_goes_before_an_envelope_and_comes_off_again(position: Position, data: bytes) -> None:
+    assert parted(positioned(position, data)) == (position, data)
+
+
+@given(st.builds(Position, epochs, st.integers(0)), st.lists(carried, min_size=1, max_size=4))
+def test_envelopes_with_positions_come_out_of_a_bundle_as_they_were(position: Position, several: list[bytes]) -> None:
+    carried = [positioned(position, data) for data in several]
+    assert [parted(data) for data in split(join(carried))] == [(position, data) for data in several]
+
+
+@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names))
+def test_an_envelope_without_a_position_stays_as_it_is(envelope: Envelope) -> None:
+    assert parted(envelope.encode()) == (None, envelope.encode())
+
+
+def test_the_layout_of_a_position_is_that_of_version_1() -> None:
+    assert positioned(Position("e1", 12), b"\x01\x01\x00\x00{:}") == b"\x01\xffe1:12:\x01\x01\x00\x00{:}"
+    assert POSITIONED == b"\x01\xff"
+
+
+@pytest.mark.parametrize("rest", [b"", b"e", b"e:1", b"e:x:y", b"e:1.0:", b"e::", b"\xff:1:", b":" * 2])
+def test_a_position_that_is_not_whole_makes_an_unknown_envelope(rest: bytes) -> None:
+    assert parted(POSITIONED + rest) == (None, POSITIONED + rest)
+    with pytest.raises(UnknownEnvelope):
+        Envelope.decode(POSITIONED + rest)

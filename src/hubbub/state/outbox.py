@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hubbub.options import Slow
+from hubbub.types import Position
 from hubbub.wire import messages as wire
 from hubbub.wire.codec import Prepared
 
@@ -28,22 +29,45 @@ _FEW = 32
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """How a room's message is treated where it does not fit. `key`: of the value it is, under `latest`."""
+    """How a room's message is treated where it does not fit.
+
+    `key`: of the value it is, under `latest`. `position`: where it stands in the room's history, if it has one.
+    """
 
     room: str
     slow: Slow
     key: str | None = None
+    position: Position | None = None
 
 
 class _Laned:
     """A message of a lane. Without `message` it is a gap of `dropped` messages, or empty where that is 0."""
 
-    __slots__ = ("dropped", "lane", "message")
+    __slots__ = ("dropped", "first", "lane", "last", "message")
 
     def __init__(self, message: Prepared, lane: Lane) -> None:
         self.message: Prepared | None = message
         self.lane = lane
         self.dropped = 0
+        # Of the messages dropped, those with a position.
+        self.first: Position | None = None
+        self.last: Position | None = None
+
+    def count(self, position: Position | None) -> None:
+        """One more is dropped."""
+        self.dropped += 1
+        if position is not None:
+            self.first = self.first or position
+            self.last = position
+
+    def gap(self) -> Prepared:
+        """What the client is told."""
+        name = self.lane.room
+        if self.first is None or self.last is None:
+            return wire.dropped(name, self.dropped)
+        # Where the dropped ones are of two lives of the stream, a gap of the new one says so of the old one too.
+        after = self.first.offset - 1 if self.first.epoch == self.last.epoch else 0
+        return wire.gap(name, epoch=self.last.epoch, after=after, upto=self.last.offset)
 
 
 class _Room:
@@ -206,7 +230,7 @@ class Outbox:
             room.gap = entry
         else:
             self._empty += 1
-        room.gap.dropped += 1
+        room.gap.count(entry.lane.position)
 
     def _due(self, entry: _Laned) -> Prepared | None:
         """What is to be sent of an entry that has left the queue: its message, its gap, or nothing."""
@@ -217,7 +241,7 @@ class Outbox:
         if message is not None:
             room.forget(entry)
         elif entry.dropped:
-            message = wire.gap(name, dropped=entry.dropped)
+            message = entry.gap()
             self.unsent += len(message)
             if room.gap is entry:
                 room.gap = None

@@ -6,7 +6,7 @@ controls. A parameter is read by its type and printed back: `team:7.0`, `team:+7
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -44,6 +44,7 @@ class Match(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Pattern(Generic[T]):
+    source: str
     regex: re.Pattern[str]
     types: Mapping[str, TypeAdapter[Any]]
     value: T
@@ -69,6 +70,13 @@ class Patterns(Generic[T]):
 
     _patterns: list[_Pattern[T]] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self._patterns)
+
+    def __iter__(self) -> Iterator[tuple[str, T]]:
+        """Each pattern as it was declared, and what for, in order."""
+        return ((pattern.source, pattern.value) for pattern in self._patterns)
+
     def declare(self, pattern: str, value: T, types: Mapping[str, Any]) -> None:
         """`types` are the annotations of the placeholders; one without is a str. Raises ValueError."""
         names = placeholders(pattern)
@@ -80,7 +88,7 @@ class Patterns(Generic[T]):
             end = found.end()
         regex += re.escape(pattern[end:])
         adapters = {name: TypeAdapter(types[name]) for name in names if types.get(name, str) is not str}
-        self._patterns.append(_Pattern(re.compile(regex), adapters, value))
+        self._patterns.append(_Pattern(pattern, re.compile(regex), adapters, value))
 
     def match(self, name: str) -> Match[T] | None:
         """What was declared for this room, None where there is no such room."""

@@ -19,6 +19,10 @@ class Registry(Generic[C]):
         self.version = 0
         """Changes with every change: as long as it is the same, so is every answer given here."""
 
+    def touch(self) -> None:
+        """Something that is not known here changed who gets what."""
+        self.version += 1
+
     def __len__(self) -> int:
         return len(self._user_of)
 

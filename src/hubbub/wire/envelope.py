@@ -7,6 +7,9 @@ a message. Never pickle: whoever can publish on the broker would run code in eve
 A version we do not know raises `UnknownEnvelope`; the receiver counts and ignores it, so that two releases can share a
 broker during a rolling deploy.
 
+A kept message crosses with its position before it: the version, kind 255, `epoch:offset:` in ASCII, the envelope. So
+a script on a broker can write it without knowing the layout.
+
 Several cross as one bundle, of kind 0: in place of the header's length their number, then the length of each as four
 bytes, then all of them. Taking them apart parses none.
 """
@@ -18,9 +21,13 @@ from enum import IntEnum
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from hubbub.types import Position
+
 _VERSION = 1
 _HEAD = struct.Struct("!BBH")
 _BUNDLE = bytes((_VERSION, 0))
+POSITIONED = bytes((_VERSION, 255))
+"""What a kept message begins with where it crosses the broker."""
 
 #: Envelopes in one bundle.
 BUNDLE = 512
@@ -41,6 +48,10 @@ class Kind(IntEnum):
     """On a room's topic: put every member out. Payload: the reason, UTF-8."""
     REMOVE = 5
     """On a room's topic: put the users of `only` out. Payload: the reason, UTF-8."""
+    CAME = 6
+    """On the topic of a room that collects them: this user is there now. Payload: the user's id, UTF-8."""
+    WENT = 7
+    """The same, of one that is there no more."""
 
 
 class Envelope(NamedTuple):
@@ -108,6 +119,17 @@ def _string(value: object) -> str | None:
 #: Heads of envelopes without a header, which nearly all are: to know one by its bytes takes a third of reading it.
 _BARE = {_HEAD.pack(_VERSION, kind, 0): kind for kind in Kind}
 _HEADS = {kind: head for head, kind in _BARE.items()}
+
+
+def parted(data: bytes) -> tuple[Position | None, bytes]:
+    """The position and the envelope; None and the same bytes where there is no position, whole or not."""
+    if not data.startswith(POSITIONED):
+        return None, data
+    try:
+        epoch, offset, envelope = data[len(POSITIONED) :].split(b":", 2)
+        return Position(epoch.decode("ascii"), int(offset)), envelope
+    except ValueError:
+        return None, data
 
 
 def join(envelopes: Sequence[bytes]) -> bytes:

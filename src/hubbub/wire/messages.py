@@ -7,9 +7,10 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel
 
+from hubbub.closes import Close
 from hubbub.errors import InvalidMessage
 from hubbub.options import Heartbeat
-from hubbub.types import OWN_ROOM, RoomName, User
+from hubbub.types import OWN_ROOM, Position, RoomName, User
 from hubbub.wire.codec import Prepared, as_mapping, encode
 
 SUBPROTOCOL = "hubbub.v1"
@@ -93,15 +94,15 @@ def check_user(user: object, *, limit: int) -> User:
     return user
 
 
-def check_key(key: object) -> str | None:
-    """The `key` of a value in a `latest` room, given by the application: as names are, or None.
+def check_key(key: object, *, field: str = "key") -> str | None:
+    """The `key` of a value in a `latest` room, or an idempotency key, given by the application: as names are, or None.
 
-    Raises ValueError, which names `key`.
+    Raises ValueError, which names the field.
     """
     if key is None:
         return None
     try:
-        return check_name(key, limit=_MAX_KEY_BYTES, field="key")
+        return check_name(key, limit=_MAX_KEY_BYTES, field=field)
     except InvalidMessage as error:
         raise ValueError(error.message) from None
 
@@ -124,9 +125,17 @@ def welcome(*, connection: str, user: str, node: str, heartbeat: Heartbeat, id: 
     return prepare("welcome", id, status="authenticated", connection=connection, user=user, node=node, heartbeat=beat)
 
 
-def room_joined(room: str, *, members: Iterable[str] | None, recovered: bool | None, id: RequestId | None) -> Prepared:
+def room_joined(
+    room: str,
+    *,
+    members: Iterable[str] | None,
+    position: Position | None,
+    recovered: bool | None,
+    id: RequestId | None,
+) -> Prepared:
     present = None if members is None else sorted(members)
-    return prepare("room_joined", id, room=room, members=present, recovered=recovered)
+    epoch, offset = (None, None) if position is None else (position.epoch, position.offset)
+    return prepare("room_joined", id, room=room, members=present, epoch=epoch, offset=offset, recovered=recovered)
 
 
 def room_left(room: str, *, reason: str | None = None, id: RequestId | None = None) -> Prepared:
@@ -150,9 +159,24 @@ def ack(id: RequestId, result: Any) -> Prepared:
     return Prepared(encode(message))
 
 
-def gap(room: str, *, dropped: int) -> Prepared:
-    """In a room without history: so many of its messages were not sent to this client, which was too slow for them."""
-    return prepare("gap", room=room, dropped=dropped)
+def dropped(room: str, count: int) -> Prepared:
+    """The `gap` of a room without history: so many messages were not sent to this client, which was too slow."""
+    return prepare("gap", room=room, dropped=count)
+
+
+def gap(room: str, *, epoch: str, after: int, upto: int) -> Prepared:
+    """In a room with history: the messages after the one offset, up to the other, were not sent to this client."""
+    return prepare("gap", room=room, epoch=epoch, after=after, upto=upto)
+
+
+def with_offset(payload: bytes, offset: int) -> bytes:
+    """A message made by `compose`, with the offset it was given. It has a `type`, so it is not empty."""
+    return b'%b,"offset":%d}' % (payload[:-1], offset)
+
+
+def closing(close: Close, *, retry_after: float) -> Prepared:
+    """Before a close that is no fault of the client's, which may come back in so many seconds."""
+    return prepare("closing", code=close.code, reason=close.reason, retry_after=round(retry_after * 1000))
 
 
 Notice: TypeAlias = Literal["user_joined_room", "user_left_room", "user_connected", "user_disconnected"]
