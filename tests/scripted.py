@@ -58,6 +58,12 @@ class ScriptedBroker:
     async def leave(self, topic: str, member: str, holder: str, announce: Any = None) -> Any:
         return await self._call("leave", topic, member, holder, announce)
 
+    async def read(self, topic: str, keep: Any, *, since: int | None = None, limit: int, reverse: bool = False) -> Any:
+        return await self._call("read", topic, since, limit, reverse)
+
+    async def turn_back(self, topic: str, keep: Any, epoch: str) -> Any:
+        return await self._call("turn_back", topic, epoch)
+
     async def members(self, topic: str) -> Any:
         return await self._call("members", topic)
 

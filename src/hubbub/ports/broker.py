@@ -1,21 +1,27 @@
 """The broker: carries bytes between workers and holds the truth about who is present.
 
-Guarantees every broker gives, and `tests/brokers/test_conformance.py` checks:
+Guarantees every broker gives, and `hubbub.testing.conformance` checks:
 
 - One topic's messages arrive in one order, the same for every subscriber on every worker.
 - What a worker publishes comes back to it through `deliver` like everybody else's; there is no local shortcut.
-- `enter` and `leave` count, decide and announce in one atomic step, and are idempotent per (topic, member, holder).
+- Where a topic keeps history, `publish` gives the message its position, keeps it and hands it out in one atomic step:
+  offsets rise by one within an epoch, and a stream that was lost has another epoch when it begins again.
+- `enter`, `leave` and `sweep` count, decide and announce in one atomic step, and are idempotent per (topic, member,
+  holder).
 - Every call ends within the broker's deadline or raises `Unavailable`; after that, it may or may not have happened.
 - `start` does not wait for the other side: a broker that is away is `ready == False` until it comes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeAlias
 
+from hubbub.options import History
 from hubbub.types import Position, Topic
 
-#: What the broker calls, in the event loop, for every message of a subscribed topic: topic and envelope bytes.
-Deliver: TypeAlias = Callable[[Topic, bytes], None]
+#: What the broker calls, in the event loop, for every message of a subscribed topic: topic, envelope bytes, and the
+#: position of a message that is kept.
+Deliver: TypeAlias = Callable[[Topic, bytes, Position | None], None]
 
 
 class Announcement(NamedTuple):
@@ -23,6 +29,38 @@ class Announcement(NamedTuple):
 
     topic: Topic
     data: bytes
+
+
+class Entry(NamedTuple):
+    """A kept message: its offset, and the envelope that was published."""
+
+    offset: int
+    data: bytes
+
+
+class Past(NamedTuple):
+    """What is kept, as one atomic look at it: `top` is the position of the newest message ever published."""
+
+    top: Position
+    entries: Sequence[Entry]
+
+
+class Renewal(Enum):
+    """What became of a holder's lease since it was renewed last."""
+
+    KEPT = auto()
+    NEW = auto()
+    """The broker knew of none: the holder's first, or the broker forgot everything."""
+    LOST = auto()
+    """It ran out, and others have begun to announce that what it held is gone."""
+
+
+class Held(NamedTuple):
+    """What a holder without a lease still holds in one topic: some of it, or all."""
+
+    holder: str
+    topic: Topic
+    members: Sequence[str]
 
 
 class Broker(Protocol):
@@ -34,14 +72,41 @@ class Broker(Protocol):
     def ready(self) -> bool:
         """Whether it hears and can be heard, as far as is known now."""
 
-    async def start(self, deliver: Deliver, resumed: Callable[[], None]) -> None:
-        """Begin. `resumed` is called whenever the other side came back after it was away: what it held may be gone."""
+    @property
+    def deaf_for(self) -> float:
+        """Seconds since there was proof that what is published reaches this process; 0 while there is no doubt."""
+
+    async def start(self, deliver: Deliver, resumed: Callable[[], None], missed: Callable[[Topic], None]) -> None:
+        """Begin. `resumed` is called whenever the other side came back after it was away: what it held may be gone,
+        and of every topic something may have been missed. `missed` is called where that is so of one topic alone."""
 
     async def stop(self) -> None:
         """End. No `deliver` is called afterwards. May be called twice."""
 
-    async def publish(self, topic: Topic, data: bytes) -> Position | None:
-        """Hand one envelope to all subscribers of the topic; the position where the topic keeps history."""
+    async def publish(
+        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+    ) -> Position | None:
+        """Hand one envelope to all subscribers of the topic; with `keep`, the position it was given and is kept under.
+
+        `key` makes it idempotent for five minutes, where it is kept: the same key on the same topic again publishes
+        nothing and returns the first one's position.
+        """
+
+    async def read(
+        self, topic: Topic, keep: History, *, since: int | None = None, limit: int, reverse: bool = False
+    ) -> Past:
+        """The kept messages after offset `since` (None: from the oldest), oldest first, at most `limit`.
+
+        `reverse`: those before `since` (None: from the newest), newest first. Never one that is older than
+        `keep.ttl`, nor more than `keep.size`. Reading a topic that has none gives it its epoch, with offset 0. What
+        is kept is remembered by position for at least a day longer than the messages.
+        """
+
+    async def turn_back(self, topic: Topic, keep: History, epoch: str) -> Position:
+        """The stream went back behind what was seen of it: it goes on, messages and offsets, under another epoch.
+
+        Nothing happens where `epoch` is not its epoch any more. The position now.
+        """
 
     async def subscribe(self, topic: Topic) -> None:
         """Returns when the subscription stands: what is published from now on is delivered."""
@@ -55,6 +120,18 @@ class Broker(Protocol):
     async def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
         """`holder` says it no longer is. True, and announced, where it was the member's last holder."""
 
+    async def renew(self, holder: str, ttl: float) -> Renewal:
+        """What `holder` holds is to be believed for `ttl` seconds from now on, by the broker's clock."""
+
+    async def lost(self, limit: int) -> list[Held]:
+        """What holders whose lease has run out still hold, at most about `limit` members of it.
+
+        From now on `renew` tells such a holder LOST, once. One that holds nothing any more is forgotten.
+        """
+
+    async def sweep(self, held: Held, announce: Sequence[Announcement | None]) -> list[bool]:
+        """As `leave` for each of its members, where the holder's lease has still run out; elsewhere all False."""
+
     async def members(self, topic: Topic) -> list[str]:
         """Who is in the topic, sorted."""
 
@@ -63,6 +140,12 @@ class Broker(Protocol):
 
     async def contains(self, topic: Topic, member: str) -> bool:
         """Whether the member is in the topic."""
+
+    async def declare(self, rules: bytes) -> None:
+        """Leave word for programs without a hub how this hub's topics are to be treated. Kept until replaced."""
+
+    async def declared(self) -> bytes | None:
+        """What `declare` left, None where nothing was."""
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         """Take or keep the lease `name` for `ttl` seconds and get the number of this turn; None where another has it.

@@ -14,6 +14,10 @@ class Count(StrEnum):
     SLOW = "connections_too_slow"
     DROPPED = "messages_dropped"
     """Not sent to a reader that was too slow; it was told by `gap`."""
+    GAPS = "gaps_told"
+    """Holes in a room's messages that its members were told of, because history could not fill them."""
+    REPEATED = "messages_repeated"
+    """Brought by the broker a second time, and not delivered again."""
     SUPERSEDED = "messages_superseded"
     """Replaced by a newer value before they were sent."""
     DEAD = "connections_without_heartbeat"
@@ -21,6 +25,9 @@ class Count(StrEnum):
     HANDLER_BLOCKED = "handlers_blocked_the_loop"
     UNKNOWN_ENVELOPES = "unknown_envelopes"
     BROKER_LOST = "broker_connections_lost"
+    BROKER_RECONNECTED = "broker_connections_restored"
+    BROKER_DEAF = "broker_deaf"
+    """What was published did not come back for too long, though no connection was seen to end."""
 
 
 class Metrics(Protocol):
