@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, TypeAlias, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -14,25 +14,27 @@ from redis import Redis
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
+from hubbub.brokers.store import Store
 from hubbub.ports.broker import Broker
+from hubbub.testing.conformance.meeting import NewBroker
 from hubbub.types import Topic
 
 T = TypeVar("T")
 
-#: Names that would be taken apart wrongly by anyone who joins them with a separator.
-AWKWARD = ["a", "a:b", "b:c", ":", "", "{a}", "}{", "a\0b", "a\nb", "%3A", "ü", "u\u0308", "😀", "\ud800", "x" * 128]
-
 
 class Worker:
-    """A broker and what it said: `heard` in order, and how often it came back after it was away."""
+    """A broker and what it said: `heard` in order, how often it came back after it was away, and what it missed."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.heard: list[tuple[Topic, bytes]] = []
         self.resumed = 0
+        self.missed: list[Topic] = []
 
     async def start(self) -> None:
-        await self.broker.start(lambda topic, data: self.heard.append((topic, data)), self._resumed)
+        await self.broker.start(
+            lambda topic, data, _position: self.heard.append((topic, data)), self._resumed, self.missed.append
+        )
 
     def data(self, topic: Topic) -> list[bytes]:
         return [data for heard, data in self.heard if heard == topic]
@@ -58,17 +60,6 @@ async def eventually(ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bo
         assert asyncio.get_running_loop().time() < until, f"not within {within:g} s; the last answer: {answer!r}"
         await asyncio.sleep(0.01)
     return answer
-
-
-async def marked(here: Worker, there: Worker) -> None:
-    """Returns when both heard what was published before: one order means that it came before the mark."""
-    mark = Topic("room:mark")
-    for worker in (here, there):
-        await worker.broker.subscribe(mark)
-    before = [len(worker.data(mark)) for worker in (here, there)]
-    await here.broker.publish(mark, b"")
-    for worker, had in zip((here, there), before, strict=True):
-        await until(lambda worker=worker, had=had: len(worker.data(mark)) > had, "the mark")
 
 
 @asynccontextmanager
@@ -126,26 +117,11 @@ def valkey() -> Iterator[EmbeddedValkey]:
         server.stop()
 
 
-Meet: TypeAlias = Callable[[], AbstractAsyncContextManager[tuple[Worker, Worker]]]
-
-
 @pytest.fixture(params=["memory", "redis"])
-def meet(request: pytest.FixtureRequest) -> Meet:
-    """Two workers that meet on one broker; on the memory broker, which joins no two, both are the same."""
+def new_broker(request: pytest.FixtureRequest) -> NewBroker:
+    """Another broker each time; all of them meet."""
     if request.param == "memory":
-
-        @asynccontextmanager
-        async def met() -> AsyncIterator[tuple[Worker, Worker]]:
-            async with running(MemoryBroker()) as (worker,):
-                yield worker, worker
-
-        return met
-
+        store = Store()
+        return lambda: MemoryBroker(store)
     url = request.getfixturevalue("url")
-
-    @asynccontextmanager
-    async def met_on_redis() -> AsyncIterator[tuple[Worker, Worker]]:
-        async with running(RedisBroker(url), RedisBroker(url)) as (here, there):
-            yield here, there
-
-    return met_on_redis
+    return lambda: RedisBroker(url)

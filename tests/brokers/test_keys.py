@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hubbub.brokers.redis.keys import Keys, decoded, encoded
+from hubbub.brokers.redis.keys import Keys, decoded, encoded, quoted, quoted_whole, unquoted
 from hubbub.errors import ConfigurationError
 from hubbub.types import Topic
 
@@ -27,8 +27,19 @@ def every(keys: Keys, what: str, holder: str) -> dict[str, bytes]:
         "held": keys.held(topic, holder),
         "turn": keys.turn(what),
         "turns": keys.turns(what),
+        "meta": keys.meta(topic),
+        "stream": keys.stream(topic),
+        "did": keys.did(topic, holder),
         "nodes": keys.nodes,
+        "leases": keys.leases,
+        "lapsed": keys.lapsed,
+        "rules": keys.rules,
+        "holds": keys.holds(holder),
     }
+
+
+#: Of the hub, not of a topic.
+OF_THE_HUB = {"nodes", "leases", "lapsed", "rules", "holds"}
 
 
 @patient
@@ -41,10 +52,11 @@ def test_what_a_key_stands_for_can_be_read_from_it(name: str, what: str, holder:
         match = re.fullmatch(r"hubbub:\{([^:]+?)(?::(.*))?\}:(\w+)(?::(.*))?", key.decode())
         assert match, key
         parts = [None if part is None else unquote(part, errors="surrogatepass") for part in match.groups()]
-        topic, suffix = what, {"channel": "live", "held": "of", "members": "members"}.get(kind, kind)
-        if kind == "nodes":
+        topic, suffix = what, {"channel": "live", "held": "of"}.get(kind, kind)
+        if kind in OF_THE_HUB:
             topic = None
-        assert parts == [name, topic, suffix, {"channel": "0", "held": holder}.get(kind)]
+        last = {"channel": "0", "held": holder, "holds": holder, "did": holder}.get(kind)
+        assert parts == [name, topic, suffix, last]
 
 
 @patient
@@ -55,7 +67,7 @@ def test_every_key_is_printable_under_our_prefix_with_one_hash_tag(name: str, wh
     for kind, key in keys.items():
         match = re.fullmatch(rb"hubbub:\{([^{}\0-\x20\x7f-\xff]+)\}:[^{}\0-\x20\x7f-\xff]+", key)
         assert match, key
-        if kind != "nodes":
+        if kind not in OF_THE_HUB:
             tags.add(match[1])
     assert len(tags) == 1
 
@@ -64,6 +76,16 @@ def test_every_key_is_printable_under_our_prefix_with_one_hash_tag(name: str, wh
 @given(TEXT)
 def test_elements_come_back_as_they_were(text: str) -> None:
     assert decoded(encoded(text)) == text
+    assert unquoted(quoted(text)) == unquoted(quoted_whole(text)) == text
+
+
+@patient
+@given(NAME, TEXT, TEXT)
+def test_a_script_makes_the_same_keys_from_their_parts(name: str, what: str, holder: str) -> None:
+    keys = Keys(name)
+    assert keys.holds(holder) == keys.all_holds + quoted_whole(holder)
+    parts = (keys.all_topics, quoted(what), b"}:of:", quoted_whole(holder))
+    assert keys.held(Topic(what), holder) == b"".join(parts)
 
 
 def test_the_layout_is_what_other_programs_and_releases_rely_on() -> None:
@@ -74,7 +96,14 @@ def test_the_layout_is_what_other_programs_and_releases_rely_on() -> None:
         "held": b"hubbub:{shop:room:team:7}:of:n%2F1",
         "turn": b"hubbub:{shop:room:team:7}:turn",
         "turns": b"hubbub:{shop:room:team:7}:turns",
+        "meta": b"hubbub:{shop:room:team:7}:meta",
+        "stream": b"hubbub:{shop:room:team:7}:stream",
+        "did": b"hubbub:{shop:room:team:7}:did:n%2F1",
         "nodes": b"hubbub:{shop}:nodes",
+        "leases": b"hubbub:{shop}:leases",
+        "lapsed": b"hubbub:{shop}:lapsed",
+        "rules": b"hubbub:{shop}:rules",
+        "holds": b"hubbub:{shop}:holds:n%2F1",
     }
 
 

@@ -1,36 +1,177 @@
-"""What the memory broker does by a clock that the test moves."""
+"""What the memory broker does by a clock that the test moves, and that nothing is left of what is over."""
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 
 from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.store import Store
+from hubbub.options import History
+from hubbub.ports.broker import Announcement, Renewal
+from hubbub.types import Position, Topic, room_topic
+
+ROOM = room_topic("lobby")
+KEEP = History(size=3, ttl=10)
+HOUR, DAY = 60 * 60.0, 24 * 60 * 60.0
 
 
-def test_turns_and_reports_end_exactly_with_their_time() -> None:
-    async def main() -> None:
-        now = 100.0
-        broker = MemoryBroker(clock=lambda: now)
-        await broker.start(lambda _topic, _data: None, lambda: None)
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def started(broker: MemoryBroker) -> AsyncIterator[list[tuple[Topic, bytes, Position | None]]]:
+    """What it heard."""
+    heard: list[tuple[Topic, bytes, Position | None]] = []
+    await broker.start(lambda *message: heard.append(message), lambda: None, lambda _topic: None)
+    yield heard
+    await broker.stop()
+
+
+async def test_turns_and_reports_end_exactly_with_their_time() -> None:
+    clock = Clock()
+    broker = MemoryBroker(clock=clock)
+    async with started(broker):
         assert await broker.take_turn("numbers", "n1", 10) == 1
         await broker.report("n1", b"x", 10)
-        now = 109.9
+        clock.now = 109.9
         assert await broker.take_turn("numbers", "n2", 10) is None
         assert await broker.reports() == {"n1": b"x"}
-        now = 110.0
+        clock.now = 110.0
         assert await broker.take_turn("numbers", "n2", 10) == 2
         assert await broker.reports() == {}
 
-    asyncio.run(main())
 
-
-def test_nothing_is_left_of_who_was_there() -> None:
-    async def main() -> None:
-        broker = MemoryBroker()
-        await broker.start(lambda _topic, _data: None, lambda: None)
+async def test_nothing_is_left_of_who_was_there() -> None:
+    store = Store()
+    broker = MemoryBroker(store)
+    async with started(broker):
         for number in range(10):
             await broker.enter("room:r", f"u{number}", "n1")
         for number in range(10):
             await broker.leave("room:r", f"u{number}", "n1")
             await broker.leave("room:r", "stranger", "n1")
-        assert not broker._holders
+        assert not store.presence._topics
+        assert not store.presence._held
 
-    asyncio.run(main())
+
+async def test_leases_run_out_exactly_with_their_time() -> None:
+    clock = Clock()
+    broker = MemoryBroker(clock=clock)
+    async with started(broker):
+        await broker.renew("n1", 10)
+        await broker.enter(ROOM, "alice", "n1")
+        clock.now = 109.9
+        assert await broker.lost(10) == []
+        clock.now = 110.0
+        ((holder, topic, members),) = await broker.lost(10)
+        assert (holder, topic, [*members]) == ("n1", ROOM, ["alice"])
+
+
+async def test_a_holder_whose_lease_ran_out_is_forgotten_after_an_hour_unless_it_holds_something() -> None:
+    clock = Clock()
+    store = Store(clock=clock)
+    broker = MemoryBroker(store)
+    async with started(broker):
+        for holder in ("empty", "full", "late"):
+            await broker.renew(holder, 1)
+        await broker.enter(ROOM, "alice", "full")
+        clock.now += 1
+        (held,) = await broker.lost(10)
+        clock.now += HOUR - 0.1
+        await broker.lost(10)
+        assert await broker.renew("late", HOUR) is Renewal.LOST
+        clock.now += 0.1
+        assert await broker.lost(10) == [held]
+        assert store.presence._lapsed.keys() == {"full"}
+        assert await broker.renew("empty", 1) is Renewal.NEW
+        assert await broker.sweep(held, [None]) == [True]
+        clock.now += 1
+        await broker.lost(10)
+        assert store.presence._lapsed.keys() == {"empty"}
+
+
+async def test_histories_are_forgotten_when_another_is_asked_for() -> None:
+    clock = Clock()
+    store = Store(clock=clock)
+    broker = MemoryBroker(store)
+    async with started(broker):
+        for number in range(100):
+            await broker.publish(room_topic(f"r{number}"), b"x", keep=KEEP, key="k")
+        assert len(store.streams) == 100
+        clock.now += KEEP.ttl + DAY
+        await broker.read(ROOM, KEEP, limit=1)
+        assert len(store.streams) == 1
+
+
+async def test_all_hear_one_order_though_somebody_publishes_while_he_hears() -> None:
+    store = Store()
+    brokers = [MemoryBroker(store) for _ in range(3)]
+    heard: list[list[bytes]] = [[], [], []]
+
+    def deliver_to(at: int) -> None:
+        def deliver(_topic: Topic, data: bytes, _position: Position | None) -> None:
+            heard[at].append(data)
+            if data == b"first":
+                with pytest.raises(StopIteration):
+                    brokers[at].publish(ROOM, b"from %d" % at).send(None)
+
+        return deliver
+
+    for at, broker in enumerate(brokers):
+        await broker.start(deliver_to(at), lambda: None, lambda _topic: None)
+        await broker.subscribe(ROOM)
+    await brokers[0].publish(ROOM, b"first")
+    assert heard == [[b"first", b"from 0", b"from 1", b"from 2"]] * 3
+
+
+async def test_one_that_fails_to_hear_keeps_nobody_from_it(caplog: pytest.LogCaptureFixture) -> None:
+    store = Store()
+    bad, good = MemoryBroker(store), MemoryBroker(store)
+    await bad.start(lambda *_: 1 / 0, lambda: None, lambda _topic: None)
+    await bad.subscribe(ROOM)
+    async with started(good) as heard:
+        await good.subscribe(ROOM)
+        await bad.publish(ROOM, b"secret")
+        await good.enter(ROOM, "alice", "n1", Announcement(ROOM, b"came"))
+        assert [data for _, data, _ in heard] == [b"secret", b"came"]
+    assert [record.getMessage() for record in caplog.records] == ["a message could not be delivered"] * 2
+
+
+async def test_one_that_stops_hears_no_more_and_the_others_do() -> None:
+    store = Store()
+    one, other = MemoryBroker(store), MemoryBroker(store)
+    async with started(other) as heard:
+        await other.subscribe(ROOM)
+        async with started(one) as ended:
+            await one.subscribe(ROOM)
+            await one.subscribe(ROOM)
+        await other.publish(ROOM, b"x", keep=KEEP)
+        assert ended == []
+        assert [data for _, data, _ in heard] == [b"x"]
+        await other.unsubscribe(ROOM)
+        await other.unsubscribe(ROOM)
+        assert not store._ears
+
+
+async def test_a_broker_that_is_stopped_while_others_are_told_is_not_told() -> None:
+    store = Store()
+    first, second = MemoryBroker(store), MemoryBroker(store)
+    heard: list[bytes] = []
+
+    def deliver(_topic: Topic, _data: bytes, _position: Position | None) -> None:
+        with pytest.raises(StopIteration):
+            second.stop().send(None)
+
+    await first.start(deliver, lambda: None, lambda _topic: None)
+    await first.subscribe(ROOM)
+    await second.start(lambda _topic, data, _position: heard.append(data), lambda: None, lambda _topic: None)
+    await second.subscribe(ROOM)
+    await first.publish(ROOM, b"x")
+    assert heard == []
+    assert second.deaf_for == 0.0

@@ -17,11 +17,11 @@ from redis.exceptions import InvalidResponse, NoScriptError, ResponseError
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker, resp
 from hubbub.brokers.redis.keys import Keys
+from hubbub.testing.conformance import Histories, Life, Messages
+from hubbub.testing.conformance.meeting import NewBroker
 from hubbub.types import room_topic
 from hubbub.wire.envelope import join
-from tests.brokers.conftest import Meet, until
-from tests.brokers.test_conformance import TestLife as _Life
-from tests.brokers.test_conformance import TestMessages as _Messages
+from tests.brokers.conftest import until
 from tests.brokers.test_redis_listener import TestTheListener as _TheListener
 
 ROOM = room_topic("lobby")
@@ -35,15 +35,10 @@ def _without_hiredis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_without_hiredis")
 class TestWithoutHiredis:
-    @pytest.fixture(params=["redis"])
-    def meet(self, request: pytest.FixtureRequest, meet: Meet) -> Meet:
-        return meet
-
-    class TestMessages(_Messages):
-        pass
-
-    class TestLife(_Life):
-        pass
+    class TestTheBroker(Messages, Histories, Life):
+        @pytest.fixture
+        def new_broker(self, url: str) -> NewBroker:
+            return lambda: RedisBroker(url)
 
     class TestTheListener(_TheListener):
         pass
@@ -59,7 +54,7 @@ from hubbub.types import room_topic
 async def main():
     heard = asyncio.Event()
     broker = RedisBroker(sys.argv[1])
-    await broker.start(lambda topic, data: heard.set(), lambda: None)
+    await broker.start(lambda topic, data, position: heard.set(), lambda: None, lambda topic: None)
     while not broker.ready:
         await asyncio.sleep(0.01)
     await broker.subscribe(room_topic("lobby"))
@@ -139,12 +134,12 @@ def test_a_flood_leaves_the_loop_its_turns(url: str, admin: Redis, bundled: bool
             if len(at) < 100:
                 asyncio.get_running_loop().call_soon(turn)
 
-        def deliver(_topic: str, _data: bytes) -> None:
+        def deliver(_topic: str, _data: bytes, _position: object) -> None:
             at.append(turns)
             time.sleep(0.002)
 
         broker = RedisBroker(url)
-        await broker.start(deliver, lambda: None)
+        await broker.start(deliver, lambda: None, lambda _topic: None)
         await until(lambda: broker.ready, "it stands")
         await broker.subscribe(ROOM)
         turn()

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from redis import Redis
@@ -11,23 +13,32 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.redis.commands import Commands
 from hubbub.brokers.redis.server import Server
 from hubbub.errors import Unavailable
-from hubbub.ports.broker import Announcement
-from hubbub.types import room_topic
-from tests.brokers.conftest import running, until
-from tests.brokers.servers import frozen, kill
+from hubbub.options import History
+from hubbub.types import Position, room_topic
+from tests.brokers.conftest import Worker, running, until
+from tests.brokers.servers import frozen
 
 ROOM = room_topic("lobby")
 OTHER = room_topic("other")
+KEEP = History(size=1000, ttl=60)
 
 
-def publishes(admin: Redis) -> int:
-    return int(admin.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"])
+def publishes(admin: Redis, command: str = "publish") -> int:
+    return int(admin.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+
+@asynccontextmanager
+async def counted(url: str, admin: Redis) -> AsyncIterator[Worker]:
+    """A worker that publishes nothing of its own for a minute."""
+    async with running(RedisBroker(url, probe=60, silence=120)) as (worker,):
+        admin.config_resetstat()
+        yield worker
 
 
 class TestMessagesOfOneTurn:
     def test_leave_in_one_publish_a_channel(self, url: str, admin: Redis) -> None:
         async def main() -> None:
-            async with running(RedisBroker(url)) as (worker,):
+            async with counted(url, admin) as worker:
                 for topic in (ROOM, OTHER):
                     await worker.broker.subscribe(topic)
                 await asyncio.gather(
@@ -43,7 +54,7 @@ class TestMessagesOfOneTurn:
 
     def test_leave_in_bounded_bundles(self, url: str, admin: Redis) -> None:
         async def main() -> None:
-            async with running(RedisBroker(url)) as (worker,):
+            async with counted(url, admin) as worker:
                 await worker.broker.subscribe(ROOM)
                 sent = [b"%d" % at for at in range(1025)]
                 await asyncio.gather(*(worker.broker.publish(ROOM, data) for data in sent))
@@ -53,6 +64,62 @@ class TestMessagesOfOneTurn:
                 await asyncio.gather(*(worker.broker.publish(ROOM, data) for data in large))
                 assert publishes(admin) == 3 + 3 + 2
                 await until(lambda: worker.data(ROOM) == sent, "all, in order")
+
+        asyncio.run(main())
+
+    def test_that_are_kept_leave_in_one_script_a_channel(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            async with counted(url, admin) as worker:
+                for topic in (ROOM, OTHER):
+                    await worker.broker.subscribe(topic)
+                    await worker.broker.publish(topic, b"first", keep=KEEP)
+                scripts = publishes(admin, "evalsha") + publishes(admin, "eval")
+                topics = [topic for _ in range(100) for topic in (ROOM, OTHER)]
+                positions = await asyncio.gather(
+                    *(worker.broker.publish(topic, b"%d" % at, keep=KEEP) for at, topic in enumerate(topics))
+                )
+                assert [position.offset for position in positions if position] == [at // 2 + 2 for at in range(200)]
+                assert publishes(admin, "evalsha") + publishes(admin, "eval") == scripts + 2
+                await until(lambda: len(worker.heard) == 202, "all are heard")
+
+        asyncio.run(main())
+
+    def test_that_are_kept_leave_in_bounded_bundles_and_by_their_own_rules(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            async with counted(url, admin) as worker:
+                broker = worker.broker
+                await broker.subscribe(ROOM)
+                sent = [b"%d" % at for at in range(513)] + [bytes(100 * 1024)] * 5
+                wide, narrow = History(size=1000, ttl=60), History(size=3, ttl=60)
+                await asyncio.gather(*(broker.publish(ROOM, data, keep=wide) for data in sent))
+                # Three by number, which is also where a round ends, and three by size.
+                assert publishes(admin, "evalsha") + publishes(admin, "eval") <= 5
+                past = await broker.read(ROOM, wide, limit=1000)
+                assert [entry.data for entry in past.entries] == sent
+                await asyncio.gather(*(broker.publish(ROOM, b"x", keep=keep) for keep in (wide, narrow, wide)))
+                assert [entry.offset for entry in (await broker.read(ROOM, wide, limit=9)).entries] == [
+                    518,
+                    519,
+                    520,
+                    521,
+                ]
+                await until(lambda: worker.data(ROOM) == [*sent, b"x", b"x", b"x"], "all, in order")
+
+        asyncio.run(main())
+
+    def test_that_are_kept_leave_without_those_of_callers_who_are_gone(self, url: str) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                await worker.broker.subscribe(ROOM)
+                await worker.broker.publish(ROOM, b"first", keep=KEEP)
+                asked = [asyncio.create_task(worker.broker.publish(ROOM, b"%d" % at, keep=KEEP)) for at in range(30)]
+                await asyncio.sleep(0)
+                for task in asked[::3]:
+                    task.cancel()
+                answers = await asyncio.gather(*asked, return_exceptions=True)
+                offsets = [answer.offset for answer in answers if isinstance(answer, Position)]
+                assert offsets == [*range(2, 22)]
+                await until(lambda: worker.data(ROOM)[1:] == [b"%d" % at for at in range(30) if at % 3], "the others'")
 
         asyncio.run(main())
 
@@ -170,22 +237,3 @@ class TestDeadlines:
             await commands.stop()
 
         asyncio.run(main())
-
-
-def test_an_announcement_keeps_its_place_on_a_server_that_lost_its_scripts(valkey: EmbeddedValkey) -> None:
-    async def main() -> None:
-        async with running(RedisBroker(valkey.url)) as (worker,):
-            await worker.broker.subscribe(ROOM)
-            await worker.broker.enter(ROOM, "bob", "n1")
-            kill(valkey)
-            await until(lambda: not worker.broker.ready, "the loss is noticed")
-            valkey.start()
-            await until(lambda: worker.broker.ready, "it is back")
-            await asyncio.gather(
-                worker.broker.publish(ROOM, b"before"),
-                worker.broker.enter(ROOM, "alice", "n1", Announcement(ROOM, b"came")),
-                worker.broker.publish(ROOM, b"after"),
-            )
-            await until(lambda: worker.data(ROOM) == [b"before", b"came", b"after"], "in the order asked")
-
-    asyncio.run(main())

@@ -1,31 +1,29 @@
 """The broker of one process: dictionaries, and `deliver` called inside `publish`.
 
-Nothing leaves the process, so two of them never meet. It gives every guarantee of the port with nothing to install;
-what it cannot do is carry a message to a second worker.
+Nothing leaves the process. It gives every guarantee of the port with nothing to install; what it cannot do is carry a
+message to a second worker.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from hubbub.brokers.store import Store
 from hubbub.errors import Unavailable
-from hubbub.ports.broker import Announcement, Deliver
+from hubbub.options import History
+from hubbub.ports.broker import Announcement, Deliver, Entry, Held, Past, Renewal
 from hubbub.types import Position, Topic
 
 
 class MemoryBroker:
-    """`clock` gives seconds that never jump; turns and reports expire by it. Default `time.monotonic`.
+    """Brokers with the same `store` meet on it; default one of its own, which goes by `clock`: seconds that never jump.
 
     Before `start` and after `stop` every call raises Unavailable.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, store: Store | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = Store(clock=clock) if store is None else store
         self._deliver: Deliver | None = None
         self._subscribed: set[Topic] = set()
-        self._holders: dict[Topic, dict[str, tuple[str, ...]]] = {}
-        self._turns: dict[str, int] = {}
-        self._leases: dict[str, tuple[str, float]] = {}
-        self._reports: dict[str, tuple[bytes, float]] = {}
 
     @property
     def shared(self) -> bool:
@@ -35,100 +33,104 @@ class MemoryBroker:
     def ready(self) -> bool:
         return self._deliver is not None
 
-    async def start(self, deliver: Deliver, resumed: Callable[[], None]) -> None:
-        """`resumed` is never called: nothing here can go away."""
+    @property
+    def deaf_for(self) -> float:
+        return 0.0
+
+    async def start(self, deliver: Deliver, resumed: Callable[[], None], missed: Callable[[Topic], None]) -> None:
+        """`resumed` and `missed` are never called: nothing here can go away."""
         self._deliver = deliver
 
     async def stop(self) -> None:
         self._deliver = None
+        for topic in self._subscribed:
+            self._store.unsubscribe(topic, self._heard)
         self._subscribed.clear()
 
-    async def publish(self, topic: Topic, data: bytes) -> Position | None:
-        self._publish(topic, data)
+    async def publish(
+        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+    ) -> Position | None:
+        store = self._running()
+        if keep is not None:
+            return store.keep(topic, data, keep, key)
+        store.publish(topic, data)
         return None
 
+    async def read(
+        self, topic: Topic, keep: History, *, since: int | None = None, limit: int, reverse: bool = False
+    ) -> Past:
+        store = self._running()
+        top, found = store.streams.read(topic, keep, store.clock(), since=since, limit=limit, reverse=reverse)
+        return Past(top, [Entry(offset, data) for offset, data in found])
+
+    async def turn_back(self, topic: Topic, keep: History, epoch: str) -> Position:
+        store = self._running()
+        return store.streams.turn_back(topic, keep, store.clock(), epoch)
+
     async def subscribe(self, topic: Topic) -> None:
-        self._running()
+        self._running().subscribe(topic, self._heard)
         self._subscribed.add(topic)
 
     async def unsubscribe(self, topic: Topic) -> None:
-        self._running()
+        self._running().unsubscribe(topic, self._heard)
         self._subscribed.discard(topic)
 
     async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
-        self._running()
-        # Mostly one holder: a tuple of one is a quarter of a set.
-        members = self._holders.setdefault(topic, {})
-        holders = members.get(member, ())
-        if holder not in holders:
-            members[member] = (*holders, holder)
-        if not holders and announce is not None:
-            self._publish(*announce)
-        return not holders
+        return self._running().enter(topic, member, holder, announce)
 
     async def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
-        self._running()
-        members = self._holders.get(topic, {})
-        holders = members.get(member, ())
-        if holder not in holders:
-            return False
-        if len(holders) > 1:
-            members[member] = tuple(other for other in holders if other != holder)
-            return False
-        del members[member]
-        if not members:
-            del self._holders[topic]
-        if announce is not None:
-            self._publish(*announce)
-        return True
+        return self._running().leave(topic, member, holder, announce)
+
+    async def renew(self, holder: str, ttl: float) -> Renewal:
+        store = self._running()
+        return store.presence.renew(holder, store.clock() + ttl)
+
+    async def lost(self, limit: int) -> list[Held]:
+        store = self._running()
+        return store.presence.lost(limit, store.clock())
+
+    async def sweep(self, held: Held, announce: Sequence[Announcement | None]) -> list[bool]:
+        return self._running().sweep(held, announce)
 
     async def members(self, topic: Topic) -> list[str]:
-        self._running()
-        return sorted(self._holders.get(topic, ()))
+        return sorted(self._running().presence.members(topic))
 
     async def count(self, topic: Topic) -> int:
-        self._running()
-        return len(self._holders.get(topic, ()))
+        return len(self._running().presence.members(topic))
 
     async def contains(self, topic: Topic, member: str) -> bool:
-        self._running()
-        return member in self._holders.get(topic, ())
+        return member in self._running().presence.members(topic)
+
+    async def declare(self, rules: bytes) -> None:
+        self._running().rules = rules
+
+    async def declared(self) -> bytes | None:
+        return self._running().rules
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
-        self._running()
-        now = self._clock()
-        owner, until = self._leases.get(name, (holder, now))
-        if owner != holder and now < until:
-            return None
-        self._leases[name] = (holder, now + ttl)
-        self._turns[name] = self._turns.get(name, 0) + 1
-        return self._turns[name]
+        return self._running().take_turn(name, holder, ttl)
 
     async def give_up(self, name: str, holder: str) -> None:
-        self._running()
-        if self._leases.get(name, ("", 0.0))[0] == holder:
-            del self._leases[name]
+        self._running().give_up(name, holder)
 
     async def report(self, node: str, facts: bytes, ttl: float) -> None:
-        self._running()
-        self._reports[node] = (facts, self._clock() + ttl)
+        store = self._running()
+        store.reports[node] = (facts, store.clock() + ttl)
 
     async def reports(self) -> dict[str, bytes]:
-        self._running()
-        now = self._clock()
-        self._reports = {node: entry for node, entry in self._reports.items() if now < entry[1]}
-        return {node: facts for node, (facts, _) in self._reports.items()}
+        store = self._running()
+        now = store.clock()
+        store.reports = {node: entry for node, entry in store.reports.items() if now < entry[1]}
+        return {node: facts for node, (facts, _) in store.reports.items()}
 
     async def withdraw(self, node: str) -> None:
-        self._running()
-        self._reports.pop(node, None)
+        self._running().reports.pop(node, None)
 
-    def _running(self) -> Deliver:
+    def _running(self) -> Store:
         if self._deliver is None:
             raise Unavailable
-        return self._deliver
+        return self._store
 
-    def _publish(self, topic: Topic, data: bytes) -> None:
-        deliver = self._running()
-        if topic in self._subscribed:
-            deliver(topic, data)
+    def _heard(self, topic: Topic, data: bytes, position: Position | None) -> None:
+        if self._deliver is not None:
+            self._deliver(topic, data, position)

@@ -5,17 +5,25 @@ and announcing are one step; messages are PUBLISHed and come back to the sender 
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from hubbub.brokers.redis.commands import Commands, Script
-from hubbub.brokers.redis.keys import Keys, decoded, encoded
+from hubbub.brokers.redis.asked import Script
+from hubbub.brokers.redis.commands import Commands
+from hubbub.brokers.redis.keeping import PUBLISH, asking, milliseconds, new_epoch, position
+from hubbub.brokers.redis.keys import Keys, decoded, encoded, quoted, quoted_whole, unquoted
 from hubbub.brokers.redis.listener import Listener
+from hubbub.brokers.redis.probe import Probe
 from hubbub.brokers.redis.server import Server
 from hubbub.errors import ConfigurationError, Unavailable
-from hubbub.ports.broker import Announcement, Deliver
+from hubbub.options import History
+from hubbub.ports.broker import Announcement, Deliver, Entry, Held, Past, Renewal
+from hubbub.ports.metrics import Metrics, Tally
 from hubbub.state.backoff import Backoff
+from hubbub.state.history import POSITION_KNOWN
 from hubbub.types import Position, Topic
 
+_READ, _TURN_BACK = Script("read"), Script("turn_back")
+_RENEW, _LOST, _SWEEP = Script("renew"), Script("lost"), Script("sweep")
 _ENTER, _LEAVE = Script("enter"), Script("leave")
 _TURN, _GIVE_UP = Script("turn"), Script("give_up")
 _REPORT, _REPORTS = Script("report"), Script("reports")
@@ -23,24 +31,36 @@ _REPORT, _REPORTS = Script("report"), Script("reports")
 #: How long a lease's number is remembered after the last turn: a day.
 _TURNS = 24 * 60 * 60
 
+#: For how many milliseconds a holder whose lease ran out is remembered as one.
+_LAPSED = 60 * 60 * 1000
+
 
 class RedisBroker:
     """`url` as redis-py reads it, and `valkey://` likewise; `name` keeps two hubs on one server apart.
 
-    Times are seconds. Every call ends within `deadline`. A listener that hears nothing for `idle` asks, and one that
-    hears nothing for `silence` connects again. Raises ConfigurationError where a parameter cannot be used.
+    Times are seconds. Every call ends within `deadline`. It publishes to itself every `probe`; where that does not come
+    back for `silence`, it is not ready and connects again. Raises ConfigurationError where a parameter cannot be used.
     """
 
     def __init__(
-        self, url: str, *, name: str = "hubbub", deadline: float = 2.0, idle: float = 5.0, silence: float = 10.0
+        self,
+        url: str,
+        *,
+        name: str = "hubbub",
+        deadline: float = 2.0,
+        probe: float = 3.0,
+        silence: float = 10.0,
+        metrics: Metrics | None = None,
     ) -> None:
-        if not 0 < idle < silence or deadline <= 0:
-            raise ConfigurationError("a broker's deadline and idle must be above 0, and silence longer than idle")
+        if not 0 < probe < silence or deadline <= 0:
+            raise ConfigurationError("a broker's deadline and probe must be above 0, and silence longer than probe")
         self._server = Server(url, deadline=deadline)
         self._keys = Keys(name, db=self._server.db)
         self._deadline = deadline
-        self._idle = idle
+        self._every = probe
         self._silence = silence
+        self._metrics = Tally() if metrics is None else metrics
+        self._probe: Probe | None = None
         self._commands: Commands | None = None
         self._listener: Listener | None = None
 
@@ -55,17 +75,35 @@ class RedisBroker:
     def ready(self) -> bool:
         return self._listener is not None and self._listener.ready
 
-    async def start(self, deliver: Deliver, resumed: Callable[[], None]) -> None:
-        self._commands = Commands(self._server.connect, deadline=self._deadline)
+    @property
+    def deaf_for(self) -> float:
+        return 0.0 if self._listener is None else self._listener.deaf_for
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds from publishing to hearing it, when it was measured last."""
+        return None if self._probe is None else self._probe.round_trip
+
+    async def start(self, deliver: Deliver, resumed: Callable[[], None], missed: Callable[[Topic], None]) -> None:
+        self._commands = commands = Commands(self._server.connect, deadline=self._deadline)
+
+        async def publish(channel: bytes, data: bytes) -> None:
+            await commands.call(b"PUBLISH", channel, data)
+
+        # A channel that nobody else knows; no room, user or other topic is called so.
+        own = self._keys.channel(Topic(f"probe:{random.getrandbits(64):016x}"))
+        self._probe = Probe(publish, own, every=self._every)
         self._listener = Listener(
             self._server.connect,
+            self._probe,
             deliver,
             resumed,
+            missed,
             address=str(self._server),
             deadline=self._deadline,
-            idle=self._idle,
             silence=self._silence,
             backoff=Backoff(random.uniform, first=0.1, ceiling=2.0),
+            metrics=self._metrics,
         )
 
     async def stop(self) -> None:
@@ -76,9 +114,34 @@ class RedisBroker:
         if commands is not None:
             await commands.stop()
 
-    async def publish(self, topic: Topic, data: bytes) -> Position | None:
-        await self._asking().call(b"PUBLISH", self._keys.channel(topic), data)
-        return None
+    async def publish(
+        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+    ) -> Position | None:
+        if keep is None:
+            await self._asking().call(b"PUBLISH", self._keys.channel(topic), data)
+            return None
+        keys, rules = asking(self._keys, topic, keep, key)
+        if key is None:
+            channel = self._keys.channel(topic)
+            return position(*await self._asking().run_together(channel, PUBLISH, keys, *rules, data))
+        return position(await self._asking().run(PUBLISH, keys, *rules, data))
+
+    async def read(
+        self, topic: Topic, keep: History, *, since: int | None = None, limit: int, reverse: bool = False
+    ) -> Past:
+        keys = (self._keys.meta(topic), self._keys.stream(topic))
+        known = (milliseconds(keep.ttl), milliseconds(keep.ttl + POSITION_KNOWN))
+        after = b"" if since is None else since
+        epoch, top, *found = await self._asking().run(
+            _READ, keys, keep.size, *known, new_epoch(), limit, int(reverse), after
+        )
+        return Past(Position(epoch.decode(), top), [*map(Entry, found[::2], found[1::2])])
+
+    async def turn_back(self, topic: Topic, keep: History, epoch: str) -> Position:
+        keys = (self._keys.meta(topic),)
+        known = milliseconds(keep.ttl + POSITION_KNOWN)
+        now, top = await self._asking().run(_TURN_BACK, keys, encoded(epoch), known, new_epoch())
+        return Position(now.decode(), top)
 
     async def subscribe(self, topic: Topic) -> None:
         await self._listening().subscribe(self._keys.channel(topic), topic)
@@ -92,6 +155,32 @@ class RedisBroker:
     async def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
         return await self._presence(_LEAVE, topic, member, holder, announce)
 
+    async def renew(self, holder: str, ttl: float) -> Renewal:
+        keys = (self._keys.leases, self._keys.lapsed)
+        lapsed, known = await self._asking().run(_RENEW, keys, quoted_whole(holder), milliseconds(ttl))
+        if lapsed:
+            return Renewal.LOST
+        return Renewal.KEPT if known else Renewal.NEW
+
+    async def lost(self, limit: int) -> list[Held]:
+        names = self._keys
+        keys = (names.leases, names.lapsed)
+        found = await self._asking().run(_LOST, keys, limit, _LAPSED, names.all_holds, names.all_topics)
+        return [
+            Held(unquoted(holder), Topic(unquoted(topic)), [*map(decoded, members)])
+            for holder, topic, members in zip(found[::3], found[1::3], found[2::3], strict=True)
+        ]
+
+    async def sweep(self, held: Held, announce: Sequence[Announcement | None]) -> list[bool]:
+        names, holder, topic = self._keys, held.holder, held.topic
+        keys = (names.lapsed, names.members(topic), names.held(topic, holder), names.holds(holder))
+        each: list[bytes] = []
+        for member, notice in zip(held.members, announce, strict=True):
+            each += (encoded(member), *self._announced(notice))
+        return [
+            bool(last) for last in await self._asking().run(_SWEEP, keys, quoted_whole(holder), quoted(topic), *each)
+        ]
+
     async def members(self, topic: Topic) -> list[str]:
         return sorted(map(decoded, await self._asking().call(b"HKEYS", self._keys.members(topic))))
 
@@ -101,8 +190,15 @@ class RedisBroker:
     async def contains(self, topic: Topic, member: str) -> bool:
         return bool(await self._asking().call(b"HEXISTS", self._keys.members(topic), encoded(member)))
 
+    async def declare(self, rules: bytes) -> None:
+        await self._asking().call(b"SET", self._keys.rules, rules)
+
+    async def declared(self) -> bytes | None:
+        rules: bytes | None = await self._asking().call(b"GET", self._keys.rules)
+        return rules
+
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
-        lease, number = _milliseconds(ttl), _milliseconds(ttl + _TURNS)
+        lease, number = milliseconds(ttl), milliseconds(ttl + _TURNS)
         keys = (self._keys.turn(name), self._keys.turns(name))
         turn: int | None = await self._asking().run(_TURN, keys, encoded(holder), lease, number)
         return turn
@@ -111,7 +207,7 @@ class RedisBroker:
         await self._asking().run(_GIVE_UP, (self._keys.turn(name),), encoded(holder))
 
     async def report(self, node: str, facts: bytes, ttl: float) -> None:
-        await self._asking().run(_REPORT, (self._keys.nodes,), encoded(node), facts, _milliseconds(ttl))
+        await self._asking().run(_REPORT, (self._keys.nodes,), encoded(node), facts, milliseconds(ttl))
 
     async def reports(self) -> dict[str, bytes]:
         flat = await self._asking().run(_REPORTS, (self._keys.nodes,))
@@ -123,9 +219,14 @@ class RedisBroker:
     async def _presence(
         self, script: Script, topic: Topic, member: str, holder: str, announce: Announcement | None
     ) -> bool:
-        channel, data = (b"", b"") if announce is None else (self._keys.channel(announce.topic), announce.data)
-        keys = (self._keys.members(topic), self._keys.held(topic, holder))
-        return bool(await self._asking().run(script, keys, encoded(member), channel, data))
+        names = self._keys
+        keys = (names.members(topic), names.held(topic, holder), names.holds(holder))
+        notice = self._announced(announce)
+        return bool(await self._asking().run(script, keys, encoded(member), quoted(topic), *notice))
+
+    def _announced(self, announce: Announcement | None) -> tuple[bytes, bytes]:
+        """Channel and message as a script takes them."""
+        return (b"", b"") if announce is None else (self._keys.channel(announce.topic), announce.data)
 
     def _asking(self) -> Commands:
         if self._commands is None:
@@ -136,8 +237,3 @@ class RedisBroker:
         if self._listener is None:
             raise Unavailable
         return self._listener
-
-
-def _milliseconds(seconds: float) -> int:
-    """At least one, because Redis refuses to expire in zero."""
-    return max(1, round(seconds * 1000))

@@ -1,85 +1,37 @@
 """One connection for all commands of a worker, so that Redis sees them in the order in which they were asked for.
 
 What is asked within one turn of the loop, or while a round is on its way, leaves as the next round: one write, then the
-replies. In a round the messages of one channel leave as one PUBLISH. A message may pass another channel's, as two
-callers' may anyway, but never a command of another kind: it may be a script that announces on its channel. A pool,
-redis-py's own way, gives concurrent publishes to several connections and thereby reorders them.
+replies. In a round the messages of one channel leave together, as one PUBLISH or one call of the script that keeps
+them. A message may pass another channel's, as two callers' may anyway, but never a command of another kind: it may be a
+script that announces on its channel. A pool, redis-py's own way, gives concurrent publishes to several connections and
+thereby reorders them.
 
 A caller that is cancelled or out of time leaves a reply that nobody reads; the connection stays in step, because the
-round belongs to nobody. What had not left by then never does. Nothing is ever sent twice.
+round belongs to nobody. What had not left by then never does. Nothing is ever sent twice, except to a server that
+forgot the script and has done nothing: then again before all that waits, so that messages keep their order.
 """
 
 import asyncio
-import hashlib
 import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from hubbub.brokers.redis.asked import Asked, Script, Sent, size_of
 from hubbub.brokers.redis.link import Link
-from hubbub.brokers.redis.resp import Argument, Reader, packed
+from hubbub.brokers.redis.resp import Argument, Reader
 from hubbub.errors import Unavailable
-from hubbub.wire.envelope import BUNDLE, join
 
 logger = logging.getLogger("hubbub.brokers.redis")
 
 #: More than this in one round, in commands or in bytes, would keep the first of them waiting for the last.
 _ROUND = 512
 _ROUND_BYTES = 1024 * 1024
-
-#: Bytes of messages in one PUBLISH: the server copies it for every subscriber.
-_BUNDLE_BYTES = 256 * 1024
-
-
-class _Asked(NamedTuple):
-    """`due`: when the caller's time is over, in the loop's seconds."""
-
-    command: tuple[Argument, ...]
-    reply: asyncio.Future[Any]
-    due: float
-
-
-class _Sent:
-    """One command of a round and whose it is: several callers', where it carries their messages together."""
-
-    __slots__ = ("_size", "asked")
-
-    def __init__(self, asked: _Asked) -> None:
-        self.asked = [asked]
-        self._size = _size(asked.command)
-
-    def takes(self, asked: _Asked) -> bool:
-        """Whether it now carries this message too."""
-        size = self._size + _size(asked.command)
-        if len(self.asked) == BUNDLE or size > _BUNDLE_BYTES:
-            return False
-        self.asked.append(asked)
-        self._size = size
-        return True
-
-    def packed(self) -> bytes:
-        command = self.asked[0].command
-        if command[0] == b"PUBLISH":
-            messages: list[Any] = [asked.command[2] for asked in self.asked]
-            command = (command[0], command[1], join(messages))
-        return packed(command)
-
-
-class Script:
-    """A Lua file beside this one, sent whole once a connection, and to a server that forgot it.
-
-    Once in any case, because what is sent again after a refusal comes behind what was asked after it.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.body = Path(__file__).with_name(f"{name}.lua").read_bytes()
-        self.sha = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
 
 
 class Commands:
@@ -89,8 +41,10 @@ class Commands:
         self._connect = connect
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Asked] = deque()
-        self._round: deque[_Sent] = deque()
+        self._waiting: deque[Asked] = deque()
+        self._round: deque[Sent] = deque()
+        # Of this round what the server did not know the script of.
+        self._again: list[Asked] = []
         self._round_due = 0.0
         self._leaving = False
         # One for all calls, because the first that was asked is the first to be due.
@@ -107,24 +61,36 @@ class Commands:
 
         What the server refuses raises Unavailable too, with its reason as `__cause__`.
         """
+        if command[0] == b"PUBLISH":
+            return await self._answer(command, command[1], 1)
+        return await self._answer(command)
+
+    async def run(self, script: Script, keys: Sequence[bytes], *arguments: Argument) -> Any:
+        """What the script returned."""
+        return await self._answer(self._scripted(script, keys, arguments))
+
+    async def run_together(
+        self, channel: bytes, script: Script, keys: Sequence[bytes], *arguments: Argument
+    ) -> tuple[Any, int]:
+        """What the script returned for all whose messages left together, and how many of them came before this one.
+
+        The last argument is the message. The one before it is whatever the first of them gave; all others are equal.
+        """
+        reply: tuple[Any, int] = await self._answer(self._scripted(script, keys, arguments), channel, 2)
+        return reply
+
+    def _scripted(self, script: Script, keys: Sequence[bytes], arguments: tuple[Argument, ...]) -> tuple[Argument, ...]:
+        self._scripts[script.sha] = script.body
+        return (b"EVALSHA", script.sha, len(keys), *keys, *arguments)
+
+    async def _answer(self, command: tuple[Argument, ...], channel: Argument | None = None, own: int = 0) -> Any:
         try:
-            return await self._ask(command)
+            return await self._ask(command, channel, own)
         except ResponseError as error:
             # "unknown command" quotes the arguments, and a message's body is one.
             raise Unavailable from type(error)(str(error).partition(", with args")[0])
         except (RedisError, OSError) as error:
             raise Unavailable from error
-
-    async def run(self, script: Script, keys: Sequence[bytes], *arguments: Argument) -> Any:
-        """What the script returned."""
-        rest = (len(keys), *keys, *arguments)
-        self._scripts[script.sha] = script.body
-        try:
-            return await self.call(b"EVALSHA", script.sha, *rest)
-        except Unavailable as refused:
-            if not isinstance(refused.__cause__, NoScriptError):
-                raise
-        return await self.call(b"EVAL", script.body, *rest)
 
     async def stop(self) -> None:
         task, self._task = self._task, None
@@ -136,12 +102,12 @@ class Commands:
         self._fail_round(NotConnected("stopped"))
         self._fail_waiting(NotConnected("stopped"))
 
-    def _ask(self, command: tuple[Argument, ...]) -> asyncio.Future[Any]:
+    def _ask(self, command: tuple[Argument, ...], channel: Argument | None, own: int) -> asyncio.Future[Any]:
         if self._task is None:
             raise Unavailable
         due = self._loop.time() + self._deadline
         reply: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.append(_Asked(command, reply, due))
+        self._waiting.append(Asked(command, reply, due, channel, own))
         if self._alarm is None:
             self._alarm = self._loop.call_at(due, self._end_overdue)
         if self._link is None:
@@ -161,37 +127,50 @@ class Commands:
             return
         size = 0
         # Which may still take a message of their channel.
-        open_: dict[Argument, _Sent] = {}
+        open_: dict[Argument, Sent] = {}
         while self._waiting and len(self._round) < _ROUND and size < _ROUND_BYTES:
             asked = self._waiting.popleft()
             if asked.reply.done():
                 continue
-            size += _size(asked.command)
-            if asked.command[0] != b"PUBLISH":
+            size += size_of(asked.command)
+            if asked.channel is None:
                 open_.clear()
-                if asked.command[0] == b"EVALSHA" and asked.command[1] not in self._known:
-                    self._known.add(asked.command[1])
-                    asked = asked._replace(command=(b"EVAL", self._scripts[asked.command[1]], *asked.command[2:]))
-                self._round.append(_Sent(asked))
+                self._round.append(Sent(self._whole(asked)))
                 continue
-            bundle = open_.get(asked.command[1])
+            bundle = open_.get(asked.channel)
             if bundle is None or not bundle.takes(asked):
-                open_[asked.command[1]] = bundle = _Sent(asked)
+                open_[asked.channel] = bundle = Sent(self._whole(asked))
                 self._round.append(bundle)
         if self._round:
             self._round_due = self._loop.time() + self._deadline
             self._link.write(b"".join([sent.packed() for sent in self._round]))
 
+    def _whole(self, asked: Asked) -> Asked:
+        """With the script itself, where the server has not been sent it on this link."""
+        name, sha = asked.command[:2]
+        if name != b"EVALSHA" or sha in self._known:
+            return asked
+        self._known.add(sha)
+        return asked._replace(command=(b"EVAL", self._scripts[sha], *asked.command[2:]))
+
     def _read(self, reader: Reader) -> Iterator[None]:
         while (answer := reader.gets()) is not False:
             if not self._round:
                 raise NotConnected("the server said what nobody asked")
-            refused = isinstance(answer, ResponseError)
-            for asked in self._round.popleft().asked:
-                if refused:
+            sent = self._round.popleft()
+            if isinstance(answer, NoScriptError):
+                self._known.discard(sent.asked[0].command[1])
+                self._again += sent.asked
+            elif isinstance(answer, ResponseError):
+                for asked in sent.asked:
                     _fail(asked.reply, answer)
-                elif not asked.reply.done():
-                    asked.reply.set_result(answer)
+            else:
+                for at, asked in enumerate(sent.asked):
+                    if not asked.reply.done():
+                        asked.reply.set_result((answer, at) if asked.own == 2 else answer)
+            if not self._round and self._again:
+                self._waiting.extendleft(reversed(self._again))
+                self._again.clear()
             if not self._round:
                 # Not at once: those who were answered may have more to ask, and it leaves together.
                 self._leave_soon()
@@ -233,11 +212,11 @@ class Commands:
         if self._round and self._round_due <= now and self._link is not None:
             self._link.fail(late)
         pending = [asked for sent in self._round for asked in sent.asked]
-        for asked in chain(pending, self._waiting):
+        for asked in chain(pending, self._again, self._waiting):
             if asked.due <= now:
                 _fail(asked.reply, late)
         self._forget_answered()
-        due = [asked.due for asked in (*pending, *self._waiting) if not asked.reply.done()]
+        due = [asked.due for asked in (*pending, *self._again, *self._waiting) if not asked.reply.done()]
         if self._round and self._link is not None and self._link.up:
             due.append(self._round_due)
         if due:
@@ -247,6 +226,9 @@ class Commands:
         while self._round:
             for asked in self._round.popleft().asked:
                 _fail(asked.reply, error)
+        for asked in self._again:
+            _fail(asked.reply, error)
+        self._again.clear()
 
     def _fail_waiting(self, error: Exception, until: float = math.inf) -> None:
         """Those whose time is over by then."""
@@ -256,12 +238,6 @@ class Commands:
     def _forget_answered(self) -> None:
         while self._waiting and self._waiting[0].reply.done():
             self._waiting.popleft()
-
-
-def _size(command: tuple[Argument, ...]) -> int:
-    """Of the last argument, which is the message where there is one."""
-    last = command[-1]
-    return len(last) if isinstance(last, bytes) else 0
 
 
 def _told(error: Exception) -> RedisError | OSError:

@@ -1,11 +1,13 @@
--- KEYS: the topic's members, what this holder holds of them. ARGV: member, channel or '', announcement.
+-- KEYS: the topic's members, what this holder holds of them, the topics it holds something in.
+-- ARGV: member, topic, channel or '', announcement.
 if redis.call('SADD', KEYS[2], ARGV[1]) == 0 then
   return 0
 end
+redis.call('SADD', KEYS[3], ARGV[2])
 if redis.call('HINCRBY', KEYS[1], ARGV[1], 1) > 1 then
   return 0
 end
-if ARGV[2] ~= '' then
-  redis.call('PUBLISH', ARGV[2], ARGV[3])
+if ARGV[3] ~= '' then
+  redis.call('PUBLISH', ARGV[3], ARGV[4])
 end
 return 1

@@ -1,12 +1,16 @@
--- KEYS: the topic's members, what this holder holds of them. ARGV: member, channel or '', announcement.
+-- KEYS: the topic's members, what this holder holds of them, the topics it holds something in.
+-- ARGV: member, topic, channel or '', announcement.
 if redis.call('SREM', KEYS[2], ARGV[1]) == 0 then
   return 0
+end
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('SREM', KEYS[3], ARGV[2])
 end
 if redis.call('HINCRBY', KEYS[1], ARGV[1], -1) > 0 then
   return 0
 end
 redis.call('HDEL', KEYS[1], ARGV[1])
-if ARGV[2] ~= '' then
-  redis.call('PUBLISH', ARGV[2], ARGV[3])
+if ARGV[3] ~= '' then
+  redis.call('PUBLISH', ARGV[3], ARGV[4])
 end
 return 1

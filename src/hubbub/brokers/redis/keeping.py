@@ -1,0 +1,37 @@
+"""A message that is kept, as the script that keeps it is asked: by hubs, and by publishers that have none."""
+
+import random
+
+from hubbub.brokers.redis.asked import Script
+from hubbub.brokers.redis.keys import Keys
+from hubbub.brokers.redis.resp import Argument
+from hubbub.options import History
+from hubbub.state.history import KEY_KNOWN, POSITION_KNOWN
+from hubbub.types import Position, Topic
+from hubbub.wire.envelope import POSITIONED
+
+PUBLISH = Script("publish")
+
+
+def asking(names: Keys, topic: Topic, keep: History, key: str | None) -> tuple[list[bytes], list[Argument]]:
+    """Keys and arguments of PUBLISH, but for the last one, which is the message. `key` makes it idempotent."""
+    keys = [names.meta(topic), names.stream(topic)]
+    if key is not None:
+        keys.append(names.did(topic, key))
+    known = (milliseconds(seconds) for seconds in (keep.ttl, keep.ttl + POSITION_KNOWN, KEY_KNOWN))
+    return keys, [names.channel(topic), keep.size, *known, POSITIONED, new_epoch()]
+
+
+def position(first: bytes, before: int = 0) -> Position:
+    """From what the script returned, of the message that so many came before."""
+    epoch, _, offset = first.partition(b":")
+    return Position(epoch.decode(), int(offset) + before)
+
+
+def new_epoch() -> bytes:
+    return b"%016x" % random.getrandbits(64)
+
+
+def milliseconds(seconds: float) -> int:
+    """At least one, because Redis refuses to expire in zero."""
+    return max(1, round(seconds * 1000))

@@ -1,0 +1,19 @@
+-- KEYS: the leases that ran out, the topic's members, what this holder holds of them, the topics it holds something in.
+-- ARGV: holder, topic, then of each member: itself, channel or '', announcement. Returns for each whether it was the
+-- last: 0 for all where the holder is alive again, or was never dead.
+local lasts, alive = {}, not redis.call('ZSCORE', KEYS[1], ARGV[1])
+for i = 3, #ARGV, 3 do
+  local last = 0
+  if not alive and redis.call('SREM', KEYS[3], ARGV[i]) == 1 and redis.call('HINCRBY', KEYS[2], ARGV[i], -1) <= 0 then
+    last = 1
+    redis.call('HDEL', KEYS[2], ARGV[i])
+    if ARGV[i + 1] ~= '' then
+      redis.call('PUBLISH', ARGV[i + 1], ARGV[i + 2])
+    end
+  end
+  lasts[#lasts + 1] = last
+end
+if not alive and redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('SREM', KEYS[4], ARGV[2])
+end
+return lasts
