@@ -8,7 +8,7 @@ import hiredis
 import pytest
 from redis import Redis
 
-import hubbub.brokers.redis.listener as listener_module
+import hubbub.brokers.redis.channels as channels_module
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.types import room_topic
@@ -28,13 +28,13 @@ class TestTheListener:
         async def main() -> None:
             heard = []
 
-            def deliver(_topic: str, data: bytes) -> None:
+            def deliver(_topic: str, data: bytes, _position: object) -> None:
                 if data == b"bad":
                     raise RuntimeError("a bug")
                 heard.append(data)
 
             broker = RedisBroker(url)
-            await broker.start(deliver, lambda: None)
+            await broker.start(deliver, lambda: None, lambda _topic: None)
             await broker.subscribe(ROOM)
             for data in (b"one", b"bad", b"two"):
                 await broker.publish(ROOM, data)
@@ -48,16 +48,16 @@ class TestTheListener:
     def test_outlives_its_own_bugs(
         self, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        confirmed = listener_module.Listener._confirmed
+        confirmed = channels_module.Channels.subscribed
 
         async def main() -> None:
             async with running(RedisBroker(url)) as (worker,):
-                monkeypatch.setattr(listener_module.Listener, "_confirmed", lambda *_: 1 / 0)
+                monkeypatch.setattr(channels_module.Channels, "subscribed", lambda *_: 1 / 0)
                 waiting = asyncio.create_task(worker.broker.subscribe(ROOM))
                 await until(lambda: not worker.broker.ready, "the bug struck")
-                monkeypatch.setattr(listener_module.Listener, "_confirmed", confirmed)
+                monkeypatch.setattr(channels_module.Channels, "subscribed", confirmed)
                 await waiting
-                assert worker.resumed == 1
+                await until(lambda: worker.resumed == 1, "it is told, once what is published comes back")
 
         asyncio.run(main())
         assert "division by zero" in lines(caplog)[0]
@@ -66,6 +66,7 @@ class TestTheListener:
     def test_waits_for_the_last_of_the_confirmations_it_is_owed(self) -> None:
         """A server that stops between the commands of one moment, as a real one can."""
         held: list[bytes] = []
+        subscribers: dict[bytes, asyncio.StreamWriter] = {}
         go_on = asyncio.Event()
         # A path of pytest's own can be too long for a socket.
         directory = tempfile.TemporaryDirectory(prefix="hb")
@@ -84,6 +85,13 @@ class TestTheListener:
                         if name in {b"subscribe", b"unsubscribe"}:
                             parts = len(name), name, len(channel), channel
                             writer.write(b"*3\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n:1\r\n" % parts)
+                            subscribers[channel] = writer
+                    if name == b"publish":
+                        _, channel, data = command
+                        parts = len(channel), channel, len(data), data
+                        message = b"*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % parts
+                        subscribers[channel].write(message)
+                        writer.write(b":1\r\n")
                     if name in {b"client", b"ping"}:
                         writer.write(b"+OK\r\n")
             writer.close()
@@ -91,7 +99,7 @@ class TestTheListener:
         async def main() -> None:
             async with await asyncio.start_unix_server(answer, socket):
                 broker = RedisBroker(f"unix://{socket}")
-                await broker.start(lambda _topic, _data: None, lambda: None)
+                await broker.start(lambda *_: None, lambda: None, lambda _topic: None)
                 await until(lambda: broker.ready, "it stands")
                 first = asyncio.create_task(broker.subscribe(ROOM))
                 await asyncio.sleep(0)

@@ -25,7 +25,7 @@ def _all_logs(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def impatient(url: str) -> RedisBroker:
-    return RedisBroker(url, deadline=0.5, idle=0.1, silence=0.3)
+    return RedisBroker(url, deadline=0.5, probe=0.1, silence=0.3)
 
 
 class TestALostServer:
@@ -201,7 +201,7 @@ class TestAFrozenServer:
                 assert worker.data(room_topic("new")) == []
 
         asyncio.run(main())
-        assert "nothing heard for 0.3 s" in lines(caplog)[0]
+        assert "nothing came back for 0.3 s" in lines(caplog)[0]
 
     def test_leaves_no_descriptors_for_every_attempt(self, valkey: EmbeddedValkey) -> None:
         async def main() -> None:
@@ -220,7 +220,7 @@ class TestAFrozenServer:
 
     def test_is_not_told_later_what_never_left(self, valkey: EmbeddedValkey) -> None:
         async def main() -> None:
-            async with running(RedisBroker(valkey.url, deadline=0.4, idle=5, silence=60)) as (worker,):
+            async with running(RedisBroker(valkey.url, deadline=0.4, probe=5, silence=60)) as (worker,):
                 await worker.broker.subscribe(ROOM)
                 async with frozen(valkey):
                     first = asyncio.create_task(worker.broker.publish(ROOM, b"on its way"))

@@ -140,7 +140,7 @@ class TestUrls:
             hostile = (
                 f"{url}?protocol=3&decode_responses=1&socket_timeout=0.05&health_check_interval=1&retry_on_timeout=1"
             )
-            async with running(RedisBroker(hostile, idle=60, silence=90)) as (worker,):
+            async with running(RedisBroker(hostile, probe=60, silence=90)) as (worker,):
                 await worker.broker.subscribe(ROOM)
                 await asyncio.sleep(0.2)
                 await worker.broker.publish(ROOM, b"\xff")
@@ -149,7 +149,7 @@ class TestUrls:
 
         asyncio.run(main())
 
-    @pytest.mark.parametrize("times", [{"deadline": 0}, {"idle": 0}, {"idle": 5, "silence": 5}])
+    @pytest.mark.parametrize("times", [{"deadline": 0}, {"probe": 0}, {"probe": 5, "silence": 5}])
     def test_times_that_cannot_be_kept_are_refused(self, times: dict[str, float]) -> None:
         with pytest.raises(ConfigurationError):
             RedisBroker("redis://localhost", **times)

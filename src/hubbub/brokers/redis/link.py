@@ -44,10 +44,16 @@ class Link(asyncio.Protocol):
         self._reader = resp.new_reader()
         self._steps: Iterator[None] | None = None
         self._paused = False
+        self._behind = False
 
     @property
     def up(self) -> bool:
         return not self._lost.done()
+
+    def was_behind(self) -> bool:
+        """Whether more had come than one turn could work on, at any time since this was asked last."""
+        behind, self._behind = self._behind, self._paused
+        return behind
 
     def read(self, work: Work) -> None:
         """From now on `work` is called for what arrives. An exception it raises ends the connection."""
@@ -113,6 +119,6 @@ class Link(asyncio.Protocol):
 
     def _pause(self) -> None:
         if not self._paused:
-            self._paused = True
+            self._paused = self._behind = True
             self._transport.pause_reading()
         self._loop.call_soon(self._go_on)

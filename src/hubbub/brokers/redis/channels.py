@@ -1,0 +1,171 @@
+"""What the listening connection is subscribed to, as the server confirmed it.
+
+The server answers every channel of every command once. What it says without being asked is therefore news: somebody
+between us and it made a subscription again, or dropped one, and what was published in between did not arrive. The topic
+is then `missed`, after its subscription stands, so that who looks into history looks late enough.
+"""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+
+from hubbub.brokers.redis.link import Link
+from hubbub.brokers.redis.resp import packed
+from hubbub.errors import Unavailable
+from hubbub.types import Topic
+
+logger = logging.getLogger("hubbub.brokers.redis")
+
+#: Channels in one command: enough to be quick, few enough not to hold the server up.
+_BATCH = 500
+
+_SUBSCRIBE, _UNSUBSCRIBE, _PING = b"SUBSCRIBE", b"UNSUBSCRIBE", b"PING"
+
+
+class _Wait:
+    """Callers that wait for one subscription. `fresh`: nobody was subscribed before them."""
+
+    __slots__ = ("callers", "fresh", "stands")
+
+    def __init__(self, *, fresh: bool) -> None:
+        self.callers = 0
+        self.fresh = fresh
+        self.stands: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+
+class Channels:
+    """`own` is the channel that is subscribed to last, and always. `topics` are all others that are wanted."""
+
+    def __init__(self, own: bytes, missed: Callable[[Topic], None], *, deadline: float) -> None:
+        self.topics: dict[bytes, Topic] = {}
+        self._own = own
+        self._missed = missed
+        self._deadline = deadline
+        self._standing: set[bytes] = set()
+        self._waits: dict[bytes, _Wait] = {}
+        # Answers still to come: a channel left and taken again at once stands only after the last of them.
+        self._owed: Counter[tuple[bytes, bytes]] = Counter()
+        self._doubtful: set[bytes] = set()
+        self._outgoing: deque[tuple[bytes, bytes]] = deque()
+        self._link: Link | None = None
+        self._closed = False
+
+    def begin(self, link: Link) -> None:
+        """Subscribe to everything on a new connection."""
+        self.end()
+        self._link = link
+        for channel in (*self.topics, self._own):
+            self._ask(_SUBSCRIBE, channel)
+
+    def end(self) -> None:
+        """The connection is gone, and every subscription with it."""
+        self._link = None
+        for state in (self._standing, self._owed, self._doubtful, self._outgoing):
+            state.clear()
+
+    def close(self) -> None:
+        """For good: whoever waits is refused."""
+        self._closed = True
+        for wait in self._waits.values():
+            wait.stands.set_result(False)
+        self._waits.clear()
+
+    async def subscribe(self, channel: bytes, topic: Topic) -> None:
+        """Returns when the server confirmed it. Raises Unavailable after the deadline; then nothing stays behind."""
+        if self._closed:
+            raise Unavailable
+        if channel in self._standing:
+            return
+        wait = self._waits.get(channel)
+        if wait is None:
+            wait = self._waits[channel] = _Wait(fresh=channel not in self.topics)
+            if wait.fresh:
+                self.topics[channel] = topic
+                self._ask(_SUBSCRIBE, channel)
+        wait.callers += 1
+        try:
+            await asyncio.wait((wait.stands,), timeout=self._deadline)
+        finally:
+            wait.callers -= 1
+            if not wait.callers and self._waits.get(channel) is wait:
+                del self._waits[channel]
+                if wait.fresh:
+                    self.unsubscribe(channel)
+        if not wait.stands.done() or not wait.stands.result():
+            raise Unavailable
+
+    def unsubscribe(self, channel: bytes) -> None:
+        if self.topics.pop(channel, None) is None:
+            return
+        self._standing.discard(channel)
+        self._doubtful.discard(channel)
+        wait = self._waits.pop(channel, None)
+        if wait is not None:
+            wait.stands.set_result(False)
+        self._ask(_UNSUBSCRIBE, channel)
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self._ask(_PING)
+
+    def subscribed(self, channel: bytes) -> None:
+        """The server says so."""
+        still = self._answered(_SUBSCRIBE, channel)
+        if still > 0 or channel == self._own:
+            return
+        topic = self.topics.get(channel)
+        if topic is None:
+            if still < 0:
+                self._ask(_UNSUBSCRIBE, channel)
+            return
+        self._standing.add(channel)
+        wait = self._waits.pop(channel, None)
+        if wait is not None:
+            wait.stands.set_result(True)
+        if still < 0 or channel in self._doubtful:
+            self._doubtful.discard(channel)
+            logger.info("a subscription was made again without being asked for")
+            try:
+                self._missed(topic)
+            except Exception:
+                logger.exception("looking for what was missed failed")
+
+    def unsubscribed(self, channel: bytes) -> None:
+        """The server says so."""
+        if self._answered(_UNSUBSCRIBE, channel) < 0 and (channel in self.topics or channel == self._own):
+            self._standing.discard(channel)
+            self._doubtful.add(channel)
+            self._ask(_SUBSCRIBE, channel)
+
+    def _answered(self, command: bytes, channel: bytes) -> int:
+        """How many answers are still owed; below zero where this one was not."""
+        still = self._owed.pop((command, channel), 0) - 1
+        if still > 0:
+            self._owed[command, channel] = still
+        return still
+
+    def _ask(self, command: bytes, channel: bytes = b"") -> None:
+        if self._link is None:
+            return
+        if channel:
+            self._owed[command, channel] += 1
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._outgoing.append((command, channel))
+
+    def _send(self) -> None:
+        link = self._link
+        if link is None:
+            return
+        try:
+            commands = []
+            while self._outgoing:
+                command, channel = self._outgoing.popleft()
+                channels = [channel] if channel else []
+                while channel and self._outgoing and self._outgoing[0][0] == command and len(channels) < _BATCH:
+                    channels.append(self._outgoing.popleft()[1])
+                commands.append(packed((command, *channels)))
+            link.write(b"".join(commands))
+        except Exception as error:  # noqa: BLE001 - who supervises the connection hears of it, and makes another
+            link.fail(error)

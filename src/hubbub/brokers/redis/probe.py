@@ -1,0 +1,73 @@
+"""A message to oneself, again and again: the only proof that what is published reaches this process.
+
+It leaves by the connection for commands and comes back by the one that listens, so both have to work, and the server
+between them. A PING lost as the proof: a connection can answer it and be subscribed to nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+#: After one that could not be published, in parts of the time between two.
+_SOONER = 6
+
+
+class Probe:
+    """`publish` is given the channel, which is this worker's alone, and a few bytes, one every `every` seconds.
+
+    `round_trip`: seconds that the last one took, None before the first. `refusal`: why the last one could not be
+    published, None where it could.
+    """
+
+    def __init__(self, publish: Callable[[bytes, bytes], Awaitable[Any]], channel: bytes, *, every: float) -> None:
+        self.channel = channel
+        self.round_trip: float | None = None
+        self.refusal: Exception | None = None
+        self._publish = publish
+        self._every = every
+        self._number = 0
+        self._under_way: dict[bytes, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    def begin(self) -> None:
+        """The channel is subscribed to. May be called twice."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="hubbub-broker-probe")
+
+    async def end(self) -> None:
+        task, self._task = self._task, None
+        self._under_way.clear()
+        self.refusal = None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    def heard(self, data: bytes) -> bool:
+        """Whether this is one of those under way."""
+        sent = self._under_way.pop(data, None)
+        if sent is None:
+            return False
+        self.round_trip = asyncio.get_running_loop().time() - sent
+        return True
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._number += 1
+            data, sent = b"%d" % self._number, loop.time()
+            self._under_way[data] = sent
+            pause = self._every
+            try:
+                await self._publish(self.channel, data)
+                self.refusal = None
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next one may pass
+                self.refusal = error
+                with suppress(KeyError):
+                    del self._under_way[data]
+                pause /= _SOONER
+            await asyncio.sleep(max(pause - (loop.time() - sent), self._every / _SOONER))
