@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hubbub.burst import Outgoing
+from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count, Tally
 from hubbub.types import RoomName, room_topic
 from hubbub.wire.codec import Prepared

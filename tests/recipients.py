@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from hubbub.burst import Burst, Outgoing
+from hubbub.burst import Burst
 from hubbub.closes import Close
+from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.types import ConnectionId, User, UserId
 from hubbub.wire.codec import Prepared

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.burst import Outgoing, wanted
+from hubbub.outgoing import Outgoing, wanted
 from hubbub.types import ConnectionId, User, UserId
 from hubbub.wire.codec import Prepared
 from hubbub.wire.envelope import Envelope, Kind

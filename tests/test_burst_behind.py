@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hubbub.burst import Outgoing
+from hubbub.outgoing import Outgoing
 from tests.bursts import Setting, company, wires
 from tests.recipients import Reader
 

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hubbub.burst import Outgoing, wanted
+from hubbub.outgoing import Outgoing, wanted
 from hubbub.ports.metrics import Count, Tally
 from hubbub.state.registry import Registry
 from hubbub.types import EVERYONE, Topic

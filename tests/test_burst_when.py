@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hubbub.burst import Outgoing
+from hubbub.outgoing import Outgoing
 from hubbub.types import RoomName, room_topic
 from hubbub.wire.codec import Prepared
 from tests.bursts import Setting, company

@@ -20,7 +20,7 @@ _ITSELF.append(_ITSELF)
 
 async def reported(*facts: Callable[[], Any], times: int = 1) -> Stats:
     broker = MemoryBroker()
-    await broker.start(lambda *_: None, lambda: None)
+    await broker.start(lambda *_: None, lambda: None, lambda _: None)
     cluster = Cluster(broker, NodeId("n"), lambda: 3, list(facts))
     for _ in range(times):
         reporting = asyncio.create_task(cluster.report())

@@ -11,7 +11,7 @@ from hubbub.brokers.memory import MemoryBroker
 from hubbub.closes import Close
 from hubbub.connection import Connection
 from hubbub.errors import ConnectionClosed
-from hubbub.options import Heartbeat, Limits
+from hubbub.options import Heartbeat, Leaving, Limits
 from hubbub.ports.broker import Announcement
 from hubbub.ports.metrics import Tally
 from hubbub.running import Plan, Running
@@ -83,6 +83,8 @@ class Setting:
             heartbeat=Heartbeat(interval=1e9, timeout=1e9),
             rate=None,
             announce_users=False,
+            inbox=None,
+            leaving=Leaving(),
             metrics=Tally(),
             clock=self.clock,
             handlers=Handlers(),

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from hubbub import closes
-from hubbub.burst import Outgoing
 from hubbub.closes import Close
 from hubbub.delivery import Delivery
 from hubbub.errors import NotJoined
 from hubbub.options import Slow
+from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count, Tally
 from hubbub.state.outbox import Lane
 from hubbub.types import ConnectionId

@@ -1,80 +1,19 @@
 """Joining and leaving, with everything that may come in between."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from hubbub.closes import TOO_SLOW
 from hubbub.errors import NotJoined, TooManyRooms, Unavailable
-from hubbub.fanout import Fanout
-from hubbub.lifecycle import Background
-from hubbub.membership import Membership
 from hubbub.options import RoomOptions, Slow
-from hubbub.ports.metrics import Tally
-from hubbub.presence import Presence
 from hubbub.session import Since
 from hubbub.state.backoff import Backoff
 from hubbub.state.outbox import Lane
-from hubbub.state.registry import Registry
-from hubbub.subscriptions import Subscriptions
-from hubbub.wire.envelope import Envelope, Kind
-from tests.recipients import Reader, Turn
-from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
-
-STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r"]
-
-
-class Setting:
-    def __init__(self) -> None:
-        self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
-        self.registry: Registry[Any] = Registry()
-        self.turn = Turn()
-        self.fanout = Fanout(self.registry, self.turn.burst, Tally(), limit=100)
-        self.subscriptions = Subscriptions(self.broker, self.clock, self.background.spawn)
-        self.presence = Presence(self.broker, "node", self.background.begin, announce_users=False)
-        self.membership = Membership(
-            self.registry, self.broker, self.fanout, self.subscriptions, self.presence, rooms_per_connection=2
-        )
-
-    def member(self, name: str = "ann") -> Reader:
-        member = Reader(name, self.turn)
-        self.registry.add(member, name)
-        return member
-
-    async def join(
-        self, member: Reader, room: str = "r", *, presence: bool = True, **fields: Any
-    ) -> asyncio.Task[None]:
-        task = asyncio.create_task(self.membership.join(member, room, RoomOptions(presence=presence), **fields))
-        await settle()
-        return task
-
-    async def up_to(self, step: str) -> None:
-        for each in STEPS[: STEPS.index(step)]:
-            await self.broker.only(each).ok()
-
-    async def joined(self, member: Reader) -> None:
-        task = await self.join(member)
-        while self.broker.pending:
-            await self.broker.pending[0].ok(["ann"])
-        await task
-
-    async def is_empty(self) -> None:
-        """All is given back once the broker has answered what it is asked now."""
-        self.clock.advance(10)
-        for _ in range(10):
-            await asyncio.sleep(0.001)
-            for call in list(self.broker.pending):
-                assert call.name in ("leave", "unsubscribe"), call
-                await call.ok()
-        assert (len(self.presence), len(self.subscriptions), len(self.background)) == (0, 0, 0)
-        assert not self.fanout._held
-        assert not self.membership._joining
-        assert not self.membership._put_out
-        assert not self.membership._counted
-
-    def send(self, kind: Kind = Kind.MESSAGE, payload: bytes = b'{"type":"m"}', **fields: Any) -> None:
-        self.fanout.deliver("room:r", Envelope(kind, payload, **fields).encode())
+from hubbub.wire.envelope import Kind
+from tests.joining import KEEP, STEPS, Setting
+from tests.recipients import Reader
+from tests.scripted import cancel, settle
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +65,7 @@ async def test_what_is_held_is_bounded() -> None:
 async def test_unavailable_at_each_step(step: str) -> None:
     s = Setting()
     ann = s.member()
-    task = await s.join(ann)
+    task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
     await s.broker.only(step).fail()
     assert isinstance(task.exception(), Unavailable)
@@ -139,12 +78,12 @@ async def test_unavailable_at_each_step(step: str) -> None:
 async def test_cancelled_at_each_step(step: str) -> None:
     s = Setting()
     ann = s.member()
-    task = await s.join(ann)
+    task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
     await cancel(task)
     assert task.cancelled()
     for call in list(s.broker.pending):
-        await call.ok()
+        await s.answer(call)
     assert ann.told == []
     await s.is_empty()
 
@@ -153,11 +92,11 @@ async def test_cancelled_at_each_step(step: str) -> None:
 async def test_gone_at_each_step(step: str) -> None:
     s = Setting()
     ann = s.member()
-    task = await s.join(ann)
+    task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
     s.membership.gone(ann)
     while not task.done():
-        await s.broker.pending[0].ok([])
+        await s.answer(s.broker.pending[0])
     assert not task.exception()
     assert ann.told == []
     await s.is_empty()
@@ -168,12 +107,12 @@ async def test_put_out_while_joining(step: str) -> None:
     """Who is removed while its join is under way is not let in by having been slow."""
     s = Setting()
     ann = s.member()
-    task = await s.join(ann)
+    task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
     s.send(Kind.REMOVE, b"of bob", only=frozenset({"bob"}))
     s.send(Kind.REMOVE, b"enough", only=frozenset({"ann"}))
     while not task.done():
-        await s.broker.pending[0].ok(["ann"])
+        await s.answer(s.broker.pending[0])
     assert not task.exception()
     assert ann.types == ["room_joined", "room_left"]
     assert ann.told[1]["reason"] == "enough"
@@ -238,7 +177,7 @@ async def test_joining_while_the_last_one_leaves() -> None:
     assert sorted(f"{call.name} {call.topic}" for call in s.broker.pending) == ["leave occupied", "leave room:r"]
     task = await s.join(tab)
     while not task.done():
-        await s.broker.pending[0].ok(["ann"])
+        await s.answer(s.broker.pending[0])
     assert tab.types == ["room_joined"]
     assert s.broker.log[-1] == "members room:r"
     assert s.broker.log.index("leave room:r") < len(s.broker.log) - 1 - s.broker.log[::-1].index("enter room:r")
@@ -280,6 +219,25 @@ async def test_the_policy_of_a_room_is_there_from_the_first_member_to_the_last()
     await s.is_empty()
 
 
+async def test_the_policy_of_a_room_stays_for_one_who_joins_while_the_last_one_leaves() -> None:
+    s = Setting()
+    ann, bob = s.member(), s.member("bob")
+    options = RoomOptions(slow=Slow.DROP_OLDEST, presence=True)
+    first = asyncio.create_task(s.membership.join(ann, "r", options))
+    await settle()
+    await s.answer_all()
+    await first
+    second = asyncio.create_task(s.membership.join(bob, "r", options))
+    await settle()
+    s.membership.gone(ann)
+    await s.answer_all()
+    await second
+    assert list(s.fanout._slow.values()) == [Slow.DROP_OLDEST]
+    s.membership.gone(bob)
+    assert not s.fanout._slow
+    await s.is_empty()
+
+
 async def test_joins_of_one_at_once_are_counted_together() -> None:
     s = Setting()
     ann = s.member()
@@ -290,5 +248,21 @@ async def test_joins_of_one_at_once_are_counted_together() -> None:
     assert [task.exception() for task in tasks[:2]] == [None, None]
     assert sorted(s.registry.rooms(ann)) == ["a", "b"]
     assert not s.membership._joins
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+async def test_who_is_joining_cannot_leave_yet_and_misses_nothing_by_trying() -> None:
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann)
+    await s.up_to("members room:r")
+    s.send()
+    with pytest.raises(NotJoined):
+        s.membership.leave(ann, "r")
+    assert ann.told == []
+    await s.answer_all()
+    assert task.done()
+    assert ann.types == ["room_joined", "m"]
     s.membership.gone(ann)
     await s.is_empty()

@@ -6,31 +6,12 @@ from typing import Any
 import pytest
 
 from hubbub.errors import Unavailable
-from hubbub.lifecycle import Background
-from hubbub.presence import Presence
+from hubbub.options import RoomOptions
 from hubbub.state.backoff import Backoff
-from hubbub.wire.envelope import Envelope
-from tests.scripted import ScriptedBroker, cancel, settle
-
-
-class Setting:
-    def __init__(self, *, announce_users: bool = False) -> None:
-        self.broker, self.background = ScriptedBroker(), Background()
-        self.presence = Presence(self.broker, "node", self.background.spawn, announce_users=announce_users)
-
-    async def enter(self, topic: str = "room:r", member: str = "ann") -> asyncio.Task[None]:
-        task = asyncio.create_task(self.presence.enter(topic, member))
-        await settle()
-        return task
-
-    async def leave(self) -> None:
-        self.presence.leave("room:r", "ann")
-        await settle()
-
-    async def entered(self) -> None:
-        task = await self.enter()
-        await self.broker.only("enter room:r").ok(value=True)
-        await task
+from hubbub.types import room_topic
+from hubbub.wire.envelope import Envelope, Kind
+from tests.scripted import cancel, settle
+from tests.seats import Setting
 
 
 @pytest.fixture(autouse=True)
@@ -136,24 +117,6 @@ async def test_a_joiner_does_not_wait_for_the_pause(monkeypatch: pytest.MonkeyPa
     assert len(s.presence) == 0
 
 
-async def test_reassert_says_everything_anew() -> None:
-    s = Setting()
-    await s.entered()
-    online = await s.enter("online", "ann")
-    await s.broker.only("enter online").ok()
-    await online
-    s.broker.log.clear()
-    again = asyncio.create_task(s.presence.reassert())
-    await settle()
-    assert sorted(s.broker.log) == ["enter online", "enter room:r"]
-    await s.leave()
-    for call in list(s.broker.pending):
-        await call.ok()
-    await s.broker.only("leave room:r").ok()
-    await again
-    assert len(s.presence) == 1
-
-
 async def test_a_cancelled_worker_leaves_nobody_waiting() -> None:
     s = Setting()
     entering = await s.enter()
@@ -194,62 +157,12 @@ async def test_what_is_announced() -> None:
     await entering.ok()
 
 
-async def test_what_is_said_again_is_not_announced_again() -> None:
-    """The broker may have forgotten, but nobody has seen the member leave."""
-    s = Setting(announce_users=True)
-    for topic in ("room:r", "online"):
-        entering = await s.enter(topic)
-        assert s.broker.pending[0].rest[2] is not None
-        await s.broker.only(f"enter {topic}").ok(value=True)
-        await entering
-    again = asyncio.create_task(s.presence.reassert())
-    await settle()
-    assert sorted(call.topic for call in s.broker.pending) == ["online", "room:r"]
-    assert [call.rest[2] for call in s.broker.pending] == [None, None]
-    # It is away once more: what is tried again is as quiet.
-    for call in list(s.broker.pending):
-        await call.fail()
-    await asyncio.sleep(0.01)
-    assert [call.rest[2] for call in s.broker.pending] == [None, None]
-    for call in list(s.broker.pending):
-        await call.ok(value=True)
-    await again
-    await s.leave()
-    leaving = s.broker.only("leave room:r")
-    assert b"user_left_room" in leaving.rest[2].data
-    await leaving.ok()
-    await s.enter()
-    assert b"user_joined_room" in s.broker.only("enter room:r").rest[2].data
-    await s.broker.only("enter room:r").ok()
-
-
-async def test_one_who_leaves_while_it_is_said_again_is_announced() -> None:
+async def test_a_room_that_collects_is_told_in_its_way() -> None:
     s = Setting()
-    await s.entered()
-    again = asyncio.create_task(s.presence.reassert())
-    await settle()
-    await s.leave()
-    await s.broker.only("enter room:r").fail()
-    await asyncio.sleep(0.01)
-    leaving = s.broker.only("leave room:r")
-    assert b"user_left_room" in leaving.rest[2].data
-    await leaving.ok()
-    await again
-    assert len(s.presence) == 0
-
-
-async def test_one_who_was_said_again_and_left_is_announced_on_coming_back() -> None:
-    s = Setting()
-    await s.entered()
-    again = asyncio.create_task(s.presence.reassert())
-    await settle()
-    await s.broker.only("enter room:r").ok(value=True)
-    await again
-    await s.leave()
-    leaving = s.broker.only("leave room:r")
-    coming = await s.enter()  # before the leave is done, so its seat is still warm
-    await leaving.ok()
-    entering = s.broker.only("enter room:r")
-    assert b"user_joined_room" in entering.rest[2].data
-    await entering.ok(value=True)
-    await coming
+    s.options["r"] = RoomOptions(presence=True, diff=True)
+    for present, kind in ((True, Kind.CAME), (False, Kind.WENT)):
+        announcement = s.presence.announcement(room_topic("r"), "änn", present=present)
+        assert announcement is not None
+        assert announcement.topic == "room:r"
+        envelope = Envelope.decode(announcement.data)
+        assert (envelope.kind, envelope.payload.decode(), envelope.without_users) == (kind, "änn", {"änn"})

@@ -1,27 +1,37 @@
 """The handle of a room, with a broker that keeps what it is given."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hubbub import ConfigurationError, Hub
-from hubbub.options import RoomOptions, Slow
+from hubbub.options import History, RoomOptions, Slow
+from hubbub.outage import Outage
 from hubbub.room import Room
-from hubbub.types import Position, RoomName, Topic
-from hubbub.wire.envelope import Envelope
+from hubbub.sending import Sender
+from hubbub.types import Position, RoomName, Topic, room_topic
+from hubbub.wire.envelope import Envelope, Kind
 
 
 class Keeping:
     def __init__(self) -> None:
         self.published: list[tuple[Topic, Envelope]] = []
+        self.asked: list[tuple[History | None, str | None]] = []
+        """What was to be kept, and under which key."""
 
-    async def publish(self, topic: Topic, data: bytes) -> Position | None:
+    async def publish(
+        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+    ) -> Position | None:
         self.published.append((topic, Envelope.decode(data)))
-        return None
+        self.asked.append((keep, key))
+        return None if keep is None else Position("e", len(self.published))
 
 
-def room(broker: Keeping) -> Room:
-    return Room(RoomName("a"), broker, payload=100)  # type: ignore[arg-type]
+def room(broker: Any, keep: History | None = None) -> Room:
+    name = RoomName("a")
+    sender = Sender(room_topic(name), broker, Outage(lambda: broker.ready, limit=1), limit=100, room=name, keep=keep)
+    return Room(name, broker, sender)
 
 
 @pytest.mark.parametrize("key", [None, "cpu", "é" * 64])
@@ -40,6 +50,33 @@ async def test_what_is_no_key_fails_in_the_senders_turn(key: Any) -> None:
     with pytest.raises(ValueError, match=r"^key "):
         await room(broker).send({"type": "cpu"}, key=key)
     assert broker.published == []
+
+
+KEEP = History(size=2, ttl=60)
+
+
+async def test_what_is_kept_goes_out_under_its_key_and_comes_back_with_its_position() -> None:
+    broker = Keeping()
+    assert await room(broker, KEEP).send({"type": "a"}, idempotency_key="once") == Position("e", 1)
+    assert await room(broker, KEEP).send({"type": "a"}) == Position("e", 2)
+    assert await room(broker).send({"type": "a"}, idempotency_key="once") is None
+    assert broker.asked == [(KEEP, "once"), (KEEP, None), (None, "once")]
+
+
+@pytest.mark.parametrize("key", ["", "é" * 65, "a\n", 7], ids=ascii)
+async def test_what_is_no_idempotency_key_fails_in_the_senders_turn(key: Any) -> None:
+    broker = Keeping()
+    with pytest.raises(ValueError, match=r"^idempotency_key "):
+        await room(broker, KEEP).send({"type": "a"}, idempotency_key=key)
+    assert broker.published == []
+
+
+async def test_commands_to_the_members_are_not_kept() -> None:
+    broker = Keeping()
+    await room(broker, KEEP).close("why")
+    await room(broker, KEEP).remove("ann")
+    assert [envelope.kind for _, envelope in broker.published] == [Kind.CLOSE_ROOM, Kind.REMOVE]
+    assert broker.asked == [(None, None), (None, None)]
 
 
 def allowed() -> bool:
@@ -68,3 +105,30 @@ def test_without_a_word_a_slow_reader_is_disconnected() -> None:
 def test_another_policy_is_refused_by_its_name(slow: Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"^slow is disconnect, drop_oldest or latest, not {slow!r}$"):
         Hub().rooms("r", slow=slow)(allowed)
+
+
+@pytest.mark.parametrize(
+    ("presence", "options"),
+    [
+        (False, RoomOptions()),
+        (True, RoomOptions(presence=True)),
+        ("diff", RoomOptions(presence=True, diff=True)),
+    ],
+)
+def test_a_room_is_declared_with_how_its_members_see_each_other(presence: Any, options: RoomOptions) -> None:
+    hub = Hub()
+    hub.rooms("r", presence=presence, history=KEEP)(allowed)
+    match = hub._rooms.match("r")
+    assert match is not None
+    assert match.value.options == replace(options, history=KEEP)
+
+
+@pytest.mark.parametrize("presence", ["", "diffs", None, 2])
+def test_another_way_is_refused(presence: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r'^presence is True, False or "diff", not '):
+        Hub().rooms("r", presence=presence)(allowed)
+
+
+def test_of_values_that_replace_each_other_none_is_kept() -> None:
+    with pytest.raises(ConfigurationError, match=r'^a room with slow="latest" keeps no history'):
+        Hub().rooms("r", slow="latest", history=KEEP)(allowed)

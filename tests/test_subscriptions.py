@@ -13,7 +13,14 @@ from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
 class Setting:
     def __init__(self) -> None:
         self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
-        self.subscriptions = Subscriptions(self.broker, self.clock, self.background.spawn, linger=1.0)
+        self.subscriptions = Subscriptions(
+            self.broker, self.clock, self.background.spawn, linger=1.0, ended=self._ended
+        )
+        self.ended: list[tuple[str, int]] = []
+        """What was told to be heard no more, and how many calls the broker had had then."""
+
+    def _ended(self, topic: str) -> None:
+        self.ended.append((topic, len(self.broker.log)))
 
     async def hold(self) -> asyncio.Task[None]:
         task = asyncio.create_task(self.subscriptions.hold("t"))
@@ -48,9 +55,12 @@ async def test_the_first_subscribes_and_the_last_leaves_after_a_pause() -> None:
     assert s.broker.log == ["subscribe t"]
     s.clock.advance(0.01)
     await settle()
+    # Before the broker is asked: what it brings from now on is of no use to anybody.
+    assert s.ended == [("t", 1)]
     await s.broker.only("unsubscribe t").ok()
     assert len(s.subscriptions) == 0
     assert not s.background
+    assert s.ended == [("t", 1)]
 
 
 async def test_one_who_comes_in_the_pause_keeps_it() -> None:
@@ -128,6 +138,7 @@ async def test_what_never_stood_is_not_ended() -> None:
     assert task.exception()
     await s.linger()
     assert s.broker.log == ["subscribe t"]
+    assert s.ended == []
     assert len(s.subscriptions) == 0
 
 

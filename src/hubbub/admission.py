@@ -9,11 +9,16 @@ from typing import Any, TypeAlias
 
 from hubbub.errors import ConnectionClosed
 from hubbub.fanout import Recipient
+from hubbub.options import History
 from hubbub.services import Services
-from hubbub.types import EVERYONE, ONLINE, User, UserId, user_topic
+from hubbub.types import EVERYONE, ONLINE, Topic, User, UserId, user_topic
 
 #: What takes, what gives back, and what.
 _Step: TypeAlias = tuple[Callable[..., Awaitable[None]], Callable[..., None], tuple[Any, ...]]
+
+
+def _nothing(*_: Any) -> None:
+    """What was only looked at need not be given back."""
 
 
 class Admission:
@@ -39,6 +44,9 @@ class Admission:
                 raise ConnectionClosed(self._member.id)
             self._taken += 1
 
+    async def _begin(self, topic: Topic, inbox: History) -> None:
+        await self._services.positions.join(topic, inbox)
+
     def leave(self) -> None:
         user, self._user = self._user, None
         self._over = True
@@ -53,7 +61,8 @@ class Admission:
         subscriptions, presence, topic = self._services.subscriptions, self._services.presence, user_topic(user)
         return (
             (subscriptions.hold, subscriptions.release, (topic,)),
+            *(() if self._services.inbox is None else ((self._begin, _nothing, (topic, self._services.inbox)),)),
             (subscriptions.hold, subscriptions.release, (EVERYONE,)),
             (presence.enter, presence.leave, (topic, self._member.id)),
-            (presence.enter, presence.leave, (ONLINE, user)),
+            (presence.enter, presence.linger, (ONLINE, user)),
         )

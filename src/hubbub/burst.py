@@ -12,56 +12,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
+from hubbub.outgoing import Addressed, Outgoing
 from hubbub.ports.metrics import Count, Metrics
-from hubbub.state.outbox import Lane
-from hubbub.types import ConnectionId, Topic, User
+from hubbub.types import Topic
 from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 
 #: Bytes of one turn that are not held back any longer: more would only be memory, and work in one piece.
 _ENOUGH = 256 * 1024
 
 #: Seconds. What is written faster need not be written less often; nobody notices the other.
 _WORTH_A_PAUSE, _LONGEST_PAUSE = 0.001, 0.002
-
-
-class Outgoing:
-    """A message on its way to the members of a topic, or to one connection."""
-
-    __slots__ = ("envelope", "lane", "message", "number")
-
-    def __init__(self, message: Prepared, envelope: Envelope | None = None, lane: Lane | None = None) -> None:
-        self.message = message
-        self.envelope = envelope
-        """Who is not to have it; None where everybody is, and for the hub's own answers."""
-        self.lane = lane
-        self.number = 0
-
-    def is_for(self, target: "Target") -> bool:
-        envelope = self.envelope
-        if envelope is None:
-            return True
-        if target.text and envelope.kind is Kind.NOTICE:
-            return False
-        return wanted(envelope, target)
-
-
-class Addressed(Protocol):
-    @property
-    def id(self) -> ConnectionId: ...
-
-    @property
-    def user(self) -> User: ...
-
-
-def wanted(envelope: Envelope, who: Addressed) -> bool:
-    """Whether the envelope is for this connection."""
-    if who.id in envelope.without_connections:
-        return False
-    if not (envelope.without_users or envelope.only):
-        return True
-    user = who.user.id
-    return user not in envelope.without_users and (not envelope.only or user in envelope.only)
 
 
 class Target(Addressed, Protocol):

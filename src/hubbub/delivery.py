@@ -11,9 +11,9 @@ import logging
 from collections.abc import Sequence
 
 from hubbub import closes
-from hubbub.burst import Outgoing
 from hubbub.closes import Close
 from hubbub.errors import Refused
+from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
 from hubbub.services import Services

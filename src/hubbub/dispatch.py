@@ -29,6 +29,9 @@ _log = logging.getLogger("hubbub.dispatch")
 
 R = TypeVar("R")
 
+#: Rooms whose options are remembered, before all are forgotten.
+_KNOWN = 4096
+
 _NOTHING = object()
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
@@ -57,6 +60,9 @@ class Dispatch:
         self._blocking = blocking
         self._stopwatch = stopwatch
         self._warned: set[str] = set()
+        # Asked for with every message, and a pattern takes microseconds.
+        self._known: dict[RoomName, RoomOptions] = {}
+        self._known_of = 0
 
     def handle(
         self, message: Message, handshake: Handshake, own: dict[type, Any], who: str
@@ -99,9 +105,15 @@ class Dispatch:
         return match.value.options
 
     def options_of(self, room: RoomName) -> RoomOptions:
-        """The options of a room the application joins somebody to by itself, unchecked."""
-        match = self._rooms.match(room)
-        return match.value.options if match else RoomOptions()
+        """The options of a room that is not asked to be let into: it is sent to, or joined by the application."""
+        if self._known_of != len(self._rooms) or len(self._known) >= _KNOWN:
+            self._known.clear()
+            self._known_of = len(self._rooms)
+        options = self._known.get(room)
+        if options is None:
+            match = self._rooms.match(room)
+            options = self._known[room] = match.value.options if match else RoomOptions()
+        return options
 
     async def _judged(self, function: Injected, running: Awaitable[R], who: str) -> R:
         try:

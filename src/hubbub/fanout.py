@@ -5,25 +5,31 @@ its neighbours'. The payload is prepared once, shared by all, and not parsed her
 this turn of the event loop (`burst.py`).
 
 A connection that is joining a room must not miss what is sent between its subscription and its `room_joined`, and
-must not see it before. For that while it is held: `hold` collects what it would have got, `release` hands it over.
+must not see it before. For that while it is held: `hold` collects what it would have got, `release` hands it over. One
+that is a member and joins again, to be handed what it missed, is held in the same way.
 """
 
 import logging
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol, TypeAlias
 
 from hubbub import closes
-from hubbub.burst import Burst, Outgoing, Target, wanted
+from hubbub.burst import Burst, Target
 from hubbub.closes import Close
 from hubbub.options import Slow
+from hubbub.outgoing import Outgoing, wanted
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.state.outbox import Lane
 from hubbub.state.registry import Registry
-from hubbub.types import EVERYONE, RoomName, Topic, room_of
+from hubbub.types import EVERYONE, Position, RoomName, Topic, room_of, shown_as
+from hubbub.wire import messages as wire
 from hubbub.wire.codec import Prepared
 from hubbub.wire.envelope import Envelope, Kind, UnknownEnvelope
 
 _log = logging.getLogger("hubbub.fanout")
+
+_NOTHING = Prepared(b"")
+_NOBODY = Envelope(Kind.MESSAGE, b"", only=frozenset({""}))
 
 
 class Recipient(Target, Protocol):
@@ -44,14 +50,21 @@ class PutOut(Protocol):
     def __call__(self, member: Recipient, room: RoomName, reason: str) -> None: ...
 
 
-class Held:
-    """What came for one recipient while it was joining, bounded as its outbox is."""
+#: Presence's part: somebody came or went in a room that collects such news.
+Note: TypeAlias = Callable[[Topic, Envelope], None]
 
-    def __init__(self) -> None:
+
+class Held:
+    """What came for one recipient while it was joining, bounded as its outbox is. `member`: it was in before."""
+
+    def __init__(self, *, member: bool) -> None:
+        self.member = member
         self.messages: list[Outgoing] = []
         self.size = 0
 
     def take(self, outgoing: Outgoing) -> None:
+        if outgoing.kept and not self.member:
+            return  # a newcomer begins behind all that was delivered meanwhile
         self.messages.append(outgoing)
         self.size += len(outgoing.message)
 
@@ -67,21 +80,26 @@ class Fanout:
         self._slow: dict[Topic, Slow] = {}
         self._held: dict[Topic, dict[Recipient, Held]] = {}
         self._put_out: PutOut | None = None
+        self._note: Note | None = None
 
     def on_put_out(self, put_out: PutOut) -> None:
         self._put_out = put_out
 
-    def deliver(self, topic: Topic, data: bytes) -> None:
-        """What the broker brought for a topic."""
-        try:
-            envelope = Envelope.decode(data)
-        except UnknownEnvelope as error:
-            self._metrics.count(Count.UNKNOWN_ENVELOPES)
-            _log.debug("ignored an envelope: %s", error)
-            return
+    def on_presence(self, note: Note) -> None:
+        """Who is told of users who came and went, in rooms where that is collected."""
+        self._note = note
+
+    def deliver(self, topic: Topic, data: bytes, position: Position | None = None) -> Outgoing | None:
+        """What the broker brought for a topic. The message it was, so that it can be handed out again."""
+        envelope = self._decode(data)
+        if envelope is None:
+            return None
         match envelope.kind:
             case Kind.MESSAGE | Kind.NOTICE:
-                self._spread(topic, envelope)
+                outgoing = self._outgoing(topic, envelope, position)
+                if outgoing is not None:
+                    self._spread(topic, outgoing)
+                return outgoing
             case Kind.DISCONNECT:
                 close = closes.DISCONNECTED.because(envelope.payload)
                 # A copy, because closing takes it out of the registry.
@@ -89,6 +107,48 @@ class Fanout:
                     recipient.close(close)
             case Kind.CLOSE_ROOM | Kind.REMOVE:
                 self._empty(topic, envelope)
+            case Kind.CAME | Kind.WENT:
+                if self._note is not None:
+                    self._note(topic, envelope)
+        return None
+
+    def tell(self, topic: Topic, envelope: Envelope) -> None:
+        """What this worker has to say to the topic's members, joining ones among them."""
+        outgoing = self._outgoing(topic, envelope, None)
+        if outgoing is not None:
+            self._spread(topic, outgoing)
+
+    def tell_one(self, topic: Topic, recipient: Recipient, message: Prepared) -> None:
+        """The same to one of them alone."""
+        lane = self._lane(topic, Envelope(Kind.NOTICE, b""), None) if topic in self._slow else None
+        outgoing = Outgoing(message, None, lane)
+        if recipient in self.joining(topic):
+            self._hold_back(outgoing, topic, recipient)
+        else:
+            self._burst.hand(recipient, outgoing)
+
+    def joining(self, topic: Topic) -> Collection[Recipient]:
+        """Who is held."""
+        return self._held.get(topic, {}).keys()
+
+    def read(self, topic: Topic, data: bytes, position: Position) -> Outgoing:
+        """A kept message, as `deliver` would have sent it. One that cannot be read is for nobody."""
+        envelope = self._decode(data)
+        outgoing = envelope and self._outgoing(topic, envelope, position)
+        return outgoing or Outgoing(_NOTHING, _NOBODY, None, kept=True)
+
+    def gap(self, topic: Topic, *, epoch: str, after: int, upto: int) -> None:
+        """Tell the topic's members what was not delivered to them."""
+        self._metrics.count(Count.GAPS)
+        message = wire.gap(shown_as(topic), epoch=epoch, after=after, upto=upto)
+        # In no lane, because it must not be left out itself. Who is about to be told where it stands needs no word of
+        # what was lost before, no more than the messages.
+        self._spread(topic, Outgoing(message, Envelope(Kind.NOTICE, message.data), kept=True))
+
+    def close(self, topic: Topic, close: Close) -> None:
+        """Close the topic's members."""
+        for recipient in tuple(self._recipients(topic)):
+            recipient.close(close)
 
     def treat(self, topic: Topic, slow: Slow) -> None:
         """What becomes of this topic's messages where a reader is too slow for them; until it is said, `disconnect`."""
@@ -97,56 +157,81 @@ class Fanout:
         else:
             self._slow[topic] = slow
 
-    def hold(self, topic: Topic, recipient: Recipient) -> None:
-        self._held.setdefault(topic, {})[recipient] = Held()
+    def hold(self, topic: Topic, recipient: Recipient, *, member: bool = False) -> None:
+        self._held.setdefault(topic, {})[recipient] = Held(member=member)
+        self._registry.touch()
 
-    def release(self, topic: Topic, recipient: Recipient) -> None:
-        """Hand over what came since `hold`, in order."""
+    def release(self, topic: Topic, recipient: Recipient, *, replayed: bool = False) -> None:
+        """Hand over what came since `hold`, in order; without the kept ones where those were `replayed`."""
         for outgoing in self.drop(topic, recipient):
-            self._burst.hand(recipient, outgoing)
+            if not (replayed and outgoing.kept):
+                self._burst.hand(recipient, outgoing)
+
+    def replay(self, recipient: Recipient, messages: Iterable[Outgoing]) -> None:
+        """Hand over what was sent before, as far as it is for this recipient."""
+        for outgoing in messages:
+            if outgoing.is_for(recipient):
+                self._burst.hand(recipient, outgoing.again())
 
     def drop(self, topic: Topic, recipient: Recipient) -> list[Outgoing]:
         """Hold no more; what was held."""
-        holding = self._held.get(topic, {})
-        held = holding.pop(recipient, None)
+        holding = self._held.get(topic)
+        if holding is None or recipient not in holding:
+            return []
+        held = holding.pop(recipient)
+        self._registry.touch()
         if not holding:
-            self._held.pop(topic, None)
-        return held.messages if held else []
+            del self._held[topic]
+        return held.messages
 
-    def _spread(self, topic: Topic, envelope: Envelope) -> None:
-        message = Prepared(envelope.payload)
+    def _decode(self, data: bytes) -> Envelope | None:
+        try:
+            return Envelope.decode(data)
+        except UnknownEnvelope as error:
+            self._metrics.count(Count.UNKNOWN_ENVELOPES)
+            _log.debug("ignored an envelope: %s", error)
+            return None
+
+    def _outgoing(self, topic: Topic, envelope: Envelope, position: Position | None) -> Outgoing | None:
+        payload = envelope.payload
         try:
             # Whatever is on the broker, only text reaches a client.
-            envelope.payload.isascii() or envelope.payload.decode()
+            payload.isascii() or payload.decode()
         except UnicodeDecodeError:
             self._metrics.count(Count.UNKNOWN_ENVELOPES)
-            return
-        lane = self._lane(topic, envelope) if topic in self._slow else None
+            return None
+        if position is not None:
+            payload = wire.with_offset(payload, position.offset)
+        lane = self._lane(topic, envelope, position) if topic in self._slow else None
         for_all = envelope.kind is Kind.MESSAGE and not (
             envelope.without_users or envelope.without_connections or envelope.only
         )
+        return Outgoing(Prepared(payload), None if for_all else envelope, lane, kept=position is not None)
+
+    def _spread(self, topic: Topic, outgoing: Outgoing) -> None:
         members = self._recipients(topic)
+        holding = self._held.get(topic) if self._held else None
+        if holding:
+            members = [member for member in members if member not in holding]
         if members:
-            outgoing = Outgoing(message, None if for_all else envelope, lane)
             self._burst.spread(topic, outgoing, members, self._registry.version)
-        if self._held:
-            self._hold_back(topic, envelope, message, lane)
-
-    def _hold_back(self, topic: Topic, envelope: Envelope, message: Prepared, lane: Lane | None) -> None:
-        for recipient, held in tuple(self._held.get(topic, {}).items()):
-            outgoing = Outgoing(message, envelope, lane)
+        for recipient in tuple(holding or ()):
             if outgoing.is_for(recipient):
-                held.take(outgoing)
-                if held.size > self._limit:
-                    # The join goes on until the broker has answered, and would hold whatever comes until then.
-                    self.drop(topic, recipient)
-                    recipient.close(closes.TOO_SLOW)
+                self._hold_back(outgoing.again(), topic, recipient)
 
-    def _lane(self, topic: Topic, envelope: Envelope) -> Lane:
+    def _hold_back(self, outgoing: Outgoing, topic: Topic, recipient: Recipient) -> None:
+        held = self._held[topic][recipient]
+        held.take(outgoing)
+        if held.size > self._limit:
+            # The join goes on until the broker has answered, and would hold whatever comes until then.
+            self.drop(topic, recipient)
+            recipient.close(closes.TOO_SLOW)
+
+    def _lane(self, topic: Topic, envelope: Envelope, position: Position | None) -> Lane:
         slow = self._slow[topic]
         if envelope.kind is Kind.NOTICE and slow is Slow.LATEST:
             slow = Slow.DROP_OLDEST  # who comes and who goes are not values of the same thing
-        return Lane(topic.removeprefix("room:"), slow, envelope.key)
+        return Lane(topic.removeprefix("room:"), slow, envelope.key, position)
 
     def _recipients(self, topic: Topic) -> Collection[Recipient]:
         room = room_of(topic)

@@ -1,25 +1,32 @@
 """Joining and leaving a room.
 
-A join is: hold what will come for this connection, subscribe, tell the broker who is here, read who is here, and then,
-in one turn of the event loop, register, answer `room_joined`, and hand over what was held. So nobody who is announced
-after the members were read is missed, nothing arrives before the answer, and nothing sent after it is lost. If any
-step fails, or the connection goes away meanwhile, everything done so far is undone.
+A join is: hold what will come for this connection, subscribe, tell the broker who is here, read who is here and what
+was missed, and then, in one turn of the event loop, register, answer `room_joined`, hand over what was missed, and what
+was held. So nobody who is announced after the members were read is missed, nothing arrives before the answer, and
+nothing is lost or doubled between what was missed and what is live. If any step fails, or the connection goes away
+meanwhile, everything done so far is undone.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TypeAlias
 
+from hubbub.diffs import Diffs
 from hubbub.errors import NotJoined, TooManyRooms
 from hubbub.fanout import Fanout, Recipient
-from hubbub.options import RoomOptions, Slow
+from hubbub.looks import Look
+from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.broker import Broker
+from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.session import Since
 from hubbub.state.registry import Registry
-from hubbub.subscriptions import Subscriptions
-from hubbub.types import OCCUPIED, RoomName, Topic, room_topic
+from hubbub.subscriptions import Spawn, Subscriptions
+from hubbub.track import Standing
+from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, room_topic, user_topic
 from hubbub.wire import messages
 from hubbub.wire.messages import RequestId
 
@@ -34,6 +41,9 @@ class Membership:
         fanout: Fanout,
         subscriptions: Subscriptions,
         presence: Presence,
+        positions: Positions,
+        diffs: Diffs,
+        spawn: Spawn,
         *,
         rooms_per_connection: int,
     ) -> None:
@@ -42,6 +52,10 @@ class Membership:
         self._fanout = fanout
         self._subscriptions = subscriptions
         self._presence = presence
+        self._positions = positions
+        self._diffs = diffs
+        self._spawn = spawn
+        self._looks: dict[Topic, Look[list[str]]] = {}
         self._limit = rooms_per_connection
         self._counted: set[_Key] = set()
         self._joining: dict[_Key, asyncio.Event] = {}
@@ -83,13 +97,8 @@ class Membership:
         self, member: Recipient, room: RoomName, options: RoomOptions, since: Since | None, id: RequestId | None
     ) -> None:
         topic = room_topic(room)
-        # Without history nothing can be recovered, and whoever asks is told so.
-        recovered = None if since is None else False
         if self._registry.in_room(member, room):
-            members = await self._broker.members(topic) if options.presence else None
-            if not self._registry.in_room(member, room):
-                raise NotJoined("put out of the room meanwhile", field="room")
-            member.answer(messages.room_joined(room, members=members, recovered=recovered, id=id))
+            await self._join_again(member, room, options, since, id)
             return
         if len(self._registry.rooms(member)) + self._joins[member] > self._limit:
             raise TooManyRooms(f"a connection may be in {self._limit} rooms")
@@ -106,18 +115,83 @@ class Membership:
             if options.presence:
                 await self._presence.enter(topic, member.user.id)
                 undo.callback(self._presence.leave, topic, member.user.id)
-                members = await self._broker.members(topic)
+                members = await self._members(topic)
+            standing = await self._standing(topic, options.history, since)
             if member not in self._registry:
                 return
             self._registry.join(member, room)
+            # Again: the last of those who were in may have left meanwhile.
+            self._fanout.treat(topic, options.slow)
             if options.presence:
                 self._counted.add((member, room))
-            member.answer(messages.room_joined(room, members=members, recovered=recovered, id=id))
+            self._answer(member, room, members, standing, since, id)
             self._fanout.release(topic, member)
             undo.pop_all()
             reason = self._put_out.get((member, room))
             if reason is not None:
                 self.put_out(member, room, reason)
+
+    async def join_own(
+        self, member: Recipient, keep: History | None, *, since: Since | None = None, id: RequestId | None = None
+    ) -> None:
+        """Answer for the user's own topic, which the hub has joined; with `since`, hand over what was missed.
+
+        Raises Unavailable.
+        """
+        topic = user_topic(member.user.id)
+        with ExitStack() as undo:
+            if since is not None:
+                self._fanout.hold(topic, member, member=True)
+                undo.callback(self._fanout.release, topic, member)
+            standing = await self._standing(topic, keep, since)
+            if member in self._registry:
+                self._answer(member, OWN_ROOM, None, standing, since, id)
+                self._fanout.release(topic, member, replayed=standing is not None)
+
+    async def _join_again(
+        self, member: Recipient, room: RoomName, options: RoomOptions, since: Since | None, id: RequestId | None
+    ) -> None:
+        topic = room_topic(room)
+        members = await self._members(topic) if options.presence else None
+        with ExitStack() as undo:
+            if since is not None:
+                self._fanout.hold(topic, member, member=True)
+                undo.callback(self._fanout.release, topic, member)
+            standing = await self._standing(topic, options.history, since)
+            if not self._registry.in_room(member, room):
+                raise NotJoined("put out of the room meanwhile", field="room")
+            self._answer(member, room, members, standing, since, id)
+            self._fanout.release(topic, member, replayed=standing is not None)
+
+    async def _members(self, topic: Topic) -> list[str]:
+        """Who is there, not earlier than now. Many who come back at once share the answer."""
+        look = self._looks.get(topic)
+        if look is None:
+            ask, over = partial(self._broker.members, topic), partial(self._looks.pop, topic)
+            look = self._looks[topic] = Look(self._spawn, ask, idle=over)
+        return await look()
+
+    async def _standing(self, topic: Topic, keep: History | None, since: Since | None) -> Standing | None:
+        return None if keep is None else await self._positions.join(topic, keep, since)
+
+    def _answer(
+        self,
+        member: Recipient,
+        room: RoomName,
+        members: list[str] | None,
+        standing: Standing | None,
+        since: Since | None,
+        id: RequestId | None,
+    ) -> None:
+        if standing is None:
+            # Without history nothing can be recovered, and whoever asks is told so.
+            position, recovered = None, None if since is None else False
+        else:
+            position, recovered = standing.position, standing.recovered
+        member.answer(messages.room_joined(room, members=members, position=position, recovered=recovered, id=id))
+        self._diffs.joined(room_topic(room), member)
+        if standing is not None:
+            self._fanout.replay(member, standing.missed)
 
     def leave(self, member: Recipient, room: RoomName, *, id: RequestId | None = None) -> None:
         """Raises NotJoined."""
@@ -135,18 +209,21 @@ class Membership:
     def gone(self, member: Recipient) -> None:
         """The connection is no more: out of every room and of the registry."""
         for room in self._registry.discard(member):
-            self._let_go(member, RoomName(room))
+            self._let_go(member, RoomName(room), self._presence.linger)
 
     def _end(self, member: Recipient, room: RoomName) -> None:
-        if not self._registry.leave(member, room):
+        if not self._registry.in_room(member, room):
             raise NotJoined(field="room")
-        self._let_go(member, room)
+        # Where it is joining again: what came before the end is handed over before it is told of the end.
+        self._fanout.release(room_topic(room), member)
+        self._registry.leave(member, room)
+        self._let_go(member, room, self._presence.leave)
 
-    def _let_go(self, member: Recipient, room: RoomName) -> None:
+    def _let_go(self, member: Recipient, room: RoomName, told: Callable[[Topic, str], None]) -> None:
         topic: Topic = room_topic(room)
         if (member, room) in self._counted:
             self._counted.discard((member, room))
-            self._presence.leave(topic, member.user.id)
+            told(topic, member.user.id)
         self._presence.leave(OCCUPIED, room)
         self._subscriptions.release(topic)
         self._forget_empty(room)

@@ -6,25 +6,31 @@ the broker was told last and corrects the difference. So the two can never pass 
 leaves while the next one comes ends in the right state, and a leave that could not be said is said later. A command
 that failed leaves the broker's state unknown, which counts as a difference.
 
-Arrivals are waited for, because the joiner is to find itself among the members; departures are not.
+Arrivals are waited for, because the joiner is to find itself among the members; departures are not. Where somebody's
+last tab went without a word, the seat may be kept for a while: a page that is reloaded is no news.
 """
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from hubbub.errors import Unavailable
+from hubbub.options import RoomOptions
 from hubbub.ports.broker import Announcement, Broker
+from hubbub.ports.clock import Alarm, Clock
 from hubbub.state.backoff import Backoff
 from hubbub.state.occupancy import Occupancy
 from hubbub.turns import Begin
-from hubbub.types import EVERYONE, ONLINE, NodeId, Topic, room_of
+from hubbub.types import EVERYONE, ONLINE, NodeId, RoomName, Topic, room_of
 from hubbub.wire import messages
 from hubbub.wire.envelope import Envelope, Kind
 
 # How many seats are announced anew at a time after the broker came back: enough to be quick, few enough to be kind.
 _BATCH = 64
+# Seconds between two batches that others hear of: ten thousand come back within four seconds, not in one burst.
+_PACE = 0.02
 
 
 @dataclass(slots=True)
@@ -32,8 +38,10 @@ class _Seat:
     told: bool | None = False
     """What the broker was told last: present, absent, or None where we cannot know."""
     working: bool = False
-    again: bool = False
+    quiet: bool = False
     """What is said next was said before: the broker may have forgotten it, but nobody has seen the member leave."""
+    kept: Alarm | None = None
+    """Nobody sits here, but somebody may come back before it rings."""
     waiting: list[asyncio.Future[None]] | None = None
     nap: asyncio.Future[None] | None = None
 
@@ -49,13 +57,40 @@ class _Seat:
         if self.nap is not None and not self.nap.done():
             self.nap.set_result(None)
 
+    def free(self) -> bool:
+        """Whether it had been kept."""
+        alarm, self.kept = self.kept, None
+        if alarm is not None:
+            alarm.cancel()
+        return alarm is not None
+
 
 class Presence:
-    def __init__(self, broker: Broker, node: NodeId, begin: Begin, *, announce_users: bool) -> None:
+    """`grace`: seconds for which a user whose last tab went counts as there.
+
+    `options_of` says how a room's members are told.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        node: NodeId,
+        begin: Begin,
+        clock: Clock,
+        options_of: Callable[[RoomName], RoomOptions],
+        *,
+        announce_users: bool,
+        grace: float = 0.0,
+    ) -> None:
         self._broker = broker
         self._node = node
         self._begin = begin
+        self._clock = clock
+        self._options_of = options_of
         self._announce_users = announce_users
+        self._grace = grace
+        self._retired = False
+        self._round = 0
         self._occupancy = Occupancy()
         self._seats: dict[tuple[Topic, str], _Seat] = {}
 
@@ -69,6 +104,7 @@ class Presence:
         """
         self._occupancy.enter(topic, member)
         seat = self._seats.setdefault((topic, member), _Seat())
+        seat.free()
         if seat.told is True and not seat.working:
             return
         if not seat.working:
@@ -90,18 +126,69 @@ class Presence:
         if self._occupancy.leave(topic, member):
             self._work(topic, member, self._seats[topic, member])
 
-    async def reassert(self) -> None:
-        """Say everything anew: the broker came back, and may have forgotten."""
+    def linger(self, topic: Topic, member: str) -> None:
+        """As `leave`, where it was not said: told after the grace, and not at all if the member is back before."""
+        if not self._grace:
+            self.leave(topic, member)
+        elif self._occupancy.leave(topic, member):
+            seat = self._seats[topic, member]
+            seat.kept = self._clock.call_at(self._clock.now() + self._grace, lambda: self._give_up(topic, member, seat))
+
+    def retire(self) -> None:
+        """The users of this node are about to come back to another: that they leave is for others to find out."""
+        self._retired = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Nobody is waited for any more, and nothing is said anew."""
+        self._grace = 0.0
+        self._round += 1
+        for key, seat in tuple(self._seats.items()):
+            self._give_up(*key, seat)
+
+    async def reassert(self, *, loudly: bool = False) -> None:
+        """Say everything anew. The broker may have forgotten; `loudly`: others may have said that we are gone.
+
+        Who was still known is announced in neither case. A later call takes over from one that goes on.
+        """
+        self._round += 1
+        mine = self._round
         for seat in self._seats.values():
+            if loudly:
+                seat.quiet = False
+                seat.free()  # who was waited for has been announced as gone
+            if seat.told is True and not seat.working:
+                seat.told = None
+                seat.quiet = not loudly
             seat.hurry()
-        told = [(key, seat) for key, seat in self._seats.items() if seat.told is True]
-        for start in range(0, len(told), _BATCH):
-            await asyncio.gather(*(self._say_again(*key, seat) for key, seat in told[start : start + _BATCH]))
+        unsure = [(key, seat) for key, seat in self._seats.items() if seat.told is None]
+        for start in range(0, len(unsure), _BATCH):
+            await asyncio.gather(*(self._say_again(*key, seat) for key, seat in unsure[start : start + _BATCH]))
+            if mine != self._round:
+                return
+            if loudly:
+                await asyncio.sleep(_PACE)
+
+    def announcement(self, topic: Topic, member: str, *, present: bool) -> Announcement | None:
+        """What the others are told where the broker finds that `member` came or went; None where nobody is told."""
+        kind: Literal["user_joined_room", "user_left_room", "user_connected", "user_disconnected"]
+        others = frozenset({member})
+        room = room_of(topic)
+        if room is not None and self._options_of(room).diff:
+            change = Kind.CAME if present else Kind.WENT
+            return Announcement(topic, Envelope(change, member.encode(), without_users=others).encode())
+        if room is not None:
+            kind, where = "user_joined_room" if present else "user_left_room", topic
+        elif topic == ONLINE and self._announce_users:
+            kind, where = "user_connected" if present else "user_disconnected", EVERYONE
+        else:
+            return None
+        envelope = Envelope(Kind.NOTICE, messages.notice(kind, member, room), without_users=others)
+        return Announcement(where, envelope.encode())
 
     async def _say_again(self, topic: Topic, member: str, seat: _Seat) -> None:
-        if seat.told is True and not seat.working:
-            seat.told = None
-            seat.again = True
+        # Another may have the place by now: who left and came back has a new seat.
+        if seat.told is None and not seat.working:
             seat.working = True
             await self._settle(topic, member, seat)
 
@@ -110,15 +197,25 @@ class Presence:
             seat.working = True
             self._begin(self._settle(topic, member, seat))
 
+    def _give_up(self, topic: Topic, member: str, seat: _Seat) -> None:
+        """Keep the seat no longer, if it was kept."""
+        if seat.free():
+            self._work(topic, member, seat)
+
+    def _wanted(self, topic: Topic, member: str, seat: _Seat) -> bool:
+        return (topic, member) in self._occupancy or seat.kept is not None
+
     async def _settle(self, topic: Topic, member: str, seat: _Seat) -> None:
         backoff: Backoff | None = None
         try:
-            while (wanted := (topic, member) in self._occupancy) is not seat.told:
+            while (wanted := self._wanted(topic, member, seat)) is not seat.told:
+                if self._retired and not wanted and _is_of_users(topic):
+                    break
                 seat.told = None
                 try:
-                    await self._tell(topic, member, present=wanted, quietly=seat.again and wanted)
+                    await self._tell(topic, member, present=wanted, quietly=seat.quiet and wanted)
                     seat.told = wanted
-                    seat.again = False
+                    seat.quiet = False
                 except Unavailable as error:
                     self._wake(seat, error)
                     backoff = backoff or Backoff(random.uniform, first=0.1, ceiling=5.0)
@@ -126,25 +223,13 @@ class Presence:
         finally:
             seat.working = False
             self._wake(seat, None if seat.told is True else Unavailable())
-            if (topic, member) not in self._occupancy and seat.told is False:
+            if seat.told is False and not self._wanted(topic, member, seat):
                 self._seats.pop((topic, member), None)
 
     async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool) -> None:
-        announcement = None if quietly else self._announcement(topic, member, present=present)
+        announcement = None if quietly else self.announcement(topic, member, present=present)
         tell = self._broker.enter if present else self._broker.leave
         await tell(topic, member, self._node, announcement)
-
-    def _announcement(self, topic: Topic, member: str, *, present: bool) -> Announcement | None:
-        kind: Literal["user_joined_room", "user_left_room", "user_connected", "user_disconnected"]
-        room = room_of(topic)
-        if room is not None:
-            kind, where = "user_joined_room" if present else "user_left_room", topic
-        elif topic == ONLINE and self._announce_users:
-            kind, where = "user_connected" if present else "user_disconnected", EVERYONE
-        else:
-            return None
-        envelope = Envelope(Kind.NOTICE, messages.notice(kind, member, room), without_users=frozenset({member}))
-        return Announcement(where, envelope.encode())
 
     @staticmethod
     def _wake(seat: _Seat, error: Unavailable | None) -> None:
@@ -155,3 +240,8 @@ class Presence:
                     future.set_result(None)
                 else:
                     future.set_exception(error)
+
+
+def _is_of_users(topic: Topic) -> bool:
+    """Whether its members are users, who may come back elsewhere; else they are counted, and nobody is told."""
+    return topic == ONLINE or room_of(topic) is not None

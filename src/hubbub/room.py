@@ -6,37 +6,56 @@ from typing import Any
 from pydantic import BaseModel
 
 from hubbub.closes import short
+from hubbub.past import Page, page
 from hubbub.ports.broker import Broker
-from hubbub.sending import Exclude, send
-from hubbub.types import Position, RoomName, User, room_topic
+from hubbub.sending import Exclude, Sender
+from hubbub.types import Position, RoomName, User
 from hubbub.wire.envelope import Envelope, Kind
 
 
 class Room:
     """`hub.room(name)`. Nothing is checked: whoever can call this may send."""
 
-    def __init__(self, name: RoomName, broker: Broker, *, payload: int) -> None:
+    def __init__(self, name: RoomName, broker: Broker, sender: Sender) -> None:
         self.name = name
         self._broker = broker
-        self._payload = payload
-        self._topic = room_topic(name)
+        self._sender = sender
+        self._topic = sender.topic
 
     def __repr__(self) -> str:
         return f"<Room {self.name!r}>"
 
     async def send(
-        self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None, key: str | None = None
+        self,
+        message: Mapping[str, Any] | BaseModel,
+        *,
+        exclude: Exclude = None,
+        key: str | None = None,
+        idempotency_key: str | None = None,
+        patience: float = 0.0,
     ) -> Position | None:
         """To every member on every worker; never waits for one. The position, None where there is no history.
 
         `key`: which value this is, in a room with `slow="latest"`: for a reader that is behind it replaces the one it
         has not got yet. 1 to 128 bytes without controls; None is one more value. In other rooms it means nothing.
+        `idempotency_key`: sent again with the same one within five minutes, it is delivered once, and the position is
+        the first one's; where there is no history it means nothing. `patience`: how many seconds to wait for a broker
+        that is away, in order with others (at most `Limits.queued`); default 0.
 
-        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
+        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away: then
+        it may or may not have been sent, and with an idempotency key it can be sent again.
         """
-        return await send(
-            self._broker, self._topic, message, exclude=exclude, limit=self._payload, room=self.name, key=key
+        return await self._sender.send(
+            message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience
         )
+
+    async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
+        """The kept messages after `since`, oldest first, at most `limit`; `reverse`: those before it, newest first.
+
+        Without `since` from the oldest kept, or with `reverse` from the newest; then the page's last message is where
+        the next page begins. A room without history has none. Raises ValueError for a `limit` below 1, Unavailable.
+        """
+        return await page(self._broker, self._sender, since=since, limit=limit, reverse=reverse)
 
     async def members(self) -> list[str]:
         """The ids of the users in it, sorted; empty for a room without presence. Raises Unavailable."""

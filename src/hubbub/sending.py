@@ -1,13 +1,18 @@
 """A message on its way out of the application: made once, kept from whom it is to be kept from, given to the broker."""
 
+import asyncio
+import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
+from hubbub.errors import Unavailable
 from hubbub.fanout import Recipient
+from hubbub.options import History
+from hubbub.outage import Outage
 from hubbub.ports.broker import Broker
-from hubbub.types import Position, Topic, User
+from hubbub.types import Position, RoomName, Topic, User
 from hubbub.wire import messages
 from hubbub.wire.envelope import Envelope, Kind
 
@@ -16,6 +21,9 @@ Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] 
 
 
 _NOBODY: frozenset[str] = frozenset()
+
+#: Seconds before the next try where the broker seems to be there and has not taken a message.
+_AGAIN = 0.2
 
 
 def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
@@ -38,22 +46,58 @@ def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(users), frozenset(connections)
 
 
-async def send(
-    broker: Broker,
-    topic: Topic,
-    message: Mapping[str, Any] | BaseModel,
-    *,
-    exclude: Exclude,
-    limit: int,
-    room: str | None = None,
-    key: str | None = None,
-) -> Position | None:
-    """Publish to a topic; `key` as in `hubbub.wire.messages.check_key`.
+class Sender:
+    """Sends to one topic. `room` is added to what is sent, `keep` says what is kept of it, `limit` how large it is."""
 
-    Raises TypeError or ValueError (see also `hubbub.wire.messages.compose`), or Unavailable.
-    """
-    data = messages.compose(message, limit=limit, room=room)
-    users, connections = exclusion(exclude) if exclude is not None else (_NOBODY, _NOBODY)
-    key = messages.check_key(key)
-    envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections, key=key)
-    return await broker.publish(topic, envelope.encode())
+    __slots__ = ("_broker", "_keep", "_limit", "_outage", "_room", "topic")
+
+    def __init__(
+        self, topic: Topic, broker: Broker, outage: Outage, *, limit: int, room: RoomName | None, keep: History | None
+    ) -> None:
+        self.topic = topic
+        self._broker = broker
+        self._outage = outage
+        self._limit = limit
+        self._room = room
+        self._keep = keep
+
+    @property
+    def keep(self) -> History | None:
+        return self._keep
+
+    async def send(
+        self,
+        message: Mapping[str, Any] | BaseModel,
+        *,
+        exclude: Exclude,
+        key: str | None = None,
+        idempotency_key: str | None = None,
+        patience: float = 0.0,
+    ) -> Position | None:
+        """Publish it; both keys as in `hubbub.wire.messages.check_key`.
+
+        Raises TypeError or ValueError (see also `hubbub.wire.messages.compose`), or Unavailable.
+        """
+        data = messages.compose(message, limit=self._limit, room=self._room)
+        users, connections = exclusion(exclude) if exclude is not None else (_NOBODY, _NOBODY)
+        key = messages.check_key(key)
+        once = messages.check_key(idempotency_key, field="idempotency_key")
+        envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections, key=key).encode()
+        if patience <= 0:
+            return await self._broker.publish(self.topic, envelope, keep=self._keep, key=once)
+        return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience)
+
+    async def _publish_patiently(self, envelope: bytes, once: str, patience: float) -> Position | None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
+        while True:
+            await self._outage.end(until - loop.time())
+            try:
+                return await self._broker.publish(self.topic, envelope, keep=self._keep, key=once)
+            except Unavailable:
+                # It may have gone out. Where it is kept, the key sees to it that it does so once.
+                if self._keep is None or loop.time() >= until:
+                    raise
+                if self._broker.ready:
+                    # Nobody has noticed yet that it is away, or it refuses.
+                    await asyncio.sleep(min(_AGAIN, until - loop.time()))

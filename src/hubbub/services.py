@@ -9,9 +9,10 @@ from hubbub.burst import Burst
 from hubbub.dispatch import Dispatch
 from hubbub.fanout import Recipient
 from hubbub.membership import Membership
-from hubbub.options import Heartbeat, Limits, Rate
+from hubbub.options import Heartbeat, History, Limits, Rate
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
+from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.room import Room
 from hubbub.state.registry import Registry
@@ -30,6 +31,9 @@ class Services:
     registry: Registry[Recipient]
     subscriptions: Subscriptions
     presence: Presence
+    positions: Positions
+    inbox: History | None
+    """What is kept for a user, whether or not one is there."""
     membership: Membership
     dispatch: Dispatch
     authenticate: Callable[[str], Awaitable[User]]

@@ -32,11 +32,22 @@ class _Topic:
 
 
 class Subscriptions:
-    def __init__(self, broker: Broker, clock: Clock, spawn: Spawn, *, linger: float = 1.0) -> None:
+    """`ended` is told of every topic that is heard no more."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        spawn: Spawn,
+        *,
+        linger: float = 1.0,
+        ended: Callable[[Topic], None] = lambda _: None,
+    ) -> None:
         self._broker = broker
         self._clock = clock
         self._spawn = spawn
         self._linger = linger
+        self._ended = ended
         self._topics: dict[Topic, _Topic] = {}
 
     def __len__(self) -> int:
@@ -88,6 +99,7 @@ class Subscriptions:
                 return
             if entry.stands:
                 entry.stands = False
+                self._ended(topic)
                 try:
                     await self._broker.unsubscribe(topic)
                 except Unavailable:

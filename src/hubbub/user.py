@@ -6,30 +6,43 @@ from typing import Any
 from pydantic import BaseModel
 
 from hubbub.closes import short
+from hubbub.past import Page, page
 from hubbub.ports.broker import Broker
-from hubbub.sending import Exclude, send
-from hubbub.types import ONLINE, ConnectionId, Position, UserId, user_topic
+from hubbub.sending import Exclude, Sender
+from hubbub.types import ONLINE, ConnectionId, Position, UserId
 from hubbub.wire.envelope import Envelope, Kind
 
 
 class UserHandle:
     """`hub.user(id)`."""
 
-    def __init__(self, id: UserId, broker: Broker, *, payload: int) -> None:
+    def __init__(self, id: UserId, broker: Broker, sender: Sender) -> None:
         self.id = id
         self._broker = broker
-        self._payload = payload
-        self._topic = user_topic(id)
+        self._sender = sender
+        self._topic = sender.topic
 
     def __repr__(self) -> str:
         return f"<UserHandle {self.id!r}>"
 
-    async def send(self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None) -> Position | None:
-        """To every tab of the user; nothing happens where there is none.
+    async def send(
+        self,
+        message: Mapping[str, Any] | BaseModel,
+        *,
+        exclude: Exclude = None,
+        idempotency_key: str | None = None,
+        patience: float = 0.0,
+    ) -> Position | None:
+        """To every tab of the user; where there is none, nothing happens unless the hub has an inbox.
 
-        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
+        Then it is kept, and the position returned; the parameters are those of `Room.send`. Raises TypeError or
+        ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
         """
-        return await send(self._broker, self._topic, message, exclude=exclude, limit=self._payload)
+        return await self._sender.send(message, exclude=exclude, idempotency_key=idempotency_key, patience=patience)
+
+    async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
+        """What is in the user's inbox, as `Room.history`."""
+        return await page(self._broker, self._sender, since=since, limit=limit, reverse=reverse)
 
     async def is_online(self) -> bool:
         """Whether there is a connection on any worker. Raises Unavailable."""

@@ -1,0 +1,134 @@
+"""Who came to a room and who went, collected over a moment and told by one `presence_diff`.
+
+For rooms that ask for it: where a thousand come back at once, each would otherwise be told a thousand times. Every
+worker collects for its own members. All get the same message but for two kinds. A user who is in it gets it without
+itself. A connection that joined within the moment gets the end state of all who changed in it, because its list of
+members was read somewhere in between: for it, one who came and went again may be somebody who left.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from hubbub.fanout import Recipient
+from hubbub.ports.clock import Alarm, Clock
+from hubbub.ports.metrics import Count, Metrics
+from hubbub.state.diffs import Changes, Diff
+from hubbub.state.registry import Registry
+from hubbub.types import RoomName, Topic, room_of
+from hubbub.wire.codec import Prepared
+from hubbub.wire.envelope import Envelope, Kind
+from hubbub.wire.messages import prepare
+
+# Names in one message, and the seconds until the next where there are more: ten thousand are told within two seconds,
+# and fit a reader's outbox however long they are.
+_MOST = 256
+_PAUSE = 0.05
+
+
+class Telling(Protocol):
+    """The fan-out's part."""
+
+    def tell(self, topic: Topic, envelope: Envelope) -> None:
+        """To all members, and to those who are joining once they are in."""
+
+    def tell_one(self, topic: Topic, recipient: Recipient, message: Prepared) -> None:
+        """To one of them alone."""
+
+    def joining(self, topic: Topic) -> Collection[Recipient]: ...
+
+
+class _Pending:
+    def __init__(self, room: RoomName, alarm: Alarm) -> None:
+        self.room = room
+        self.alarm = alarm
+        self.changes = Changes()
+        self.newcomers: set[Recipient] = set()
+
+
+class Diffs:
+    """`moment`: seconds over which changes are collected."""
+
+    def __init__(
+        self, fanout: Telling, registry: Registry[Recipient], clock: Clock, metrics: Metrics, *, moment: float = 0.5
+    ) -> None:
+        self._fanout = fanout
+        self._registry = registry
+        self._clock = clock
+        self._metrics = metrics
+        self._moment = moment
+        self._pending: dict[Topic, _Pending] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def note(self, topic: Topic, envelope: Envelope) -> None:
+        """An envelope of kind CAME or WENT has come."""
+        room = room_of(topic)
+        try:
+            user = envelope.payload.decode()
+        except UnicodeDecodeError:
+            room = None
+        if room is None:
+            self._metrics.count(Count.UNKNOWN_ENVELOPES)
+            return
+        pending = self._pending.get(topic)
+        if pending is None:
+            pending = self._pending[topic] = _Pending(room, self._ring(topic, self._moment))
+        pending.changes.note(user, here=envelope.kind is Kind.CAME)
+
+    def joined(self, topic: Topic, recipient: Recipient) -> None:
+        """It was told the members just now."""
+        pending = self._pending.get(topic)
+        if pending is not None:
+            pending.newcomers.add(recipient)
+
+    def stop(self) -> None:
+        for pending in self._pending.values():
+            pending.alarm.cancel()
+        self._pending.clear()
+
+    def _ring(self, topic: Topic, seconds: float) -> Alarm:
+        return self._clock.call_at(self._clock.now() + seconds, lambda: self._tell(topic))
+
+    def _tell(self, topic: Topic) -> None:
+        pending = self._pending[topic]
+        room = pending.room
+        net, whole = pending.changes.take(_MOST)
+        apart = self._apart(topic, pending, net, whole)
+        if any(net):
+            data = _message(room, net).data
+            without = frozenset(recipient.id for recipient in apart)
+            self._fanout.tell(topic, Envelope(Kind.NOTICE, data, without_connections=without))
+        shared = _message(room, whole)
+        for recipient, diff in apart.items():
+            if any(diff) and not recipient.text:
+                self._fanout.tell_one(topic, recipient, shared if diff is whole else _message(room, diff))
+        if pending.changes:
+            # What is left is of the same moment, and so are its newcomers.
+            pending.alarm = self._ring(topic, _PAUSE)
+        else:
+            del self._pending[topic]
+
+    def _apart(self, topic: Topic, pending: _Pending, net: Diff, whole: Diff) -> dict[Recipient, Diff]:
+        """Who is told something else than the others, and what."""
+        joining = self._fanout.joining(topic)
+
+        def concerned(recipient: Recipient) -> bool:
+            return recipient in joining or self._registry.in_room(recipient, pending.room)
+
+        apart: dict[Recipient, Diff] = {}
+        if net != whole:
+            apart.update((each, whole) for each in (*pending.newcomers, *joining) if concerned(each))
+        for user in (*whole.joined, *whole.left):
+            for each in self._registry.of_user(user):
+                if concerned(each):
+                    apart[each] = _without(user, apart.get(each, net))
+        return apart
+
+
+def _without(user: str, diff: Diff) -> Diff:
+    return Diff(*([each for each in users if each != user] for users in diff))
+
+
+def _message(room: RoomName, diff: Diff) -> Prepared:
+    return prepare("presence_diff", room=room, joined=diff.joined, left=diff.left)

@@ -1,0 +1,112 @@
+"""Membership between a broker that answers when the test says so and connections without a socket."""
+
+import asyncio
+from typing import Any
+
+from hubbub.diffs import Diffs
+from hubbub.fanout import Fanout
+from hubbub.lifecycle import Background
+from hubbub.membership import Membership
+from hubbub.options import History, Limits, RoomOptions
+from hubbub.ports.broker import Entry, Past
+from hubbub.ports.metrics import Tally
+from hubbub.positions import Positions
+from hubbub.presence import Presence
+from hubbub.state.registry import Registry
+from hubbub.subscriptions import Subscriptions
+from hubbub.types import Position, room_topic
+from hubbub.wire.envelope import Envelope, Kind
+from tests.recipients import Reader, Turn
+from tests.scripted import Call, MovedClock, ScriptedBroker, settle
+
+KEEP = History(size=10, ttl=60)
+#: Of a join of a room with presence and history.
+STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r", "read room:r"]
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
+        self.registry: Registry[Any] = Registry()
+        self.turn = Turn()
+        metrics, spawn = Tally(), self.background.spawn
+        self.fanout = Fanout(self.registry, self.turn.burst, metrics, limit=100)
+        self.positions = Positions(self.broker, self.fanout, self.clock, metrics, spawn, Limits())
+        self.subscriptions = Subscriptions(self.broker, self.clock, spawn, ended=self.positions.forget)
+        self.presence = Presence(
+            self.broker, "node", self.background.begin, self.clock, lambda _: RoomOptions(), announce_users=False
+        )
+        self.diffs = Diffs(self.fanout, self.registry, self.clock, metrics)
+        self.fanout.on_presence(self.diffs.note)
+        self.membership = Membership(
+            self.registry,
+            self.broker,
+            self.fanout,
+            self.subscriptions,
+            self.presence,
+            self.positions,
+            self.diffs,
+            spawn,
+            rooms_per_connection=2,
+        )
+
+    def member(self, name: str = "ann") -> Reader:
+        member = Reader(name, self.turn)
+        self.registry.add(member, name)
+        return member
+
+    async def join(
+        self, member: Reader, room: str = "r", *, presence: bool = True, keep: History | None = None, **fields: Any
+    ) -> asyncio.Task[None]:
+        options = RoomOptions(presence=presence, history=keep)
+        task = asyncio.create_task(self.membership.join(member, room, options, **fields))
+        await settle()
+        return task
+
+    async def up_to(self, step: str) -> None:
+        for each in STEPS[: STEPS.index(step)]:
+            await self.answer(self.broker.only(each))
+
+    async def answer(self, call: Call, *offsets: int, top: int = 0) -> None:
+        """What a broker would: `ann` is there, and of the room these are kept."""
+        entries = [Entry(offset, message(offset)) for offset in offsets]
+        if call.name == "read":
+            *_, reverse = call.rest
+            await call.ok(Past(Position("e", top), entries[::-1] if reverse else entries))
+        else:
+            await call.ok(["ann"])
+
+    async def answer_all(self) -> None:
+        while self.broker.pending:
+            await self.answer(self.broker.pending[0])
+
+    async def joined(self, member: Reader, keep: History | None = None) -> None:
+        task = await self.join(member, keep=keep)
+        await self.answer_all()
+        await task
+
+    async def is_empty(self) -> None:
+        """All is given back once the broker has answered what it is asked now."""
+        self.clock.advance(10)
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+            for call in list(self.broker.pending):
+                assert call.name in ("leave", "unsubscribe", "read"), call
+                await self.answer(call)
+        assert (len(self.presence), len(self.subscriptions), len(self.background)) == (0, 0, 0)
+        assert not self.fanout._held
+        assert len(self.positions) == len(self.diffs) == 0
+        assert not self.membership._looks
+        assert not self.membership._joining
+        assert not self.membership._put_out
+        assert not self.membership._counted
+
+    def send(
+        self, kind: Kind = Kind.MESSAGE, payload: bytes = b'{"type":"m"}', *, offset: int | None = None, **fields: Any
+    ) -> None:
+        position = None if offset is None else Position("e", offset)
+        self.positions.deliver(room_topic("r"), Envelope(kind, payload, **fields).encode(), position)
+
+
+def message(offset: int) -> bytes:
+    return Envelope(Kind.MESSAGE, b'{"type":"m"}').encode()

@@ -1,0 +1,68 @@
+"""One worker's positions of one room, over a broker that keeps one true stream."""
+
+from typing import Any
+
+from hubbub.fanout import Fanout
+from hubbub.lifecycle import Background
+from hubbub.options import History, Limits
+from hubbub.ports.metrics import Tally
+from hubbub.positions import Positions
+from hubbub.session import Since
+from hubbub.state.registry import Registry
+from hubbub.track import Standing
+from hubbub.types import Position, room_topic
+from tests.recipients import Reader, Turn
+from tests.scripted import MovedClock, settle
+from tests.streams import StreamBroker
+
+TOPIC = room_topic("r")
+KEEP = History(size=1_000, ttl=60)
+
+
+class Setting:
+    """A room with one member, which has joined at the top; its messages come when they are brought."""
+
+    def __init__(self, *, keep: History = KEEP, **limits: int) -> None:
+        self.broker, self.clock, self.background = StreamBroker(), MovedClock(), Background()
+        self.stream = self.broker.of(TOPIC)
+        self.turn, self.metrics = Turn(), Tally()
+        self.registry: Registry[Any] = Registry()
+        self.fanout = Fanout(self.registry, self.turn.burst, self.metrics, limit=10**6)
+        broker: Any = self.broker
+        self.positions = Positions(
+            broker, self.fanout, self.clock, self.metrics, self.background.spawn, Limits(**limits)
+        )
+        self.keep = keep
+        self.ann = Reader("ann", self.turn)
+        self.registry.add(self.ann, "ann")
+        self.registry.join(self.ann, "r")
+
+    async def join(self, since: Since | None = None) -> Standing:
+        return await self.positions.join(TOPIC, self.keep, since)
+
+    def publish(self, *, bring: bool = True, **fields: Any) -> Position:
+        position, data = self.stream.publish(self.keep.size, **fields)
+        if bring:
+            self.positions.deliver(TOPIC, data, position)
+        return position
+
+    def lose(self, several: int) -> None:
+        for _ in range(several):
+            self.publish(bring=False)
+
+    async def rounds(self, several: int) -> None:
+        for _ in range(several):
+            self.clock.advance(1.0)
+            await settle()
+
+    @property
+    def offsets(self) -> list[Any]:
+        """What the member was told: offsets, and gaps as epoch, after and upto."""
+        return [
+            (each["epoch"], each["after"], each["upto"]) if each["type"] == "gap" else each.get("offset", each["type"])
+            for each in self.ann.told
+        ]
+
+
+def offsets(standing: Standing) -> list[int]:
+    return [int(outgoing.message.data.rpartition(b":")[2][:-1]) for outgoing in standing.missed]

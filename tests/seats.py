@@ -1,0 +1,41 @@
+"""A presence actor between a broker that answers when the test says so and a clock that it moves."""
+
+import asyncio
+
+from hubbub.lifecycle import Background
+from hubbub.options import RoomOptions
+from hubbub.presence import Presence
+from hubbub.types import NodeId, Topic, room_topic
+from tests.scripted import MovedClock, ScriptedBroker, settle
+
+ROOM = room_topic("r")
+
+
+class Setting:
+    def __init__(self, *, announce_users: bool = False, grace: float = 0.0) -> None:
+        self.broker, self.background = ScriptedBroker(), Background()
+        self.clock = MovedClock()
+        self.options: dict[str, RoomOptions] = {}
+        self.presence = Presence(
+            self.broker,
+            NodeId("node"),
+            self.background.spawn,
+            self.clock,
+            lambda room: self.options.get(room, RoomOptions(presence=True)),
+            announce_users=announce_users,
+            grace=grace,
+        )
+
+    async def enter(self, topic: str = ROOM, member: str = "ann") -> asyncio.Task[None]:
+        task = asyncio.create_task(self.presence.enter(Topic(topic), member))
+        await settle()
+        return task
+
+    async def leave(self) -> None:
+        self.presence.leave("room:r", "ann")
+        await settle()
+
+    async def entered(self) -> None:
+        task = await self.enter()
+        await self.broker.only("enter room:r").ok(value=True)
+        await task

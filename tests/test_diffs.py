@@ -1,0 +1,236 @@
+"""Changes of a moment are one message, the same for all but those whom it concerns."""
+
+from typing import Any
+
+from hubbub.burst import Burst
+from hubbub.diffs import Diffs
+from hubbub.fanout import Fanout
+from hubbub.options import Slow
+from hubbub.ports.metrics import Count, Tally
+from hubbub.state.registry import Registry
+from hubbub.types import Topic, room_topic, user_topic
+from hubbub.wire.envelope import Envelope, Kind
+from tests.recipients import Reader, Turn
+from tests.scripted import MovedClock
+
+ROOM = room_topic("r")
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.registry: Registry[Any] = Registry()
+        self.metrics = Tally()
+        self.clock = MovedClock()
+        self.turn = Turn(self.metrics)
+        burst: Burst = self.turn.burst
+        self.fanout = Fanout(self.registry, burst, self.metrics, limit=10_000)
+        self.diffs = Diffs(self.fanout, self.registry, self.clock, self.metrics)
+        self.fanout.on_presence(self.diffs.note)
+
+    def connected(self, name: str, **options: Any) -> Reader:
+        reader = Reader(name, self.turn, **options)
+        self.registry.add(reader, name)
+        return reader
+
+    def member(self, name: str, **options: Any) -> Reader:
+        reader = self.connected(name, **options)
+        self.registry.join(reader, "r")
+        return reader
+
+    def came(self, *users: str) -> None:
+        for user in users:
+            self.hear(Kind.CAME, user.encode())
+
+    def went(self, *users: str) -> None:
+        for user in users:
+            self.hear(Kind.WENT, user.encode())
+
+    def hear(self, kind: Kind, payload: bytes, topic: Topic = ROOM) -> None:
+        self.fanout.deliver(topic, Envelope(kind, payload).encode())
+
+
+def diff(joined: str = "", left: str = "") -> dict[str, Any]:
+    return {"type": "presence_diff", "room": "r", "joined": joined.split(), "left": left.split()}
+
+
+def test_what_happens_within_half_a_second_is_one_message() -> None:
+    s = Setting()
+    ann, bob = s.member("ann"), s.member("bob")
+    s.came("dan", "cid")
+    s.clock.advance(0.4)
+    s.went("eve")
+    assert ann.told == []
+    s.clock.advance(0.1)
+    assert ann.told == bob.told == [diff("cid dan", "eve")]
+    # It is the same message, written to both at once.
+    assert ann.messages[0] is bob.messages[0]
+    assert len(s.diffs) == 0
+    assert s.clock.set == []
+    s.went("cid")
+    s.clock.advance(0.5)
+    assert ann.told[1:] == [diff("", "cid")]
+
+
+def test_rooms_are_collected_apart() -> None:
+    s = Setting()
+    ann, bob = s.member("ann"), s.connected("bob")
+    s.registry.join(bob, "q")
+    s.came("cid")
+    s.clock.advance(0.25)
+    s.hear(Kind.CAME, b"dan", room_topic("q"))
+    s.clock.advance(0.25)
+    assert ann.told == [diff("cid")]
+    assert bob.told == []
+    s.clock.advance(0.25)
+    assert bob.told == [diff("dan") | {"room": "q"}]
+
+
+def test_who_came_and_went_is_no_news() -> None:
+    s = Setting()
+    ann = s.member("ann")
+    s.came("bob")
+    s.went("bob", "cid")
+    s.came("cid")
+    s.clock.advance(0.5)
+    assert ann.told == []
+    assert len(s.diffs) == 0
+
+
+def test_a_user_never_sees_itself() -> None:
+    s = Setting()
+    ann, bob, two = s.member("ann"), s.member("bob"), s.member("bob", tab="two")
+    s.came("bob", "cid")
+    s.clock.advance(0.5)
+    assert ann.told == [diff("bob cid")]
+    assert bob.told == two.told == [diff("cid")]
+    s.came("bob")
+    s.clock.advance(0.5)
+    assert ann.told[1:] == [diff("bob")]
+    assert len(bob.told) == len(two.told) == 1
+
+
+def test_a_tab_that_is_not_in_the_room_hears_nothing_of_its_user() -> None:
+    s = Setting()
+    ann, bob = s.connected("ann"), s.member("bob")
+    s.came("ann", "cid")
+    s.clock.advance(0.5)
+    assert ann.told == []
+    assert bob.told == [diff("ann cid")]
+
+
+def test_one_who_joins_in_between_is_told_the_end() -> None:
+    """It may have read that cid is there, and that dan is not."""
+    s = Setting()
+    ann = s.member("ann")
+    s.came("cid")
+    s.went("dan")
+    bob = s.member("bob")
+    s.diffs.joined(ROOM, bob)
+    s.came("bob", "dan", "eve")
+    s.went("cid")
+    s.clock.advance(0.5)
+    assert ann.told == [diff("bob eve")]
+    assert bob.told == [diff("dan eve", "cid")]
+    # Next time it is one like the others.
+    s.came("fay")
+    s.went("fay")
+    s.clock.advance(0.5)
+    assert len(bob.told) == 1
+
+
+def test_one_who_is_joining_gets_it_when_it_is_in() -> None:
+    s = Setting()
+    ann, bob = s.member("ann"), s.connected("bob")
+    s.fanout.hold(ROOM, bob)
+    s.came("bob", "cid", "dan")
+    s.went("dan")
+    s.clock.advance(0.5)
+    assert ann.told == [diff("bob cid")]
+    assert bob.told == []
+    s.registry.join(bob, "r")
+    s.fanout.release(ROOM, bob)
+    assert bob.told == [diff("cid", "dan")]
+
+
+def test_newcomers_share_what_they_are_told() -> None:
+    s = Setting()
+    s.came("ann")
+    s.went("ann")
+    new = [s.member(f"u{number}") for number in range(3)]
+    for one in new:
+        s.diffs.joined(ROOM, one)
+    s.clock.advance(0.5)
+    assert [one.told for one in new] == [[diff("", "ann")]] * 3
+    assert new[0].messages[0] is new[1].messages[0]
+
+
+def test_one_who_joined_and_left_is_told_nothing() -> None:
+    s = Setting()
+    s.came("cid")
+    bob = s.member("bob")
+    s.diffs.joined(ROOM, bob)
+    s.came("bob")
+    s.went("cid", "bob")
+    s.registry.leave(bob, "r")
+    s.clock.advance(0.5)
+    assert bob.told == []
+
+
+def test_one_who_joins_when_nothing_happens_is_not_remembered() -> None:
+    s = Setting()
+    s.diffs.joined(ROOM, s.member("ann"))
+    assert len(s.diffs) == 0
+
+
+def test_a_language_of_its_own_hears_nothing() -> None:
+    s = Setting()
+    ann, bob = s.member("ann", text=True), s.member("bob", text=True)
+    s.diffs.joined(ROOM, bob)
+    s.came("ann", "cid")
+    s.clock.advance(0.5)
+    assert ann.told == bob.told == []
+
+
+def test_very_many_are_told_in_several_messages() -> None:
+    s = Setting()
+    ann, user = s.member("ann"), s.member("u7")
+    names = [f"u{number}" for number in range(600)]
+    s.came(*names)
+    s.clock.advance(0.5)
+    for count in (2, 3):
+        assert len(ann.told) == count - 1
+        s.clock.advance(0.05)
+    assert [len(each["joined"]) for each in ann.told] == [256, 256, 88]
+    assert sorted(name for each in ann.told for name in each["joined"]) == sorted(names)
+    assert sorted(name for each in user.told for name in each["joined"]) == sorted(set(names) - {"u7"})
+    assert len(s.diffs) == 0
+
+
+def test_a_room_of_values_has_it_in_its_lane() -> None:
+    s = Setting()
+    s.fanout.treat(ROOM, Slow.LATEST)
+    ann, bob = s.member("ann", clear=False), s.member("bob", clear=False)
+    s.came("ann", "cid")
+    s.clock.advance(0.5)
+    assert (ann.told, bob.told) == ([diff("cid")], [diff("ann cid")])
+    assert [(outgoing.lane.room, outgoing.lane.slow) for outgoing in (*ann.waiting, *bob.waiting) if outgoing.lane] == [
+        ("r", Slow.DROP_OLDEST)
+    ] * 2
+
+
+def test_what_is_no_user_of_a_room_is_counted() -> None:
+    s = Setting()
+    s.hear(Kind.CAME, b"\xff")
+    s.hear(Kind.WENT, b"ann", user_topic("ann"))
+    assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 2}
+    assert len(s.diffs) == 0
+
+
+def test_at_the_end_nothing_is_told() -> None:
+    s = Setting()
+    ann = s.member("ann")
+    s.came("bob")
+    s.diffs.stop()
+    assert s.clock.set == []
+    assert len(s.diffs) == 0
+    assert ann.told == []

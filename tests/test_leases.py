@@ -1,0 +1,177 @@
+"""A node keeps its right to be believed, and learns in every case when it has lost it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hubbub.brokers.store import Presence as Truth
+from hubbub.ports.broker import Renewal
+from hubbub.types import OCCUPIED
+from tests.nodes import ROOM, Node, Setting
+from tests.scripted import settle
+
+
+@pytest.fixture
+async def s() -> AsyncIterator[Setting]:
+    setting = Setting()
+    yield setting
+    for node in setting.nodes:
+        node.presence.stop()
+        await node.leases.stop()
+        await node.background.end(within=0)
+
+
+async def test_a_lease_is_renewed_well_before_it_ends(s: Setting) -> None:
+    node = await s.node("a")
+    assert node.line.renewals == [Renewal.NEW]
+    await s.wait(20)
+    assert node.line.renewals == [Renewal.NEW, *[Renewal.KEPT] * 10]
+    assert set(node.line.ttls) == {8.0}
+    await node.leases.stop()
+    assert s.clock.set == []
+    await s.wait(20)
+    assert len(node.line.renewals) == 11
+
+
+async def test_one_who_comes_back_after_a_partition_is_announced_again(s: Setting) -> None:
+    a, b = await s.node("a"), await s.node("b")
+    await a.presence.enter(ROOM, "ann")
+    await a.presence.enter(ROOM, "bob")
+    await b.presence.enter(ROOM, "bob")
+    await s.wait(20)
+    s.said.clear()
+    a.line.away = True
+    await s.wait(15)
+    assert s.of("user_left_room") == [b'{"type":"user_left_room","room":"r","user":"ann"}']
+    a.presence.leave(ROOM, "bob")  # while it is away
+    s.said.clear()
+    a.line.away = False
+    await s.wait(1)
+    assert a.line.renewals[-1] is Renewal.LOST
+    assert s.said == [(ROOM, b'{"type":"user_joined_room","room":"r","user":"ann"}')]
+    await s.wait(20)
+    assert s.members(ROOM) == ["ann", "bob"]
+    assert len(s.said) == 1
+
+
+async def test_who_was_away_too_long_believes_its_clock_where_the_word_was_lost(s: Setting) -> None:
+    """The broker says LOST once, and nobody hears it."""
+    a, _ = await s.node("a"), await s.node("b")
+    await a.presence.enter(ROOM, "ann")
+    await s.wait(20)
+    a.line.away = True
+    await s.wait(12)
+    assert s.members(ROOM) == []
+    s.said.clear()
+    a.line.away, a.line.mute = False, True
+    await s.wait(1)
+    assert s.members(ROOM) == []
+    a.line.mute = False
+    await s.wait(1)
+    assert a.line.renewals[-1] is Renewal.KEPT
+    assert s.of("user_joined_room") == [b'{"type":"user_joined_room","room":"r","user":"ann"}']
+
+
+async def test_what_the_broker_forgot_it_is_told_quietly(s: Setting, caplog: pytest.LogCaptureFixture) -> None:
+    a = await s.node("a")
+    await a.presence.enter(ROOM, "ann")
+    s.said.clear()
+    s.store.presence = Truth()
+    await s.wait(2)
+    assert a.line.renewals == [Renewal.NEW, Renewal.NEW]
+    assert s.members(ROOM) == ["ann"]
+    assert s.said == []
+    assert [record.message for record in caplog.records] == ["the broker has forgotten who is here, and is told again"]
+
+
+async def test_one_who_was_forgotten_while_it_was_away_for_hours_is_announced(s: Setting) -> None:
+    """Not the broker lost its memory, but everybody was swept, and then there was nothing to remember."""
+    a, _ = await s.node("a"), await s.node("b")
+    await a.presence.enter(ROOM, "ann")
+    a.line.away = True
+    await s.wait(15)
+    s.clock.advance(4000)
+    await settle()
+    await s.wait(15)
+    s.said.clear()
+    a.line.away = False
+    await s.wait(1)
+    assert a.line.renewals[-1] is Renewal.NEW
+    assert s.of("user_joined_room") == [b'{"type":"user_joined_room","room":"r","user":"ann"}']
+
+
+async def test_a_broker_that_resumed_is_told_everything_at_once(s: Setting) -> None:
+    a = await s.node("a")
+    await a.presence.enter(ROOM, "ann")
+    s.said.clear()
+    s.store.presence.leave(ROOM, "ann", "a")  # it is an older one that has taken over
+    a.leases.resumed()
+    a.leases.resumed()
+    await settle()
+    assert a.line.renewals == [Renewal.NEW, Renewal.KEPT]
+    assert s.members(ROOM) == ["ann"]
+    assert s.said == []
+
+
+async def test_a_broker_that_resumed_while_it_was_asked_is_asked_again(s: Setting) -> None:
+    a = await s.node("a")
+    await a.presence.enter(ROOM, "ann")
+    s.store.presence.leave(ROOM, "ann", "a")
+    answering = asyncio.Event()
+    ask = a.line.renew
+
+    async def slowly(holder: str, ttl: float) -> Renewal:
+        renewal = await ask(holder, ttl)
+        await answering.wait()
+        return renewal
+
+    a.line.renew = slowly  # type: ignore[method-assign]
+    await s.wait(2)
+    a.leases.resumed()
+    answering.set()
+    await s.wait(0.5)
+    assert a.line.renewals == [Renewal.NEW, Renewal.KEPT, Renewal.KEPT]
+    assert s.members(ROOM) == ["ann"]
+
+
+async def test_a_broker_that_is_away_at_the_start_gets_the_lease_later(s: Setting) -> None:
+    node = Node("a", s.store, s.clock)
+    s.nodes.append(node)
+    node.line.away = True
+    await node.start()
+    await s.wait(3)
+    assert node.line.renewals == []
+    node.line.away = False
+    await s.wait(0.5)
+    assert node.line.renewals == [Renewal.NEW]
+
+
+async def test_who_retires_is_believed_for_a_while_and_then_swept_by_the_others(s: Setting) -> None:
+    a, _ = await s.node("a"), await s.node("b")
+    await a.presence.enter(ROOM, "ann")
+    await a.presence.enter(OCCUPIED, "r")
+    await s.wait(20)
+    s.said.clear()
+    await a.leases.retire(15)
+    assert a.line.ttls[-1] == 15
+    a.presence.linger(ROOM, "ann")
+    a.presence.leave(OCCUPIED, "r")
+    a.presence.stop()
+    await a.leases.stop()
+    await s.wait(14.75)
+    assert s.members(OCCUPIED) == []
+    assert s.members(ROOM) == ["ann"]
+    assert s.said == []
+    await s.wait(1.25)
+    assert s.members(ROOM) == []
+    assert s.of("user_left_room") == [b'{"type":"user_left_room","room":"r","user":"ann"}']
+
+
+async def test_who_retires_while_the_broker_is_away_says_what_that_means(
+    s: Setting, caplog: pytest.LogCaptureFixture
+) -> None:
+    a = await s.node("a")
+    a.line.away = True
+    await a.leases.retire(15)
+    assert "may be announced as gone before they are back" in caplog.text

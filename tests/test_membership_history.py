@@ -1,0 +1,192 @@
+"""Joining a room that keeps what was said, for the first time and again, and the user's own room."""
+
+import asyncio
+
+import pytest
+
+from hubbub.errors import NotJoined, Unavailable
+from hubbub.options import History, RoomOptions
+from hubbub.session import Since
+from hubbub.types import Position, user_topic
+from hubbub.wire.envelope import Kind
+from tests.joining import KEEP, Setting, message
+from tests.recipients import Reader
+from tests.scripted import settle
+
+
+async def test_where_history_is_the_answer_says_where_it_begins_and_nothing_comes_twice() -> None:
+    s = Setting()
+    ann, bob = s.member(), s.member("bob")
+    task = await s.join(ann, presence=False, keep=KEEP, id=1)
+    await s.broker.only("subscribe room:r").ok()
+    await s.broker.only("enter occupied").ok()
+    read = s.broker.only("read room:r")
+    s.send(offset=3)
+    s.send(Kind.NOTICE, b'{"type":"n"}')
+    await s.answer(read, top=3)
+    assert task.done()
+    assert ann.told == [{"type": "room_joined", "room": "r", "epoch": "e", "offset": 3, "id": 1}, {"type": "n"}]
+    s.send(offset=4)
+    await (await s.join(bob, presence=False, keep=KEEP))
+    assert bob.told == [{"type": "room_joined", "room": "r", "epoch": "e", "offset": 4}]
+    s.send(offset=5)
+    assert ann.told[2:] == [{"type": "m", "offset": 4}, {"type": "m", "offset": 5}]
+    assert bob.told[1:] == [{"type": "m", "offset": 5}]
+    for each in (ann, bob):
+        s.membership.gone(each)
+    await s.is_empty()
+
+
+async def test_what_was_missed_comes_after_the_answer_and_before_what_is_live() -> None:
+    s = Setting()
+    ann = s.member()
+    task = await s.join(ann, presence=False, keep=KEEP, since=Since("e", 1))
+    await s.broker.only("subscribe room:r").ok()
+    await s.broker.only("enter occupied").ok()
+    await s.answer(s.broker.only("read room:r"), 1, 2, 3, top=3)
+    assert task.done()
+    s.send(offset=4)
+    assert ann.told[0] == {"type": "room_joined", "room": "r", "epoch": "e", "offset": 3, "recovered": True}
+    assert ann.told[1:] == [{"type": "m", "offset": offset} for offset in (2, 3, 4)]
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+async def rejoining(s: Setting, ann: Reader, since: Since) -> asyncio.Task[None]:
+    """A member that has been sent 1 and 2 joins again, and the answer is on its way."""
+    await s.joined(ann, KEEP)
+    s.send(offset=1)
+    s.send(offset=2)
+    assert [each.get("offset") for each in ann.told] == [0, 1, 2]
+    return await s.join(ann, presence=False, keep=KEEP, since=since)
+
+
+async def test_a_member_that_joins_again_is_handed_what_it_missed_in_one_order_with_what_is_live() -> None:
+    s = Setting()
+    ann = s.member()
+    task = await rejoining(s, ann, Since("e", 1))
+    read = s.broker.only("read room:r")
+    s.send(offset=3)
+    s.send(Kind.NOTICE, b'{"type":"n"}')
+    assert len(ann.told) == 3
+    await s.answer(read, 1, 2, top=2)
+    assert task.done()
+    assert ann.told[3] == {"type": "room_joined", "room": "r", "epoch": "e", "offset": 3, "recovered": True}
+    assert ann.told[4:] == [{"type": "m", "offset": 2}, {"type": "m", "offset": 3}, {"type": "n"}]
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+async def test_a_member_that_could_not_join_again_gets_what_came_meanwhile() -> None:
+    s = Setting()
+    ann = s.member()
+    task = await rejoining(s, ann, Since("e", 1))
+    s.send(offset=3)
+    await s.broker.only("read room:r").fail()
+    assert isinstance(task.exception(), Unavailable)
+    s.send(offset=4)
+    assert [each.get("offset") for each in ann.told] == [0, 1, 2, 3, 4]
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+@pytest.mark.parametrize("way", ["the room is closed", "the application lets it leave"])
+async def test_a_member_that_leaves_while_it_joins_again_gets_nothing_afterwards(way: str) -> None:
+    s = Setting()
+    ann = s.member()
+    task = await rejoining(s, ann, Since("e", 1))
+    read = s.broker.only("read room:r")
+    s.send(offset=3)
+    if way == "the room is closed":
+        s.send(Kind.CLOSE_ROOM, b"closed")
+    else:
+        s.membership.leave(ann, "r")
+    s.send(offset=4)
+    await s.answer(read, 1, 2, top=2)
+    assert isinstance(task.exception(), NotJoined)
+    assert ann.types == ["room_joined", "m", "m", "m", "room_left"]
+    assert not s.membership._put_out
+    await s.is_empty()
+
+
+@pytest.mark.parametrize("keep", [None, KEEP])
+async def test_without_a_member_that_asks_the_own_room_is_only_answered(keep: History | None) -> None:
+    s = Setting()
+    ann = s.member()
+    task = asyncio.create_task(s.membership.join_own(ann, keep, id=1))
+    await settle()
+    if keep:
+        await s.answer(s.broker.only("read user:ann"), top=7)
+    await task
+    position = {"epoch": "e", "offset": 7} if keep else {}
+    assert ann.told == [{"type": "room_joined", "room": "@me", **position, "id": 1}]
+
+
+async def test_the_own_room_is_handed_out_as_a_room_is() -> None:
+    s = Setting()
+    ann, tab = s.member(), Reader("ann", s.turn, tab="tab")
+    s.registry.add(tab, "ann")
+    task = asyncio.create_task(s.membership.join_own(ann, KEEP, since=Since("e", 1)))
+    await settle()
+    read = s.broker.only("read user:ann")
+    s.positions.deliver(user_topic("ann"), message(3), Position("e", 3))
+    assert ann.told == tab.told == []
+    await s.answer(read, 1, 2, 3, top=3)
+    await task
+    assert ann.told[0] == {"type": "room_joined", "room": "@me", "epoch": "e", "offset": 3, "recovered": True}
+    assert ann.told[1:] == [{"type": "m", "offset": 2}, {"type": "m", "offset": 3}]
+    assert tab.told == []
+
+
+async def test_the_own_room_without_an_inbox_has_nothing_to_recover() -> None:
+    s = Setting()
+    ann = s.member()
+    await s.membership.join_own(ann, None, since=Since("e", 1))
+    assert ann.told == [{"type": "room_joined", "room": "@me", "recovered": False}]
+
+
+async def test_the_own_room_of_one_that_went_or_whose_broker_is_away() -> None:
+    s = Setting()
+    ann = s.member()
+    task = asyncio.create_task(s.membership.join_own(ann, KEEP, since=Since("e", 1)))
+    await settle()
+    await s.broker.only("read user:ann").fail()
+    assert isinstance(task.exception(), Unavailable)
+    task = asyncio.create_task(s.membership.join_own(ann, KEEP, since=Since("e", 1)))
+    await settle()
+    s.membership.gone(ann)
+    await s.answer(s.broker.only("read user:ann"), top=1)
+    await task
+    assert ann.told == []
+    assert not s.fanout._held
+
+
+async def test_who_comes_at_once_shares_what_is_asked() -> None:
+    """Of a thousand that come back together each sees itself, and the broker is asked twice."""
+    s = Setting()
+    first = s.member("first")
+    await s.joined(first, KEEP)
+    everybody = [s.member(f"u{number}") for number in range(1000)]
+    for each in everybody:
+        each.transport.read.clear()
+    s.broker.log.clear()
+    tasks = [await_join(s, each) for each in everybody]
+    await settle()
+    while s.broker.pending:
+        for call in list(s.broker.pending):
+            if call.name == "members":
+                await call.ok(sorted(each.user.id for each in everybody))
+            else:
+                await s.answer(call, 1, top=1)
+    assert all(task.done() and not task.exception() for task in tasks)
+    assert sum(call.startswith("members") for call in s.broker.log) <= 2
+    assert sum(call.startswith("read") for call in s.broker.log) <= 2
+    assert all(each.user.id in each.told[0]["members"] for each in everybody)
+    for each in (first, *everybody):
+        s.membership.gone(each)
+    await s.is_empty()
+
+
+def await_join(s: Setting, member: Reader) -> asyncio.Task[None]:
+    options = RoomOptions(presence=True, history=KEEP)
+    return asyncio.create_task(s.membership.join(member, "r", options, since=Since("e", 0)))

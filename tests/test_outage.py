@@ -1,0 +1,239 @@
+"""Waiting for a broker that is away: in order, not too many, and not too long."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hubbub.errors import Unavailable
+from hubbub.options import History
+from hubbub.outage import Outage
+from hubbub.sending import Sender
+from hubbub.types import EVERYONE, Position
+from tests.scripted import cancel, settle
+
+LONG = 60.0
+
+
+class Away:
+    """Ready when it is said; publishes what it is given, or fails as often as `fails` says, having done it or not."""
+
+    def __init__(self, *, ready: bool = False) -> None:
+        self.ready = ready
+        self.published: list[tuple[str, str | None]] = []
+        self.fails = 0
+
+    async def publish(self, topic: str, data: bytes, *, keep: History | None, key: str | None) -> Position | None:
+        self.published.append((data[4:].decode(), key))
+        if self.fails:
+            self.fails -= 1
+            raise Unavailable
+        return Position("e", len(self.published)) if keep else None
+
+
+class Setting:
+    def __init__(self, *, limit: int = 10, keep: History | None = None) -> None:
+        self.broker: Any = Away()
+        self.outage = Outage(lambda: self.broker.ready, limit=limit)
+        self.sender = Sender(EVERYONE, self.broker, self.outage, limit=100, room=None, keep=keep)
+
+    async def wait(self, within: float = LONG) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.outage.end(within))
+        await settle()
+        return task
+
+    async def send(self, type: str, *, patience: float = LONG, **fields: Any) -> asyncio.Task[Position | None]:
+        task = asyncio.create_task(self.sender.send({"type": type}, exclude=None, patience=patience, **fields))
+        await settle()
+        return task
+
+    def back_for_a_moment(self) -> None:
+        """And away again before anything has left."""
+        self.broker.ready = True
+        self.outage.look()
+        self.broker.ready = False
+
+    async def back(self) -> None:
+        self.broker.ready = True
+        self.outage.look()
+        await settle()
+
+
+KEEP = History(size=10, ttl=60)
+
+
+async def test_a_broker_that_is_there_is_not_waited_for() -> None:
+    s = Setting()
+    s.broker.ready = True
+    await s.outage.end(0.0)
+    assert len(s.outage) == 0
+
+
+async def test_all_who_wait_go_on_in_their_order_when_it_is_back() -> None:
+    s = Setting()
+    sent = [await s.send(type) for type in "abc"]
+    assert len(s.outage) == 3
+    assert s.broker.published == []
+    await s.back()
+    assert [task.done() for task in sent] == [True] * 3
+    assert [data for data, _ in s.broker.published] == [f'{{"type":"{type}"}}' for type in "abc"]
+    assert len(s.outage) == 0
+
+
+async def test_who_comes_while_others_wait_goes_behind_them() -> None:
+    s = Setting()
+    first = await s.send("a")
+    s.broker.ready = True
+    second = await s.send("b")
+    assert not second.done()
+    s.outage.look()
+    await settle()
+    assert first.done()
+    assert second.done()
+    assert [data for data, _ in s.broker.published] == ['{"type":"a"}', '{"type":"b"}']
+
+
+async def test_no_more_wait_than_may() -> None:
+    s = Setting(limit=2)
+    waiting = [await s.wait() for _ in range(2)]
+    with pytest.raises(Unavailable, match="2 messages wait"):
+        await s.outage.end(LONG)
+    await s.back()
+    assert [task.exception() for task in waiting] == [None, None]
+
+
+async def test_patience_ends() -> None:
+    s = Setting()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(Unavailable):
+        await s.outage.end(0.05)
+    assert 0.04 < loop.time() - began < 5
+    assert len(s.outage) == 0
+
+
+async def test_who_stops_waiting_leaves_its_place() -> None:
+    s = Setting(limit=1)
+    await cancel(await s.wait())
+    assert len(s.outage) == 0
+    last = await s.wait()
+    await s.back()
+    assert last.exception() is None
+
+
+async def test_without_patience_the_broker_is_asked_at_once() -> None:
+    s = Setting()
+    s.broker.fails = 1
+    task = await s.send("a", patience=0.0)
+    assert isinstance(task.exception(), Unavailable)
+    assert s.broker.published == [('{"type":"a"}', None)]
+
+
+async def test_what_is_kept_is_sent_again_under_its_key_where_the_broker_went_away_meanwhile() -> None:
+    """It may have gone out: the key sees to it that it does so once."""
+    s = Setting(keep=KEEP)
+    task = await s.send("a", idempotency_key="once")
+    s.broker.fails = 1
+    s.back_for_a_moment()
+    await settle()
+    assert not task.done()
+    await s.back()
+    assert task.result() == Position("e", 2)
+    assert s.broker.published == [('{"type":"a"}', "once")] * 2
+
+
+async def test_what_is_kept_gets_a_key_of_its_own_where_it_has_none() -> None:
+    s = Setting(keep=KEEP)
+    tasks = [await s.send("a"), await s.send("a")]
+    s.broker.fails = 2
+    s.back_for_a_moment()
+    await settle()
+    await s.back()
+    assert all(task.done() for task in tasks)
+    keys = [key for _, key in s.broker.published]
+    assert len(keys) == 4
+    assert len(set(keys)) == 2
+    assert None not in keys
+
+
+async def test_what_is_not_kept_is_not_sent_twice() -> None:
+    s = Setting()
+    task = await s.send("a")
+    s.broker.fails = 1
+    s.back_for_a_moment()
+    await settle()
+    assert isinstance(task.exception(), Unavailable)
+    assert len(s.broker.published) == 1
+
+
+async def test_a_broker_that_is_there_and_fails_is_not_asked_for_ever() -> None:
+    s = Setting(keep=KEEP)
+    s.broker.fails = 1_000_000
+    s.broker.ready = True
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(Unavailable):
+        await (await s.send("a", patience=0.5))
+    assert 0.5 <= loop.time() - began < 5
+    assert 2 <= len(s.broker.published) <= 5
+
+
+async def test_what_is_kept_is_sent_again_where_nobody_has_noticed_yet_that_the_broker_is_away() -> None:
+    s = Setting(keep=KEEP)
+    s.broker.fails = 1
+    s.broker.ready = True
+    assert await (await s.send("a")) == Position("e", 2)
+    [(_, first), (_, second)] = s.broker.published
+    assert first == second is not None
+
+
+async def test_patience_is_not_begun_anew_with_each_try() -> None:
+    s = Setting(keep=KEEP)
+    s.broker.fails = 10
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    task = asyncio.create_task(s.sender.send({"type": "a"}, exclude=None, patience=0.1))
+    while not task.done() and loop.time() < began + 5:
+        s.back_for_a_moment()
+        await asyncio.sleep(0.01)
+    assert isinstance(task.exception(), Unavailable)
+    assert loop.time() - began < 1
+
+
+async def test_who_stops_waiting_in_the_turn_in_which_it_is_over() -> None:
+    s = Setting()
+    first, second = await s.wait(), await s.wait()
+    first.cancel()
+    await s.back()
+    assert first.cancelled()
+    assert second.exception() is None
+    assert len(s.outage) == 0
+
+
+async def test_who_comes_while_the_others_are_being_told_does_not_pass_them() -> None:
+    s = Setting()
+    tasks = [await s.send(type) for type in ("a", "b")]
+    s.broker.ready = True
+    s.outage.look()
+    # In the same turn, as a handler does that is begun within it.
+    await s.sender.send({"type": "c"}, exclude=None, patience=LONG)
+    await asyncio.gather(*tasks)
+    assert [data for data, _ in s.broker.published] == [f'{{"type":"{type}"}}' for type in ("a", "b", "c")]
+
+
+async def test_however_many_came_and_went_it_is_looked_as_often() -> None:
+    s = Setting()
+    for _ in range(20):
+        waiting = await s.wait()
+        await cancel(waiting)
+    looks = 0
+
+    def over() -> bool:
+        nonlocal looks
+        looks += 1
+        return False
+
+    s.outage._over = over
+    with pytest.raises(Unavailable):
+        await s.outage.end(0.2)
+    assert looks <= 6
