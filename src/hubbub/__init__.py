@@ -1,4 +1,4 @@
-"""Real-time for FastAPI: rooms, users and presence over WebSockets, on one worker or many.
+"""Real-time for FastAPI: rooms, users, presence, history and resume over WebSockets, on one worker or many.
 
     hub = Hub(auth=JWTAuth(key=...))
     app = FastAPI()
@@ -30,7 +30,8 @@ from hubbub.errors import (
     UnknownRoom,
 )
 from hubbub.hub import Hub, HubDep
-from hubbub.options import Heartbeat, History, Limits, Rate
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
+from hubbub.past import Page
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.room import Room
 from hubbub.types import Position, User
@@ -58,8 +59,10 @@ __all__ = [
     "InvalidMessage",
     "JWTAuth",
     "Lease",
+    "Leaving",
     "Limits",
     "NotJoined",
+    "Page",
     "Position",
     "Rate",
     "RateLimited",

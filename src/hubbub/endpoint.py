@@ -145,6 +145,7 @@ class Endpoint:
         """Accept, and the user the handshake proves, None where the first message is to. Raises HandshakeRefused."""
         try:
             who = await self._examine(websocket, user)
+            self._check_accepting()  # which may have changed meanwhile
         except HTTPException as refusal:
             self.services.metrics.count(Count.REFUSED_HANDSHAKES)
             await _deny(websocket, refusal)
@@ -203,9 +204,12 @@ class Endpoint:
         except InvalidMessage as error:
             raise HTTPException(400, error.message) from None
 
-    def _make_room(self) -> None:
+    def _check_accepting(self) -> None:
         if not self.accepting():
             raise HTTPException(503, "this worker takes no connections now", RETRY_AFTER)
+
+    def _make_room(self) -> None:
+        self._check_accepting()
         # Those that are being looked at count as well, this one too: all of them may be let in.
         if len(self.connections) + self.entering > self.services.limits.connections:
             raise HTTPException(503, "this worker is full", RETRY_AFTER)

@@ -1,14 +1,15 @@
-"""The hub: what an application declares, and what it asks.
+"""The hub: what an application asks, and how it runs.
 
 An ordinary object, made by the application, never a global of ours: two hubs in one process do not know each other
-unless broker and name are equal. Declaring costs nothing and binds nothing to an event loop; `hub.router` starts the
-hub with the application and stops it with it.
+unless broker and name are equal. What is declared on it stands in `declaring.py`; `hub.router` starts the hub with the
+application and stops it with it.
 """
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -21,32 +22,27 @@ from hubbub.auth.several import arrange
 from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
 from hubbub.cluster import Lease, Stats
 from hubbub.connection import Connection
-from hubbub.dispatch import Rule
+from hubbub.declaring import Declarations
+from hubbub.departure import leaving_from_environment
 from hubbub.errors import ConfigurationError
-from hubbub.injection import FastAPIInjection
 from hubbub.lifecycle import SystemClock, workers_of_this_server
-from hubbub.options import Heartbeat, History, Limits, Rate, RoomOptions, Slow
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
-from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.room import Room
 from hubbub.running import Plan, Running
-from hubbub.sending import Exclude, send
-from hubbub.state.handlers import Handlers
-from hubbub.state.patterns import Patterns, placeholders
-from hubbub.types import EVERYONE, NodeId, Position, User, UserId
+from hubbub.sending import Exclude
+from hubbub.types import NodeId, Position, User, UserId
 from hubbub.user import UserHandle
 from hubbub.wire import messages
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 # Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
 _STATE = "hubbub:"
 
 
-class Hub:
+class Hub(Declarations):
     """Real-time for one FastAPI application.
 
     `broker`: a URL (`redis://`, `rediss://`, `valkey://`, `unix://`, `memory`) or a broker object; default
@@ -54,8 +50,10 @@ class Hub:
     apart. `auth`: one authenticator or several, for the hub's own route and `hub.accept`; without one, nobody gets in
     there. `path`: of the WebSocket route in `hub.router`. `origins`: the web origins that may connect, default those
     whose host is the request's own, checked where a cookie or nothing authenticates. `announce_users`: tell everyone
-    `user_connected` and `user_disconnected`. `rate`: messages a client may send, default `Rate()`, none in development
-    (HUBBUB_DEV=1).
+    `user_connected` and `user_disconnected`. `inbox`: what is kept of the messages to a user, also of one who is not
+    there; the user's tabs get it by joining the room `@me` with `since`; default nothing. `leaving`: how long users are
+    believed to be there, and how a worker goes; default `Leaving()`, its window from HUBBUB_DRAIN. `rate`: messages a
+    client may send, default `Rate()`, none in development (HUBBUB_DEV=1).
 
     Raises ConfigurationError for what cannot work.
     """
@@ -69,21 +67,21 @@ class Hub:
         path: str = "/ws",
         origins: Sequence[str] | None = None,
         announce_users: bool = False,
+        inbox: History | None = None,
+        leaving: Leaving | None = None,
         limits: Limits | None = None,
         heartbeat: Heartbeat | None = None,
         rate: Rate | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
+        super().__init__()
         chosen = broker if broker is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
         self._broker = check_broker_url(chosen) if isinstance(chosen, str) else chosen
         self._name = name
-        self._injection = FastAPIInjection()
-        self._handlers: Handlers[Injected] = Handlers()
-        self._rooms: Patterns[Rule] = Patterns()
-        self._facts: list[Callable[[], dict[str, Any]]] = []
         self._starts = 0
         self._running: Running | None = None
+        self._starting: asyncio.Future[None] | None = None
         self.metrics = metrics or Tally()
         self.limits = limits or Limits()
         self._plan = Plan(
@@ -93,6 +91,8 @@ class Hub:
             heartbeat=heartbeat or Heartbeat(),
             rate=rate or (None if os.environ.get("HUBBUB_DEV") == "1" else Rate()),
             announce_users=announce_users,
+            inbox=inbox,
+            leaving=leaving or leaving_from_environment(),
             metrics=self.metrics,
             clock=clock or SystemClock(),
             handlers=self._handlers,
@@ -101,63 +101,6 @@ class Hub:
         )
         self.router = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
-
-    # What the application declares.
-
-    def on(self, model: type[BaseModel]) -> Callable[[F], F]:
-        """Handle the messages of a model, by its `type: Literal[…]`.
-
-        The function's parameters are the message (by its annotation), `Connection`, `User`, and FastAPI dependencies,
-        resolved and closed per message. What it returns is the `result` of the `ack`. A plain `def` runs in a thread.
-
-        Raises ConfigurationError for a model without a type, a type with a handler, or an impossible parameter.
-        """
-
-        def declare(function: F) -> F:
-            injected = self._injection.prepare(function, frozenset({model, Connection, User}), frozenset())
-            try:
-                self._handlers.declare(model, injected)
-            except ValueError as error:
-                raise ConfigurationError(str(error)) from None
-            return function
-
-        return declare
-
-    def rooms(
-        self,
-        pattern: str,
-        *,
-        presence: bool = False,
-        history: History | None = None,
-        slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
-    ) -> Callable[[F], F]:
-        """Declare which rooms exist and who may join them; without a declaration there is no room.
-
-        The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection` and FastAPI
-        dependencies, and returns whether this user may join. `presence`: members see each other. `slow`: what becomes
-        of messages a reader is too slow for, see `hubbub.options.Slow`.
-
-        Raises ConfigurationError for a bad pattern, parameter or `slow`, NotImplementedError for `history`.
-        """
-        if history is not None:
-            raise NotImplementedError("rooms with history are not there yet: declare the room without history=")
-
-        def declare(function: F) -> F:
-            try:
-                names = frozenset(placeholders(pattern))
-                check = self._injection.prepare(function, frozenset({Connection, User}), names)
-                options = RoomOptions(presence=presence, slow=Slow(slow))
-                self._rooms.declare(pattern, Rule(check, options), check.annotations)
-            except ValueError as error:
-                raise ConfigurationError(str(error)) from None
-            return function
-
-        return declare
-
-    def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-        """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`."""
-        self._facts.append(measure)
-        return measure
 
     # What it asks.
 
@@ -168,14 +111,16 @@ class Hub:
     def user(self, id: str) -> UserHandle:
         """A user. Raises InvalidMessage for a bad id, ConfigurationError while the hub is not running."""
         checked = messages.check_name(id, limit=self.limits.name, field="user")
-        return UserHandle(UserId(checked), self._here.broker, payload=self.limits.payload)
+        return self._here.user(UserId(checked))
 
-    async def broadcast(self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None) -> Position | None:
-        """To every connection of every worker.
+    async def broadcast(
+        self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None, patience: float = 0.0
+    ) -> Position | None:
+        """To every connection of every worker; `patience` as in `Room.send`. Nothing is kept of it, so None.
 
         Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
         """
-        return await send(self._here.broker, EVERYONE, message, exclude=exclude, limit=self.limits.payload)
+        return await self._here.everyone().send(message, exclude=exclude, patience=patience)
 
     async def stats(self) -> Stats:
         """Counts of the whole cluster, at most a second old. Raises Unavailable."""
@@ -241,18 +186,34 @@ class Hub:
 
     async def start(self) -> None:
         """Start, or count one more start. Raises ConfigurationError for several workers on the memory broker."""
+        while self._starting is not None:
+            await asyncio.wait((self._starting,))
         if self._running is None or self._running.stopping:
-            broker = choose_broker(self._broker, name=self._name) if isinstance(self._broker, str) else self._broker
-            if not broker.shared and (workers := workers_of_this_server()) > 1:
-                raise ConfigurationError(
-                    f"{workers} workers cannot meet on the memory broker: each would have rooms of its own. "
-                    "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
-                )
-            redaction.install()
-            running = Running(self._plan, broker)
-            await running.start()
-            self._running = running
+            self._starting = started = asyncio.get_running_loop().create_future()
+            try:
+                self._running = await self._begin()
+            finally:
+                self._starting = None
+                started.set_result(None)
         self._starts += 1
+
+    async def _begin(self) -> Running:
+        broker = self._broker
+        if isinstance(broker, str):
+            broker = choose_broker(broker, name=self._name, metrics=self.metrics)
+        if not broker.shared and (workers := workers_of_this_server()) > 1:
+            raise ConfigurationError(
+                f"{workers} workers cannot meet on the memory broker: each would have rooms of its own. "
+                "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
+            )
+        redaction.install()
+        running = Running(self._plan, broker)
+        try:
+            await running.start()
+        except BaseException:
+            await running.stop()
+            raise
+        return running
 
     async def stop(self) -> None:
         """Count one start less, and stop with the last. Nothing happens where it is not running."""

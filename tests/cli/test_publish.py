@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
         self.asked: list[tuple[str, str | None, bytes]] = []
+        self.once: list[str | None] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -37,6 +38,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked.append((self.path, self.headers["Authorization"], body))
+        self.server.once.append(self.headers["Idempotency-Key"])
         status, answer = ANSWERS.get(self.path.split("/")[3], ANSWERS["ok"])
         self.send_response(status)
         self.end_headers()
@@ -76,6 +78,21 @@ def test_the_key_comes_from_the_flag_or_the_variable_and_the_message_from_standa
         ("Bearer variable", b'{"type": "n"}'),
         ("Bearer flag", b'{"type": "n"}'),
     ]
+
+
+def test_an_idempotency_key_goes_along(server: Server, hubbub: Command) -> None:
+    for more in ((), ("--idempotency-key", "order 7, shipped")):
+        sent = hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, *more)
+        assert sent.returncode == 0
+    assert server.once == [None, "order 7, shipped"]
+
+
+@pytest.mark.parametrize("key", ["", "ü", "a\nb", "x" * 129])
+def test_an_idempotency_key_that_no_server_takes_is_refused(server: Server, hubbub: Command, key: str) -> None:
+    refused = hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, "--idempotency-key", key)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--idempotency-key" in refused.stderr
+    assert server.asked == []
 
 
 @pytest.mark.parametrize(

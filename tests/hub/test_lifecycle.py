@@ -237,7 +237,7 @@ async def test_a_broker_object_of_ones_own() -> None:
         assert await broker.members(inside(hub).room("open:a")._topic) == ["ann"]  # type: ignore[arg-type]
     with pytest.raises(Unavailable):
         await broker.publish("everyone", b"")  # type: ignore[arg-type]
-    assert not broker._holders
+    assert not broker._store.presence._topics
 
 
 async def test_stats_of_the_cluster(valkey: str, caplog: pytest.LogCaptureFixture) -> None:

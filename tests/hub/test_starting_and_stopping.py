@@ -4,14 +4,21 @@ import asyncio
 from typing import Any, Literal
 
 import pytest
+import redis
 import websockets
 from pydantic import BaseModel
 
-from hubbub import Hub, HubDep
+from hubbub import History, Hub, HubDep
+from hubbub.brokers.memory import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
+from hubbub.client.publisher import AsyncPublisher
+from hubbub.client.rules import Rules
+from hubbub.options import Leaving
+from hubbub.ports.broker import Renewal
+from hubbub.types import RoomName, room_topic
 from tests.client import Tab
 from tests.hub.conftest import Mortal
-from tests.hub.serving import Names, inside, serving, simple, until
+from tests.hub.serving import Names, eventually, inside, serving, simple, until
 
 
 class Work(BaseModel):
@@ -36,6 +43,88 @@ async def test_a_hub_without_its_broker_starts_all_the_same(mortal: Mortal) -> N
     await hub.start()
     assert loop.time() - began < 5
     assert not hub.ready
+    await hub.stop()
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(mortal: Mortal) -> None:
+    mortal.kill()
+    before = asyncio.all_tasks()
+    hub = Hub(RedisBroker(mortal.url, deadline=0.5), auth=Names())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await hub.start()
+    await until(lambda: asyncio.all_tasks() <= before, "nothing runs")
+
+
+@pytest.mark.parametrize("then", ["it comes", "it forgets"])
+async def test_what_is_published_without_a_hub_is_kept_where_the_broker(then: str, mortal: Mortal) -> None:
+    """Later than the hub, or the word that was left there was evicted."""
+    if then == "it comes":
+        mortal.kill()
+    hub = Hub(mortal.url, auth=Names())
+
+    @hub.rooms("kept:{name}", history=History(size=10, ttl=60))
+    async def may_join() -> bool:
+        return True
+
+    await hub.start()
+    try:
+        if then == "it comes":
+            mortal.start()
+        else:
+            with redis.Redis.from_url(mortal.url) as admin:
+                admin.flushall()
+        broker = hub._here.broker
+        await until(lambda: hub.ready, "it is there")
+
+        async def knows() -> bool:
+            return await broker.declared() is not None
+
+        await eventually(knows, "it knows what is kept")
+        async with AsyncPublisher(mortal.url) as publisher:
+            assert await publisher.room("kept:a").send({"type": "m"}) is not None
+    finally:
+        await hub.stop()
+
+
+async def test_a_room_that_keeps_is_not_taken_for_one_of_a_pattern_with_types_that_keeps_nothing() -> None:
+    hub = Hub(MemoryBroker(), auth=Names())
+    keep = History(size=10, ttl=60)
+
+    @hub.rooms("team:{id}")
+    async def by_number(id: int) -> bool:
+        return True
+
+    @hub.rooms("quiet:{name}")
+    async def quiet(name: str) -> bool:
+        return True
+
+    @hub.rooms("{rest:path}", history=keep)
+    async def by_name() -> bool:
+        return True
+
+    await hub.start()
+    rules = Rules.read(await hub._here.broker.declared())
+    for name, kept in (("team:red", keep), ("quiet:x", None), ("other", keep)):
+        assert rules.kept(room_topic(name)) == hub._here._dispatch.options_of(RoomName(name)).history == kept
+    await hub.stop()
+
+
+async def test_who_is_sent_away_last_is_still_there_when_it_comes_back() -> None:
+    """It is closed after half the window, and its own time may be the whole of it."""
+
+    class Believing(MemoryBroker):
+        for_seconds = 0.0
+
+        async def renew(self, holder: str, ttl: float) -> Renewal:
+            self.for_seconds = ttl
+            return await super().renew(holder, ttl)
+
+    broker = Believing()
+    hub = Hub(broker, auth=Names(), leaving=Leaving(window=40.0, grace=7.0))
+    await hub.start()
+    await hub._here.depart(at_once=False)
+    assert broker.for_seconds == 1.5 * 40.0 + 7.0
     await hub.stop()
 
 
@@ -91,3 +180,34 @@ async def test_who_comes_while_it_stops_is_sent_elsewhere() -> None:
         assert refused.value.response.status_code == 503
         gate.set()
         await stopping
+
+
+async def test_who_starts_it_at_once_starts_one(valkey: str) -> None:
+    hub = Hub(valkey, auth=Names())
+    before = asyncio.all_tasks()
+    await asyncio.gather(*(hub.start() for _ in range(3)))
+    for _ in range(2):
+        await hub.stop()
+        assert hub.ready
+    await hub.stop()
+    assert hub._running is None
+    await until(lambda: asyncio.all_tasks() <= before, "nothing goes on")
+
+
+async def test_one_step_that_fails_leaves_the_others_their_turn() -> None:
+    broker = MemoryBroker()
+    hub = Hub(broker, auth=Names())
+    await hub.start()
+    here = inside(hub)
+
+    async def fail() -> None:
+        raise RuntimeError("no")
+
+    here._leases.stop = fail  # type: ignore[method-assign]
+    always = tuple(here._always)
+    with pytest.raises(RuntimeError, match="no"):
+        await hub.stop()
+    assert not broker.ready
+    assert all(task.done() for task in always)
+    for task in tuple(here._leases._tasks):
+        task.cancel()

@@ -19,7 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Real-time for FastAPI: rooms, users and presence over WebSockets.",
+    help="Real-time for FastAPI: rooms, users, presence, history and resume over WebSockets.",
 )
 
 
@@ -68,6 +68,13 @@ def serve(
         str | None,
         typer.Option(metavar="SECONDS", help="Time for requests to finish at the end. [HUBBUB_GRACE, default 10]"),
     ] = None,
+    drain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="What clients' return is spread over at the end; 0 sends all away at once. [HUBBUB_DRAIN, default 5]",
+        ),
+    ] = None,
     max_message: Annotated[
         str | None,
         typer.Option(
@@ -92,7 +99,8 @@ def serve(
     from hubbub.cli.serve import serve as run
 
     flags = {"host": host, "port": port, "workers": workers, "broker": broker}
-    settings = read_settings(**flags, dev=dev, grace=grace, max_message=max_message, log_level=log_level)
+    times = {"grace": grace, "drain": drain}
+    settings = read_settings(**flags, **times, dev=dev, max_message=max_message, log_level=log_level)
     raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
 
 
@@ -114,6 +122,10 @@ def publish(
     message: Annotated[str, typer.Argument(metavar="JSON", help="The message, an object; - reads standard input.")],
     url: Annotated[str, typer.Option(metavar="URL", help="The running server.")] = "http://127.0.0.1:8000",
     key: Annotated[str | None, typer.Option(metavar="KEY", help="[HUBBUB_PUBLISH_KEY]")] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Sent again with the same one, it is delivered once, where history is kept."),
+    ] = None,
 ) -> None:
     """Send a message to everybody in a room of a running server."""
     from hubbub.cli.publish import PublishError
@@ -124,7 +136,7 @@ def publish(
     except UnicodeDecodeError:
         raise ConfigurationError("The message is not UTF-8") from None
     try:
-        typer.echo(send(room, text, read_settings(publish_key=key), url=url))
+        typer.echo(send(room, text, read_settings(publish_key=key), url=url, idempotency_key=idempotency_key))
     except PublishError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

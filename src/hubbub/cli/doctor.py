@@ -26,7 +26,7 @@ from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import Limits
 from hubbub.ports.broker import Broker
 from hubbub.transports import PROTOCOL, accelerator
-from hubbub.types import Topic
+from hubbub.types import Position, Topic
 
 OLDEST_UVICORN = "0.52.1"
 
@@ -173,10 +173,10 @@ async def _there_and_back(broker: Broker) -> float:
     topic = Topic("doctor")
     heard = asyncio.Event()
 
-    def deliver(topic: Topic, data: bytes) -> None:
+    def deliver(topic: Topic, data: bytes, position: Position | None) -> None:
         heard.set()
 
-    await broker.start(deliver, lambda: None)
+    await broker.start(deliver, lambda: None, lambda topic: None)
     try:
         async with asyncio.timeout(_BACK):
             # First, because a refusal says why, and a subscription only waits for a better time.

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
@@ -12,20 +13,27 @@ from hubbub.errors import ConfigurationError, HubbubError
 
 TIMEOUT = 10.0
 
+_IDEMPOTENCY_KEY = re.compile("[ -~]{1,128}")
+
 
 class PublishError(HubbubError):
     """The server was not reached, or did not take the message; the text says which."""
 
 
-def publish(room: str, message: str, settings: Settings, *, url: str) -> str:
+def publish(room: str, message: str, settings: Settings, *, url: str, idempotency_key: str | None = None) -> str:
     """The server's answer, as it came.
 
-    `message` is JSON text, sent unchanged. Raises ConfigurationError for what is wrong before anything is sent,
-    PublishError for everything after.
+    `message` is JSON text, sent unchanged. `idempotency_key`: 1 to 128 printable ASCII characters.
+
+    Raises ConfigurationError for what is wrong before anything is sent, PublishError for everything after.
     """
     _check_message(message)
     target = _target(url, room)
     headers = {"Content-Type": "application/json"}
+    if idempotency_key is not None:
+        if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+            raise ConfigurationError("--idempotency-key is 1 to 128 printable ASCII characters")
+        headers["Idempotency-Key"] = idempotency_key
     key = settings.publish_key
     if key is not None:
         headers["Authorization"] = f"Bearer {key.get_secret_value()}"

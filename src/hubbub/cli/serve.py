@@ -62,6 +62,7 @@ def serve(application: str | None, settings: Settings, *, reload: bool, access_l
         failures, told = multiprocessing.Pipe(duplex=False)
         config = WorkerConfig(
             application or SHOWCASE,
+            drain=settings.drain,
             failures=told if settings.workers > 1 else None,
             **_uvicorn_settings(settings, reload=reload, access_log=access_log),
         )

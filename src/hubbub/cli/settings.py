@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hubbub.errors import ConfigurationError
-from hubbub.options import Limits
+from hubbub.options import Leaving, Limits
 
 PREFIX = "HUBBUB_"
 _CONCURRENCY = "WEB_CONCURRENCY"
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     publish_key: SecretStr | None = None
     log_level: Annotated[Level, BeforeValidator(_lower)] = "info"
     grace: int = Field(default=10, ge=0, le=3600)
+    drain: float = Field(default=Leaving().window, ge=0, le=3600)
     max_message: int = Field(default=Limits().message, ge=1)
 
 
@@ -74,6 +75,7 @@ def write_environment(settings: Settings) -> None:
         "PUBLISH_KEY": _revealed(settings.publish_key),
         "LOG_LEVEL": settings.log_level,
         "GRACE": str(settings.grace),
+        "DRAIN": f"{settings.drain:g}",
         "MAX_MESSAGE": str(settings.max_message),
     }
     for name, value in values.items():

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from socket import socket
 from typing import Any, Protocol
@@ -25,11 +25,13 @@ from uvicorn.importer import ImportFromStringError, import_from_string
 from uvicorn.supervisors import Multiprocess
 
 from hubbub.errors import ConfigurationError
+from hubbub.options import Limits
 
 logger = logging.getLogger("hubbub.cli")
 
-#: What a worker may take beyond the grace before it is killed: closing the lifespan has no deadline in uvicorn.
+#: What a worker may take beyond drain and grace before it is killed: closing the lifespan has no deadline in uvicorn.
 _MARGIN = 5.0
+_POLL = 0.2
 
 
 class Asked(SystemExit):
@@ -44,10 +46,16 @@ class Watched(Protocol):
 
 
 class WorkerConfig(uvicorn.Config):
-    """uvicorn's settings, which travel to each worker. `failures` is where a worker says why it could not start."""
+    """uvicorn's settings, which travel to each worker.
 
-    def __init__(self, application: str, *, failures: Connection | None = None, **settings: Any) -> None:
+    `drain`: the window over which a worker's clients leave; `failures`: where a worker says why it could not start.
+    """
+
+    def __init__(
+        self, application: str, *, drain: float = 0.0, failures: Connection | None = None, **settings: Any
+    ) -> None:
         super().__init__(application, **settings)
+        self.drain = drain
         self.failures = failures
 
     def load(self) -> None:
@@ -86,8 +94,8 @@ class WorkerConfig(uvicorn.Config):
 
     @property
     def patience(self) -> float:
-        """Seconds from being told to end until being killed."""
-        return (self.timeout_graceful_shutdown or 0) + _MARGIN
+        """Seconds from being told to end until being killed: the last client leaves after half the window."""
+        return self.drain / 2 + Limits().closing + (self.timeout_graceful_shutdown or 0) + _MARGIN
 
 
 class Supervisor(Multiprocess):
@@ -122,17 +130,26 @@ class Supervisor(Multiprocess):
 
     def join_all(self) -> None:
         deadline = time.monotonic() + self._patience
+        while any(process.exitcode is None for process in self.processes) and time.monotonic() < deadline:
+            self._hurry()
+            wait([process.process.sentinel for process in self.processes if process.exitcode is None], _POLL)
         for process in self.processes:
-            process.process.join(max(0.0, deadline - time.monotonic()))
             if process.exitcode is None:
                 logger.warning("worker %s did not end within %.0f seconds and was killed", process.pid, self._patience)
                 process.process.kill()
-                process.process.join()
+            process.process.join()
         if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
             self.status = 3
         if self._failures.poll():
             self.status = 2
             self.failure = self._failures.recv_bytes().decode(errors="replace")
+
+    def _hurry(self) -> None:
+        """A second signal is for the workers: they end at once."""
+        while self.signal_queue:
+            if self.signal_queue.pop() in (signal.SIGTERM, signal.SIGINT):
+                for process in self.processes:
+                    process.process.terminate()
 
 
 def _outlive_no_parent(patience: float) -> None:
@@ -141,7 +158,8 @@ def _outlive_no_parent(patience: float) -> None:
         return
     parent.join()
     logger.warning("the parent of worker %s is gone; ending", os.getpid())
-    os.kill(os.getpid(), signal.SIGTERM)
+    # Not SIGTERM, which takes a while for the clients' sake: whoever starts the command again needs the port.
+    os.kill(os.getpid(), signal.SIGINT)
     time.sleep(patience)
     os._exit(1)
 

@@ -85,6 +85,11 @@ class DirectTransport(Writing):
         if self._busy:
             self._watch_stall()
 
+    @property
+    def closing(self) -> bool:
+        """Whether one of the two sides has ended it."""
+        return self._close is not None
+
     # What the connection calls.
 
     def ping(self) -> None:

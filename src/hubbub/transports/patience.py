@@ -21,14 +21,14 @@ _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
 _ACKNOWLEDGED = slice(120, 128)
 
 
-def _acknowledged(transport: asyncio.Transport) -> int:
+def acknowledged(transport: asyncio.Transport) -> int:
     """Bytes the peer's kernel has taken since the beginning, 0 where that cannot be known."""
     peer = transport.get_extra_info("socket")
     if _TCP_INFO is None or peer is None:
         return 0
     try:
         info = peer.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _ACKNOWLEDGED.stop)
-    except OSError:
+    except (OSError, ValueError):  # uvloop's word for a socket that is closed already is a ValueError
         return 0
     return int.from_bytes(info[_ACKNOWLEDGED], sys.byteorder) if len(info) == _ACKNOWLEDGED.stop else 0
 
@@ -51,11 +51,11 @@ class Stall:
 
     def _remember(self) -> None:
         self._left = self._transport.get_write_buffer_size()
-        self._acknowledged = _acknowledged(self._transport)
+        self._acknowledged = acknowledged(self._transport)
         self._timer = asyncio.get_running_loop().call_later(STALLED, self._look)
 
     def _look(self) -> None:
-        if self._transport.get_write_buffer_size() < self._left or _acknowledged(self._transport) > self._acknowledged:
+        if self._transport.get_write_buffer_size() < self._left or acknowledged(self._transport) > self._acknowledged:
             self._remember()
         else:
             self._ring()
