@@ -1,14 +1,12 @@
 """Both publishers against a real Valkey and hubs on it, each case once for the one that awaits and the one that does
 not."""
 
-import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -18,45 +16,12 @@ from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.client.publisher import AsyncPublisher, Publisher
 from tests.client import Tab
 from tests.hub.serving import Names, serving, simple, until
-
-Publish: TypeAlias = Callable[..., Awaitable[None]]
-
-
-class _Open(Protocol):
-    def __call__(self, broker: str | None = None, **options: Any) -> AbstractAsyncContextManager[Publish]: ...
-
-
-@asynccontextmanager
-async def blocking(broker: str | None = None, **options: Any) -> AsyncIterator[Publish]:
-    """As a task would: in a thread, while the hubs of the test go on in this one."""
-    with Publisher(broker, **options) as publisher:
-
-        async def publish(kind: str, *arguments: Any) -> None:
-            await asyncio.to_thread(lambda: _send(publisher, kind, *arguments))
-
-        yield publish
-
-
-@asynccontextmanager
-async def awaiting(broker: str | None = None, **options: Any) -> AsyncIterator[Publish]:
-    async with AsyncPublisher(broker, **options) as publisher:
-
-        async def publish(kind: str, *arguments: Any) -> None:
-            await _send(publisher, kind, *arguments)
-
-        yield publish
-
-
-def _send(publisher: Any, kind: str, *arguments: Any) -> Any:
-    if kind == "broadcast":
-        return publisher.broadcast(*arguments)
-    name, message = arguments
-    return getattr(publisher, kind)(name).send(message)
+from tests.publishers import OpenPublisher, awaiting, blocking
 
 
 @pytest.fixture(params=[blocking, awaiting])
-def open_publisher(request: pytest.FixtureRequest) -> _Open:
-    publisher: _Open = request.param
+def open_publisher(request: pytest.FixtureRequest) -> OpenPublisher:
+    publisher: OpenPublisher = request.param
     return publisher
 
 
@@ -78,7 +43,7 @@ class Ready(BaseModel):
 
 
 async def test_a_room_a_user_and_everyone_are_reached(
-    url: str, open_publisher: _Open, monkeypatch: pytest.MonkeyPatch
+    url: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUBBUB_BROKER", url)
     hub = Hub(auth=Names())
@@ -98,7 +63,7 @@ async def test_a_room_a_user_and_everyone_are_reached(
         assert [await bob.next(), await bob.next()] == [{"type": "ready", "id": 7}, {"type": "news"}]
 
 
-async def test_the_name_is_the_hubs(url: str, open_publisher: _Open) -> None:
+async def test_the_name_is_the_hubs(url: str, open_publisher: OpenPublisher) -> None:
     hub = Hub(url, auth=Names(), name="shop")
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as ann:
         async with open_publisher(url) as publish:
@@ -123,7 +88,7 @@ async def test_the_name_is_the_hubs(url: str, open_publisher: _Open) -> None:
     ],
 )
 async def test_what_cannot_be_sent_is_refused_here(
-    url: str, open_publisher: _Open, error: type[Exception], arguments: tuple[Any, ...]
+    url: str, open_publisher: OpenPublisher, error: type[Exception], arguments: tuple[Any, ...]
 ) -> None:
     async with open_publisher(url) as publish:
         with pytest.raises(error):
@@ -132,7 +97,7 @@ async def test_what_cannot_be_sent_is_refused_here(
 
 @pytest.mark.parametrize("broker", ["memory", "memory://", None])
 async def test_the_memory_broker_cannot_be_reached_from_outside(
-    open_publisher: _Open, broker: str | None, monkeypatch: pytest.MonkeyPatch
+    open_publisher: OpenPublisher, broker: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HUBBUB_BROKER", raising=False)
     with pytest.raises(ConfigurationError, match="memory broker"):
@@ -140,7 +105,7 @@ async def test_the_memory_broker_cannot_be_reached_from_outside(
             pass
 
 
-async def test_a_url_that_cannot_be_read_is_refused_without_being_repeated(open_publisher: _Open) -> None:
+async def test_a_url_that_cannot_be_read_is_refused_without_being_repeated(open_publisher: OpenPublisher) -> None:
     for broker in ("amqp://user:s3cret@host", "redis://user:s3cret@host:port"):
         with pytest.raises(ConfigurationError) as refused:
             async with open_publisher(broker):
@@ -149,13 +114,13 @@ async def test_a_url_that_cannot_be_read_is_refused_without_being_repeated(open_
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey", "Valkey"])
-async def test_nobody_listens_there(open_publisher: _Open, scheme: str) -> None:
+async def test_nobody_listens_there(open_publisher: OpenPublisher, scheme: str) -> None:
     async with open_publisher(f"{scheme}://127.0.0.1:1") as publish:
         with pytest.raises(Unavailable):
             await publish("broadcast", {"type": "x"})
 
 
-async def test_a_server_that_does_not_answer_costs_the_deadline_and_no_more(open_publisher: _Open) -> None:
+async def test_a_server_that_does_not_answer_costs_the_deadline_and_no_more(open_publisher: OpenPublisher) -> None:
     with EmbeddedValkey() as frozen:
         # What the URL says of timeouts and retries does not take the deadline away.
         async with open_publisher(f"{frozen.url}?socket_timeout=60&retry_on_timeout=yes", deadline=0.3) as publish:
@@ -170,7 +135,7 @@ async def test_a_server_that_does_not_answer_costs_the_deadline_and_no_more(open
                 os.kill(frozen.pid, signal.SIGCONT)
 
 
-async def test_a_publisher_goes_on_when_the_server_is_back(open_publisher: _Open) -> None:
+async def test_a_publisher_goes_on_when_the_server_is_back(open_publisher: OpenPublisher) -> None:
     server = EmbeddedValkey()
     server.start()
     try:

@@ -4,23 +4,26 @@
         publisher.user("alice").send({"type": "report_ready", "id": 7})
 
 `AsyncPublisher` is the same with `async with` and `await`. Both hand the message straight to the broker that the
-hubs use; they know no rooms' rules and check nobody's right, and `name=` must be the hub's. A hub on the memory
-broker has no broker to publish to: there, publish by HTTP (`hubbub.integrations.publishing`).
+hubs use, and keep it where the hubs keep it, whether one runs or not; they check nobody's right, and `name=` must be
+the hub's. A hub on the memory broker has no broker to publish to: there, publish by HTTP
+(`hubbub.integrations.publishing`).
 """
 
+import asyncio
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
 from hubbub.brokers.choose import MEMORY, check_broker_url
+from hubbub.client.rules import Rules
 from hubbub.errors import ConfigurationError, Unavailable
-from hubbub.options import Limits
-from hubbub.types import EVERYONE, RoomName, Topic, room_topic, user_topic
+from hubbub.options import History, Limits
+from hubbub.types import EVERYONE, OWN_ROOM, Position, Topic, room_of, room_topic, user_topic
 from hubbub.wire import messages
 from hubbub.wire.envelope import Envelope, Kind
 
@@ -28,10 +31,13 @@ try:
     import redis
     from redis.backoff import NoBackoff
     from redis.connection import parse_url
+    from redis.exceptions import NoScriptError
     from redis.retry import Retry
 
     from hubbub.brokers.redis.commands import Commands
+    from hubbub.brokers.redis.keeping import PUBLISH, asking, position
     from hubbub.brokers.redis.keys import Keys
+    from hubbub.brokers.redis.resp import Argument
     from hubbub.brokers.redis.server import Server, in_redis_terms
 except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
@@ -40,19 +46,34 @@ R = TypeVar("R")
 
 _Message: TypeAlias = Mapping[str, Any] | BaseModel
 
+#: Seconds for which what the hubs keep is not asked for again.
+_RULES = 10.0
+
+
+class _Sending(NamedTuple):
+    """A message on its way. `key`: the one that makes it idempotent."""
+
+    topic: Topic
+    message: _Message
+    key: str | None
+
 
 class Recipients(Generic[R]):
     """A room or a user."""
 
-    def __init__(self, send: Callable[[_Message], R]) -> None:
+    def __init__(self, send: Callable[[_Message, str | None], R]) -> None:
         self._send = send
 
-    def send(self, message: _Message) -> R:
-        """To every tab there, on every worker; nothing happens where there is none.
+    def send(self, message: _Message, *, idempotency_key: str | None = None) -> R:
+        """To every tab there, on every worker. The position where it is kept, otherwise None.
 
-        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
+        `idempotency_key`: sent again with the same one within five minutes, it is delivered once, and the position is
+        the first one's; where nothing is kept it means nothing.
+
+        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away: then
+        it may or may not have been sent, and with an idempotency key it can be sent again.
         """
-        return self._send(message)
+        return self._send(message, idempotency_key)
 
 
 class _Publishing(ABC, Generic[R]):
@@ -72,30 +93,39 @@ class _Publishing(ABC, Generic[R]):
 
     def room(self, name: str) -> Recipients[R]:
         """Raises InvalidMessage for a bad name."""
-        room = messages.check_room(name, limit=self._limits.name)
-        return Recipients(partial(self._send, room_topic(room), room))
+        return self._recipients(room_topic(messages.check_room(name, limit=self._limits.name)))
 
     def user(self, id: str) -> Recipients[R]:
         """Raises InvalidMessage for a bad id."""
-        user = messages.check_name(id, limit=self._limits.name, field="user")
-        return Recipients(partial(self._send, user_topic(user), None))
+        return self._recipients(user_topic(messages.check_name(id, limit=self._limits.name, field="user")))
 
     def broadcast(self, message: _Message) -> R:
-        """To every connection of every worker. Raises as `Recipients.send` does."""
-        return self._send(EVERYONE, None, message)
+        """To every connection of every worker; nothing is kept of it. Raises as `Recipients.send` does."""
+        return self._publish(_Sending(EVERYONE, message, None))
 
-    def _send(self, topic: Topic, room: RoomName | None, message: _Message) -> R:
-        data = messages.compose(message, limit=self._limits.payload, room=room)
-        return self._publish(self._keys.channel(topic), Envelope(Kind.MESSAGE, data).encode())
+    def _recipients(self, topic: Topic) -> Recipients[R]:
+        def send(message: _Message, key: str | None) -> R:
+            return self._publish(_Sending(topic, message, messages.check_key(key, field="idempotency_key")))
+
+        return Recipients(send)
 
     @abstractmethod
-    def _publish(self, channel: bytes, data: bytes) -> R: ...
+    def _publish(self, sending: _Sending) -> R: ...
+
+    def _envelope(self, sending: _Sending, keep: History | None) -> bytes:
+        # A message to a user has a room where it is kept: the one in which it is asked for.
+        room = room_of(sending.topic) or (OWN_ROOM if keep is not None else None)
+        data = messages.compose(sending.message, limit=self._limits.payload, room=room)
+        return Envelope(Kind.MESSAGE, data).encode()
+
+    def _asking(self, sending: _Sending, keep: History) -> tuple[list[bytes], list[Argument]]:
+        return asking(self._keys, sending.topic, keep, sending.key)
 
 
-class Publisher(_Publishing[None]):
+class Publisher(_Publishing[Position | None]):
     """For code that does not await. Threads may share it, and so may the processes a task queue forks.
 
-    deadline: seconds to connect, and again to answer, before Unavailable is raised; default 2.
+    deadline: seconds to connect, and again for each answer, before Unavailable is raised; default 2.
     """
 
     def __init__(self, broker: str | None = None, *, name: str = "hubbub", deadline: float = 2.0) -> None:
@@ -104,6 +134,7 @@ class Publisher(_Publishing[None]):
         options: dict[str, Any] = {
             **parse_url(in_redis_terms(self._url)),  # type: ignore[no-untyped-call]
             "protocol": 2,
+            "decode_responses": False,
             "socket_timeout": deadline,
             "socket_connect_timeout": deadline,
             "health_check_interval": 0,
@@ -111,6 +142,7 @@ class Publisher(_Publishing[None]):
             "retry_on_timeout": False,
         }
         self._redis = redis.Redis(connection_pool=redis.ConnectionPool(**options))
+        self._rules: tuple[float, Rules] = (0.0, Rules())
 
     def close(self) -> None:
         """Give its connections back; one that is used again makes new ones."""
@@ -124,17 +156,38 @@ class Publisher(_Publishing[None]):
     ) -> None:
         self.close()
 
-    def _publish(self, channel: bytes, data: bytes) -> None:
+    def _publish(self, sending: _Sending) -> Position | None:
         try:
-            self._redis.publish(channel, data)
+            keep = self._known_rules().kept(sending.topic)
+            data = self._envelope(sending, keep)
+            if keep is None:
+                self._redis.publish(self._keys.channel(sending.topic), data)
+                return None
+            keys, arguments = self._asking(sending, keep)
+            return position(self._run(len(keys), *keys, *arguments, data))
         except redis.ResponseError as error:
             # "unknown command" quotes the arguments, and the message is one.
             raise Unavailable from type(error)(str(error).partition(", with args")[0])
         except (redis.RedisError, OSError) as error:
             raise Unavailable from error
 
+    def _run(self, *arguments: Any) -> bytes:
+        try:
+            first: bytes = self._redis.evalsha(PUBLISH.sha.decode(), *arguments)
+        except NoScriptError:  # and so nothing was done
+            first = self._redis.eval(PUBLISH.body.decode(), *arguments)
+        return first
 
-class AsyncPublisher(_Publishing[Awaitable[None]]):
+    def _known_rules(self) -> Rules:
+        until, rules = self._rules
+        if time.monotonic() >= until:
+            declared: Any = self._redis.get(self._keys.rules)
+            rules = Rules.read(declared)
+            self._rules = (time.monotonic() + _RULES, rules)
+        return rules
+
+
+class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
     """For code that awaits. Belongs to the event loop it was entered in; what is sent leaves in that order.
 
     deadline: seconds a call takes at most, before Unavailable is raised; default 2.
@@ -144,6 +197,8 @@ class AsyncPublisher(_Publishing[Awaitable[None]]):
 
     async def __aenter__(self) -> Self:
         self._commands = Commands(self._server.connect, deadline=self._deadline)
+        self._order = asyncio.Lock()
+        self._rules: tuple[float, Rules] = (0.0, Rules())
         return self
 
     async def __aexit__(
@@ -153,7 +208,33 @@ class AsyncPublisher(_Publishing[Awaitable[None]]):
         if commands is not None:
             await commands.stop()
 
-    async def _publish(self, channel: bytes, data: bytes) -> None:
-        if self._commands is None:
+    async def _publish(self, sending: _Sending) -> Position | None:
+        commands = self._commands
+        if commands is None:
             raise ConfigurationError("an AsyncPublisher is used inside `async with`")
-        await self._commands.call(b"PUBLISH", channel, data)
+        try:
+            async with asyncio.timeout(self._deadline):
+                # Whoever waits for the rules is passed by nobody: the lock is fair, and what follows it asks at once.
+                async with self._order:
+                    rules = await self._known_rules(commands)
+                return await self._ask(commands, sending, rules.kept(sending.topic))
+        except TimeoutError as error:
+            raise Unavailable from error
+
+    async def _ask(self, commands: Commands, sending: _Sending, keep: History | None) -> Position | None:
+        data = self._envelope(sending, keep)
+        channel = self._keys.channel(sending.topic)
+        if keep is None:
+            await commands.call(b"PUBLISH", channel, data)
+            return None
+        keys, arguments = self._asking(sending, keep)
+        if sending.key is not None:
+            return position(await commands.run(PUBLISH, keys, *arguments, data))
+        return position(*await commands.run_together(channel, PUBLISH, keys, *arguments, data))
+
+    async def _known_rules(self, commands: Commands) -> Rules:
+        until, rules = self._rules
+        if time.monotonic() >= until:
+            rules = Rules.read(await commands.call(b"GET", self._keys.rules))
+            self._rules = (time.monotonic() + _RULES, rules)
+        return rules

@@ -4,9 +4,12 @@
 
 The body is the message, as `hub.room(name).send` takes it. 200 with the position (null where there is no history),
 401 for a wrong key, 403 where no key is configured at all, 422 for a body that cannot be sent, 503 when the broker is
-away. The body must be declared as JSON: what a web page could post to another site without asking is not.
+away. Who sends the same `Idempotency-Key` again, because no answer came, gets the first one's position, and the message
+is delivered once, where there is history. The body must be declared as JSON: what a web page could post to another site
+without asking is not.
 """
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
@@ -48,6 +51,17 @@ async def _read(request: Request, hub: HubDep) -> dict[str, Any]:
 
 _Message = Annotated[dict[str, Any], Depends(_read)]
 
+
+def _once(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
+    """Not by `Header(max_length=…)`: FastAPI's answer would repeat it, and nobody else's key is to be seen in a log."""
+    if idempotency_key is None or _KEY.fullmatch(idempotency_key):
+        return idempotency_key
+    raise _unprocessable("header", "idempotency-key", "an Idempotency-Key is 1 to 128 printable ASCII characters")
+
+
+_Once = Annotated[str | None, Depends(_once)]
+_KEY = re.compile("[ -~]{1,128}")
+
 # Said by hand, because FastAPI does not see a body here.
 _BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
@@ -76,18 +90,18 @@ def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api
     router = APIRouter(prefix=prefix, dependencies=[Depends(check_key)], tags=["publish"])
 
     @router.post("/rooms/{room:path}/messages", openapi_extra=_BODY)
-    async def to_room(room: str, message: _Message, hub: HubDep) -> dict[str, Any]:
+    async def to_room(room: str, message: _Message, once: _Once, hub: HubDep) -> dict[str, Any]:
         """Send a message to a room's members."""
-        return await _answer(lambda: hub.room(room).send(message))
+        return await _answer(lambda: hub.room(room).send(message, idempotency_key=once))
 
     @router.post("/users/{user:path}/messages", openapi_extra=_BODY)
-    async def to_user(user: str, message: _Message, hub: HubDep) -> dict[str, Any]:
-        """Send a message to all tabs of a user."""
-        return await _answer(lambda: hub.user(user).send(message))
+    async def to_user(user: str, message: _Message, once: _Once, hub: HubDep) -> dict[str, Any]:
+        """Send a message to all tabs of a user, and to the inbox where the hub has one."""
+        return await _answer(lambda: hub.user(user).send(message, idempotency_key=once))
 
     @router.post("/broadcast", openapi_extra=_BODY)
-    async def to_everyone(message: _Message, hub: HubDep) -> dict[str, Any]:
-        """Send a message to every connection."""
+    async def to_everyone(message: _Message, once: _Once, hub: HubDep) -> dict[str, Any]:
+        """Send a message to every connection. Nothing is kept of it, so there is nothing a key could be known by."""
         return await _answer(lambda: hub.broadcast(message))
 
     return router
