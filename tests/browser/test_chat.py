@@ -121,7 +121,7 @@ def test_what_people_write_is_text_and_never_markup(
     assert page.locator("#messages img, #messages b").count() == 0
 
 
-def test_a_room_can_be_left_and_its_messages_stay_away(
+def test_a_room_can_be_left_and_what_was_said_meanwhile_comes_with_the_next_join(
     showcase: Served, enter: Callable[..., Page], room: str, name: Callable[[str], str]
 ) -> None:
     alice, bob = name("alice"), name("bob")
@@ -134,9 +134,42 @@ def test_a_room_can_be_left_and_its_messages_stay_away(
     expect(hers.locator(f'[data-testid=room-entry][data-name="{room}"]')).to_have_count(0)
     say(his, "she is gone")
     expect(said(his, "she is gone")).to_be_visible()
+    # Sent to her and to all, and so a sign that a message of the room would be here by now.
+    his.get_by_test_id("everyone-entry").get_by_role("button").click()
+    say(his, "to all")
+    hers.get_by_test_id("everyone-entry").get_by_role("button").click()
+    expect(said(hers, "to all")).to_be_visible()
+    expect(said(hers, "she is gone")).to_have_count(0)
     join(hers, room)
     expect(member(hers, bob)).to_be_visible()
-    expect(hers.get_by_test_id("message")).to_have_count(0)
+    expect(hers.get_by_test_id("content")).to_have_text(["she is gone"])
+
+
+def test_a_room_shows_what_was_said_before_and_a_direct_message_waits(
+    showcase: Served, enter: Callable[..., Page], room: str, name: Callable[[str], str]
+) -> None:
+    alice, bob = name("alice"), name("bob")
+    hers = enter(f"{showcase.url}/chat", alice)
+    join(hers, room)
+    say(hers, "one")
+    say(hers, "two")
+    expect(hers.get_by_test_id("content")).to_have_text(["one", "two"])
+    hers.get_by_test_id("dm-input").fill(bob)
+    hers.get_by_test_id("dm-button").click()
+    say(hers, "for later")
+    expect(said(hers, "for later").get_by_test_id("remark")).to_contain_text("not online")
+
+    his = enter(f"{showcase.url}/chat", bob)
+    join(his, room)
+    expect(his.get_by_test_id("content")).to_have_text(["one", "two"])
+    his.get_by_test_id("direct-entry").filter(has_text=alice).get_by_role("button").click()
+    expect(said(his, "for later")).to_have_attribute("data-from", alice)
+    # And it is there after a reload, as the rooms are.
+    his.reload()
+    online(his)
+    his.locator(f'[data-testid=room-entry][data-name="{room}"] button').click()
+    expect(his.get_by_test_id("content")).to_have_text(["one", "two"])
+    expect(his.get_by_test_id("notice")).to_have_count(0)
 
 
 def test_a_name_the_server_refuses_is_explained(
@@ -178,7 +211,22 @@ def test_everything_can_be_done_with_the_keyboard_on_a_phone(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_page_comes_back_by_itself_after_its_worker_was_killed(
+def held_back(page: Page) -> Callable[[], None]:
+    """The page's next attempt to connect waits until it is let."""
+    page.evaluate(
+        """() => {
+          const { setTimeout } = window;
+          window.setTimeout = (callback, ...rest) => {
+            if (!`${callback}`.includes("#open")) return setTimeout(callback, ...rest);
+            window.setTimeout = setTimeout;
+            window.comeBack = callback;
+          };
+        }"""
+    )
+    return lambda: page.evaluate("() => window.comeBack()")
+
+
+def test_the_page_comes_back_by_itself_after_its_worker_was_killed_and_misses_nothing(
     tabs: Tabs, enter: Callable[..., Page], room: str
 ) -> None:
     # A server of its own: what a killed worker leaves behind is nobody else's business.
@@ -190,14 +238,31 @@ def test_the_page_comes_back_by_itself_after_its_worker_was_killed(
         onto_different_workers(hers, his)
         for page in (hers, his):
             page.locator(f'[data-testid=room-entry][data-name="{room}"] button').click()
+        say(his, "before")
+        expect(said(hers, "before")).to_be_visible()
         killed = online(hers)
+        come_back = held_back(hers)
         os.kill(process_of(server, killed), signal.SIGKILL)
+        expect(hers.get_by_test_id("status")).to_have_attribute("data-state", "offline")
+        meanwhile = [f"meanwhile {number}" for number in range(5)]
+        for content in meanwhile:
+            say(his, content)
+            expect(said(his, content)).to_have_count(1)
+        say(hers, "I am away")
+        problem = hers.locator("#composer .problem")
+        expect(problem).to_have_text("There is no connection right now; nothing was sent.")
+        come_back()
         expect(hers.get_by_test_id("node")).to_have_text(re.compile(rf"^(?!{killed}$).+"))
+        expect(problem).to_be_empty()
+        expect(hers.get_by_test_id("composer")).to_have_value("I am away")
         online(hers)
-        expect(hers.get_by_test_id("notice").filter(has_text="Connected again")).to_be_visible()
+        expect(hers.get_by_test_id("content")).to_have_text(["before", *meanwhile])
+        line = hers.get_by_test_id("notice").filter(has_text="Connected again. 5 messages while you were away.")
+        expect(line).to_have_count(1)
         say(his, "are you back?")
-        expect(said(hers, "are you back?")).to_have_count(1)
         say(hers, "I am back")
-        expect(said(his, "I am back")).to_have_count(1)
+        for page in (hers, his):
+            expect(page.get_by_test_id("content")).to_contain_text(["before", *meanwhile, "are you back?"])
+            expect(said(page, "I am back")).to_have_count(1)
         hers.close()
         his.close()

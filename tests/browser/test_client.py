@@ -1,15 +1,14 @@
 """The browser's client against a server that this test plays, frame by frame."""
 
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import expect
 
 from hubbub.closes import CLOSES, Return
 from tests.browser.conftest import Tabs, online, until
+from tests.browser.played import Played, recorded_waits
 from tests.running import Served
 
 pytestmark = pytest.mark.browser
@@ -24,50 +23,6 @@ WORDS = {
 NEVER = [close.code for close in CLOSES if close.comes_back is Return.NEVER]
 
 
-class Played:
-    """The server's end of the page's sockets. The last one is the living one."""
-
-    def __init__(self, page: Page, *, interval: int = 25_000, timeout: int = 10_000) -> None:
-        self.page = page
-        self.sockets: list[WebSocketRoute] = []
-        self.received: list[dict[str, Any]] = []
-        self.welcomed = {"interval": interval, "timeout": timeout}
-        self.joins: dict[str, dict[str, Any]] = {}
-        """Room to fields of its `room_joined`."""
-        page.route_web_socket("**/ws", self._opened)
-
-    def send(self, type: str, **fields: Any) -> None:
-        self.sockets[-1].send(json.dumps({"type": type, **fields}))
-
-    def close(self, code: int) -> None:
-        self.sockets[-1].close(code=code, reason="played")
-
-    def received_of(self, type: str) -> list[dict[str, Any]]:
-        return [message for message in self.received if message["type"] == type]
-
-    def until_opened(self, times: int) -> None:
-        until(self.page, lambda: len(self.sockets) >= times, what=f"{times} sockets")
-
-    def _opened(self, socket: WebSocketRoute) -> None:
-        self.sockets.append(socket)
-        socket.on_message(self._take)
-        self.send(
-            "welcome",
-            status="authenticated",
-            connection="c1",
-            user="alice",
-            node=f"node{len(self.sockets)}",
-            heartbeat=self.welcomed,
-        )
-
-    def _take(self, text: str | bytes) -> None:
-        message = json.loads(text)
-        self.received.append(message)
-        if message["type"] == "join_room":
-            room = message["room"]
-            self.send("room_joined", id=message["id"], room=room, members=["alice"], **self.joins.get(room, {}))
-
-
 @pytest.fixture
 def chat(showcase: Served, tabs: Tabs) -> Callable[..., Played]:
     def start(**heartbeat: int) -> Played:
@@ -77,7 +32,7 @@ def chat(showcase: Served, tabs: Tabs) -> Callable[..., Played]:
         page.get_by_test_id("login-name").fill("alice")
         page.get_by_test_id("login-button").click()
         online(page)
-        until(page, lambda: bool(played.received_of("join_room")), what="a join")
+        until(page, lambda: bool(played.sinces("@me")), what="the joins")
         return played
 
     return start
@@ -100,24 +55,9 @@ def test_after_a_close_that_may_come_back_the_rooms_are_joined_again(chat: Calla
     played = chat()
     played.close(1011)
     played.until_opened(2)
-    until(played.page, lambda: len(played.received_of("join_room")) == 2, what="a second join")
-    assert [message["room"] for message in played.received_of("join_room")] == ["lobby", "lobby"]
+    until(played.page, lambda: len(played.sinces("@me")) == 2, what="the last of the joins")
+    assert [message["room"] for message in played.received_of("join_room")] == ["lobby", "@me", "lobby", "@me"]
     expect(played.page.get_by_test_id("node")).to_have_text("node2")
-
-
-def test_the_last_position_is_named_on_joining_again(chat: Callable[..., Played]) -> None:
-    played = chat()
-    played.joins["tea"] = {"epoch": "e1", "offset": 7}
-    played.page.get_by_test_id("room-input").fill("tea")
-    played.page.get_by_test_id("join-button").click()
-    expect(played.page.get_by_test_id("talk-title")).to_have_text("tea")
-    played.send("room_message", room="tea", offset=9, **{"from": "bob", "content": "hello"})
-    expect(played.page.get_by_test_id("message")).to_have_count(1)
-    played.close(1011)
-    played.until_opened(2)
-    until(played.page, lambda: len(played.received_of("join_room")) == 4, what="two joins again")
-    again = {message["room"]: message.get("since") for message in played.received_of("join_room")[2:]}
-    assert again == {"lobby": None, "tea": {"epoch": "e1", "offset": 9}}
 
 
 @pytest.mark.parametrize("code", [4006, 4007])
@@ -140,6 +80,19 @@ def test_the_servers_retry_after_is_obeyed(chat: Callable[..., Played]) -> None:
     assert waits() == [1500]
 
 
+def test_nothing_cuts_short_the_wait_that_the_server_asked_for(chat: Callable[..., Played]) -> None:
+    played = chat()
+    waits = recorded_waits(played.page)
+    played.send("closing", code=1013, reason="overloaded", retry_after=1500)
+    before = time.monotonic()
+    played.close(1013)
+    expect(played.page.get_by_test_id("status")).to_have_attribute("data-state", "offline")
+    played.page.evaluate("() => dispatchEvent(new Event('online'))")
+    played.until_opened(2)
+    assert time.monotonic() - before >= 1.4
+    assert waits() == [1500]
+
+
 def test_the_waits_grow_and_are_spread(chat: Callable[..., Played]) -> None:
     played = chat()
     played.page.evaluate("() => { Math.random = () => 0.5; }")
@@ -149,6 +102,38 @@ def test_the_waits_grow_and_are_spread(chat: Callable[..., Played]) -> None:
         played.until_opened(times)
         online(played.page)
     assert waits() == [250, 500, 1000, 2000]
+
+
+@pytest.mark.parametrize(("code", "after_it"), [(1012, 1000), (1013, 250)])
+def test_a_restart_does_not_take_the_growth_back_and_a_steady_connection_does(
+    chat: Callable[..., Played], code: int, after_it: int
+) -> None:
+    played = chat()
+    played.page.evaluate("() => { Math.random = () => 0.5; }")
+    waits = recorded_waits(played.page)
+    for times in (2, 3):
+        played.close(1011)
+        played.until_opened(times)
+        online(played.page)
+    assert waits() == [250, 500]
+    # The connection has lived for a minute, as far as the page can tell.
+    played.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 60_000; }")
+    played.send("closing", code=code, reason="played", retry_after=10)
+    played.close(code)
+    played.until_opened(4)
+    online(played.page)
+    played.close(1011)
+    played.until_opened(5)
+    assert waits() == [250, 500, 10, after_it]
+
+
+def test_a_restart_that_names_no_time_is_spread_over_five_seconds(chat: Callable[..., Played]) -> None:
+    played = chat()
+    played.page.evaluate("() => { Math.random = () => 0.2; }")
+    waits = recorded_waits(played.page)
+    played.close(1012)
+    played.until_opened(2)
+    assert waits() == [1000]
 
 
 @pytest.mark.parametrize("code", [4001, 4005])
@@ -210,18 +195,3 @@ def test_a_page_that_is_looked_at_again_asks_whether_anyone_is_there(chat: Calla
     until(played.page, lambda: len(played.received_of("ping")) == 1, what="a ping")
     played.until_opened(2)  # nobody answered it
     online(played.page)
-
-
-def recorded_waits(page: Page) -> Callable[[], list[float]]:
-    """The delays before attempts, from here on: what the page says when it goes offline."""
-    page.evaluate(
-        """() => {
-          window.waits = [];
-          const { setTimeout } = window;
-          window.setTimeout = (callback, delay, ...rest) => {
-            if (`${callback}`.includes("#open")) window.waits.push(delay);
-            return setTimeout(callback, delay, ...rest);
-          };
-        }"""
-    )
-    return lambda: page.evaluate("() => window.waits")

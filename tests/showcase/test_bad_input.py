@@ -83,7 +83,6 @@ ROWS = [
     Row("a room with NUL", _frame("join_room", room="\x00"), "invalid_message", "room"),
     Row("a room with DEL", _frame("join_room", room="te\x7fa"), "invalid_message", "room"),
     Row("a room with a C1 control", _frame("join_room", room="te\x85a"), "invalid_message", "room"),
-    Row("the reserved room", _frame("join_room", room="@me", id=0), "unknown_room", id=0),
     Row("leaving without a room", _frame("leave_room"), "invalid_message", "room"),
     Row("leaving a room of 129 bytes", _frame("leave_room", room="r" * 129), "invalid_message", "room"),
     Row("leaving where one is not", _frame("leave_room", room="nowhere", id=-1), "not_joined", id=-1),

@@ -8,6 +8,7 @@ between must be one unbroken slice of that order, which reaches at least from it
 import asyncio
 import os
 import random
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -204,10 +205,15 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
         await asyncio.to_thread(
             wait_for, lambda: internals(server) == before, within=15, what=f"back to {before}: {internals(server)}"
         )
-        # What stays is the workers' own: their reports, and the dashboard's lease.
-        kept = {key.decode() for key in store.keys("*")}
-        assert kept <= {"hubbub:{hubbub}:nodes", "hubbub:{hubbub:dashboard}:turn", "hubbub:{hubbub:dashboard}:turns"}
-        channels = [name for name in store.pubsub_channels("*") if b"dashboard" not in name]
+        # What stays is the rooms' history, and the workers' own: leases, reports, rules, and the dashboard's lease.
+        own = {f"hubbub:{{hubbub}}:{what}" for what in ("nodes", "leases", "rules")}
+        own |= {"hubbub:{hubbub:dashboard}:turn", "hubbub:{hubbub:dashboard}:turns"}
+        history = {f"hubbub:{{hubbub:room:{room}}}:{what}" for room in ROOMS for what in ("stream", "meta")}
+        kept = {key.decode() for key in store.keys("*")} - own
+        inboxes = {key for key in kept if re.fullmatch(r"hubbub:{hubbub:user:(user|observer)-\d+}:meta", key)}
+        assert kept - inboxes == history
+        assert all(store.ttl(key) > 0 for key in kept)
+        channels = [name for name in store.pubsub_channels("*") if b"dashboard" not in name and b":probe:" not in name]
         assert channels == []
     store.close()
 

@@ -42,7 +42,8 @@ async def test_a_direct_message_reaches_all_tabs_of_the_user_and_is_not_echoed(s
         assert {**answer, "id": None} == {"type": "ack", "id": None, "result": {"online": True}}
         for tab in tabs:
             message = await tab.expect("direct_message")
-            assert message == {"type": "direct_message", "from": ann, "content": "psst"}
+            expected = {"type": "direct_message", "from": ann, "content": "psst", "room": "@me", "offset": 1}
+            assert message == expected
         await asyncio.gather(*(tab.nothing("direct_message") for tab in (sender, second, stranger, *tabs)))
 
 

@@ -20,21 +20,23 @@ async def test_what_is_posted_to_a_user_reaches_all_tabs_of_the_user_alone(showc
         stranger = await stack.enter_async_context(Tab(showcase.ws, user=fresh("bob")))
         client = await stack.enter_async_context(http(showcase))
         response = await client.post(f"/api/users/{ann}/messages", json={"type": "order_shipped", "order": 7})
-        assert (response.status_code, response.json()) == (200, NO_POSITION)
+        assert (response.status_code, response.json()["position"]["offset"]) == (200, 1)
         for tab in tabs:
-            assert await tab.expect("order_shipped") == {"type": "order_shipped", "order": 7}
+            expected = {"type": "order_shipped", "order": 7, "room": "@me", "offset": 1}
+            assert await tab.expect("order_shipped") == expected
         await stranger.nothing("order_shipped")
 
 
 async def test_what_is_posted_to_a_room_reaches_its_members_with_the_room(showcase: Served) -> None:
     room = f"team:7/{fresh('Küche')}"
     async with Tab(showcase.ws, user=fresh("ann")) as ann, Tab(showcase.ws, user=fresh("bob")) as bob:
-        await ann.join(room)
+        epoch = (await ann.join(room))["epoch"]
         async with http(showcase) as client:
-            for body in ({"type": "note", "n": 1}, {"type": "note", "n": 1, "room": room}):
+            for offset, body in enumerate(({"type": "note", "n": 1}, {"type": "note", "n": 1, "room": room}), 1):
                 response = await client.post(f"/api/rooms/{room}/messages", json=body)
-                assert (response.status_code, response.json()) == (200, NO_POSITION)
-                assert await ann.expect("note") == {"type": "note", "n": 1, "room": room}
+                position = {"position": {"epoch": epoch, "offset": offset}}
+                assert (response.status_code, response.json()) == (200, position)
+                assert await ann.expect("note") == {"type": "note", "n": 1, "room": room, "offset": offset}
         await bob.nothing("note")
 
 
@@ -57,7 +59,63 @@ async def test_a_message_to_an_empty_room_or_an_absent_user_is_no_error(showcase
     async with http(showcase) as client:
         for path in (f"/api/rooms/{fresh('empty')}/messages", f"/api/users/{fresh('nobody')}/messages"):
             response = await client.post(path, json={"type": "note"})
+            assert (response.status_code, response.json()["position"]["offset"]) == (200, 1)
+
+
+async def test_what_is_posted_to_a_user_who_is_away_is_found_in_the_inbox(showcase: Served) -> None:
+    ann = fresh("ann")
+    async with http(showcase) as client:
+        async with Tab(showcase.ws, user=ann) as tab:
+            joined = await tab.join("@me", since={"offset": 0})
+            assert (joined["offset"], joined["recovered"]) == (0, True)
+        for order in (7, 8):
+            response = await client.post(f"/api/users/{ann}/messages", json={"type": "order_shipped", "order": order})
+        last = response.json()["position"]
+        assert last == {"epoch": joined["epoch"], "offset": 2}
+        async with Tab(showcase.ws, user=ann) as tab:
+            found = await tab.join("@me", since={"epoch": joined["epoch"], "offset": 0})
+            assert (found["offset"], found["recovered"]) == (2, True)
+            assert [(await tab.next())["order"], (await tab.next())["order"]] == [7, 8]
+        async with Tab(showcase.ws, user=ann) as tab:
+            await tab.join("@me", since=last)
+            await tab.nothing("order_shipped")
+        async with Tab(showcase.ws, user=fresh("bob")) as stranger:
+            await stranger.join("@me", since={"offset": 0})
+            await stranger.nothing("order_shipped")
+
+
+async def test_the_same_idempotency_key_is_delivered_once_where_there_is_history(showcase: Served) -> None:
+    ann, room = fresh("ann"), fresh("tea")
+    async with Tab(showcase.ws, user=ann) as tab, http(showcase) as one, http(showcase) as other:
+        await tab.join(room)
+        for path, into in ((f"/api/rooms/{room}/messages", room), (f"/api/users/{ann}/messages", "@me")):
+            key = {"Idempotency-Key": "order 7/~"}
+            first = await one.post(path, json={"type": "note", "n": 1}, headers=key)
+            # Whoever asks again may reach another worker, and may have made another body of it.
+            again = await other.post(path, json={"type": "note", "n": 2}, headers=key)
+            assert (first.status_code, again.status_code) == (200, 200)
+            assert first.json() == again.json()
+            third = await other.post(path, json={"type": "note", "n": 3}, headers={"Idempotency-Key": "order 8"})
+            assert third.json()["position"]["offset"] == first.json()["position"]["offset"] + 1
+            assert [(await tab.expect("note", room=into))["n"] for _ in range(2)] == [1, 3]
+        await tab.nothing("note")
+        # Of what is kept nowhere, nothing is known by a key.
+        for n in (1, 2):
+            response = await one.post("/api/broadcast", json={"type": "news", "n": n}, headers=key)
             assert (response.status_code, response.json()) == (200, NO_POSITION)
+            await tab.expect("news", n=n)
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 129, b"a\tb", "schl\xfcssel".encode("latin-1")])
+async def test_an_idempotency_key_that_cannot_be_is_422_and_nothing_is_sent(showcase: Served, key: bytes) -> None:
+    async with Tab(showcase.ws, user=fresh("ann")) as tab, http(showcase) as client:
+        room = fresh("tea")
+        await tab.join(room)
+        for path in (f"/api/rooms/{room}/messages", f"/api/users/{tab.welcome['user']}/messages", "/api/broadcast"):
+            response = await client.post(path, json={"type": "refused"}, headers={"Idempotency-Key": key})
+            assert response.status_code == 422, path
+            assert response.json()["detail"][0]["loc"] == ["header", "idempotency-key"]
+        await tab.nothing("refused")
 
 
 PATHS = {"room": "/api/rooms/tea/messages", "user": "/api/users/ann/messages", "everyone": "/api/broadcast"}
@@ -147,7 +205,9 @@ async def test_a_certificate_is_told_to_all_tabs_of_its_user_and_to_the_caller(s
             assert (data["id"], data["status"]) == (number, "processed")
             assert isinstance(data["volume"], int | float)
             for tab in (one, other):
-                assert await tab.expect("certificate_processed") == {"type": "certificate_processed", "data": data}
+                told = await tab.expect("certificate_processed")
+                own = {"room": "@me", "offset": number + 1}
+                assert told == {"type": "certificate_processed", "data": data, **own}
         await stranger.nothing("certificate_processed")
 
 

@@ -26,11 +26,13 @@ async def test_room_joined_has_exactly_what_the_protocol_says(showcase: Served) 
     room, ann = fresh("tea"), fresh("ann")
     async with Tab(showcase.ws, user=ann) as tab:
         await tab.send("join_room", room=room)
-        assert await tab.expect("room_joined") == {"type": "room_joined", "room": room, "members": [ann]}
+        joined = await tab.expect("room_joined")
+        expected = {"type": "room_joined", "room": room, "members": [ann], "epoch": joined["epoch"], "offset": 0}
+        assert joined == expected
         await tab.send("leave_room", room=room)
         assert await tab.expect("room_left") == {"type": "room_left", "room": room}
-        joined = await tab.ask("join_room", room=room)
-        assert joined == {"type": "room_joined", "room": room, "members": [ann], "id": joined["id"]}
+        again = await tab.ask("join_room", room=room)
+        assert again == {**expected, "id": again["id"]}
         left = await tab.ask("leave_room", room=room)
         assert left == {"type": "room_left", "room": room, "id": left["id"]}
 
@@ -47,7 +49,7 @@ async def test_a_room_message_reaches_the_members_with_the_room_and_the_sender_t
         await outsider.join(fresh("coffee"))
         answer = await sender.ask("room_message", room=room, content="hello")
         assert answer == {"type": "ack", "id": answer["id"]}
-        expected = {"type": "room_message", "room": room, "from": ann, "content": "hello"}
+        expected = {"type": "room_message", "room": room, "from": ann, "content": "hello", "offset": 1}
         assert await member.expect("room_message") == expected
         # The sender's copy and its `ack` come in either order.
         await eventually(_came(sender, "room_message"), "the sender gets its own message")
@@ -118,7 +120,7 @@ async def test_joining_twice_answers_again_and_tells_nobody(showcase: Served) ->
 
 
 async def test_since_is_answered_with_recovered_false_where_nothing_is_kept(showcase: Served) -> None:
-    room = fresh("tea")
+    room = "dashboard"
     async with Tab(showcase.ws, user=fresh("ann")) as ann:
         for since in ({"offset": 0}, {"epoch": "e1", "offset": 7}, {"epoch": None, "offset": 1}):
             joined = await ann.join(room, since=since)

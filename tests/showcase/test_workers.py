@@ -30,6 +30,8 @@ async def test_a_room_message_gets_from_every_worker_to_every_other(showcase: Se
             text = f"{sender.node} to {receiver.node}"
             await sender.send("room_message", room=room, content=text)
             message = await receiver.expect("room_message", content=text)
+            assert message["offset"] == len(receiver.received("room_message"))
+            del message["offset"]
             assert message == {"type": "room_message", "room": room, "from": _user(sender), "content": text}
 
 
@@ -187,11 +189,12 @@ async def test_what_is_published_at_any_worker_reaches_the_tabs_of_all(showcase:
     async with one_tab_on_each_worker(showcase) as tabs, one_client_on_each_worker(showcase) as clients:
         for tab in tabs:
             await tab.join(room)
-        for node, client in clients.items():
+        for offset, (node, client) in enumerate(clients.items(), 1):
             response = await client.post(f"/api/rooms/{room}/messages", json={"type": "note", "via": node})
-            assert response.status_code == 200
+            assert (response.status_code, response.json()["position"]["offset"]) == (200, offset)
             for tab in tabs:
-                assert await tab.expect("note", via=node) == {"type": "note", "via": node, "room": room}
+                expected = {"type": "note", "via": node, "room": room, "offset": offset}
+                assert await tab.expect("note", via=node) == expected
 
 
 async def test_the_dashboard_shows_every_tab_the_same_numbers_whichever_worker_it_is_on(showcase: Served) -> None:

@@ -24,14 +24,14 @@ def create_app() -> FastAPI:
     development = os.environ.get("HUBBUB_DEV") == "1"
     key = os.environ.get("HUBBUB_PUBLISH_KEY")
     auth = JWTAuth(cookie=COOKIE)
-    hub = Hub(auth=auth, announce_users=True)
+    hub = Hub(auth=auth, announce_users=True, inbox=chat.KEPT)
     app = FastAPI(title="Hubbub showcase", docs_url=None, redoc_url=None)
     app.include_router(hub.router)
     app.include_router(operations())
     app.include_router(publishing(keys=[key] if key else [], anyone=development))
     app.include_router(login.routes(auth, development=development))
+    app.include_router(dashboard.routes(hub))  # before the chat, whose rooms may have any name
     app.include_router(chat.routes(hub, development=development))
-    app.include_router(dashboard.routes(hub))
     app.include_router(notifications.routes(auth))
     app.include_router(pages.routes())
     pages.mount_static(app)

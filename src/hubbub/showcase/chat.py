@@ -1,12 +1,16 @@
-"""The chat: three messages, any room, guests in development, and an echo without a hub."""
+"""The chat: three messages, any room, what was said while somebody was away, guests in development, and an echo
+without a hub."""
 
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 
-from hubbub import Connection, Hub, HubDep
+from hubbub import Connection, History, Hub, HubDep
 from hubbub.wire.messages import check_name
+
+#: Of a room, and of what was sent to one user: the last hundred, for a day.
+KEPT = History(size=100, ttl=24 * 3600)
 
 
 class RoomMessage(BaseModel):
@@ -35,7 +39,7 @@ class Chat(BaseModel):
 def routes(hub: Hub, *, development: bool) -> APIRouter:
     router = APIRouter()
 
-    @hub.rooms("{room:path}", presence=True)
+    @hub.rooms("{room:path}", presence=True, history=KEPT)
     async def anyone(room: str) -> bool:
         return True
 

@@ -36,6 +36,10 @@ def routes(hub: Hub) -> APIRouter:
             producer.cancel()
             await asyncio.gather(producer, return_exceptions=True)
 
+    @hub.rooms(ROOM, presence=True, slow="latest")
+    async def anyone() -> bool:
+        return True
+
     process = psutil.Process()
 
     @hub.facts
@@ -52,7 +56,7 @@ async def _produce(hub: Hub) -> None:
             try:
                 seq = await lease.turn()
                 if seq is not None:
-                    await hub.room(ROOM).send(_metrics(seq, await hub.stats()))
+                    await hub.room(ROOM).send(_metrics(seq, await hub.stats()), key="metrics")
             except Unavailable:
                 _log.debug("no numbers this time, the broker is away")
                 seq = None

@@ -11,7 +11,9 @@ export class ChatView {
   constructor(chat, actions) {
     this.chat = chat;
     this.actions = actions;
-    this.me = null;
+    this.me = null; // by the name that was given, until the server has said who it is
+    this.user = null;
+    this.items = new WeakMap(); // line → its element, where it is shown
     this.messages = $("#messages");
     this.newest = $("#newest");
     this.shown = null;
@@ -56,8 +58,23 @@ export class ChatView {
     this.draw();
   }
 
+  // A line whose words have changed.
+  update(conversation, line) {
+    if (conversation === this.shown) this.items.get(line)?.replaceWith(this.#line(line));
+  }
+
+  clear(conversation) {
+    conversation.lines.length = 0;
+    if (conversation === this.shown) this.#show(conversation);
+  }
+
   problem(sentence) {
     $("#composer .problem").textContent = sentence;
+  }
+
+  // What was said by `problem` is so no more; anything else that was said stays.
+  solved(sentence) {
+    if ($("#composer .problem").textContent === sentence) this.problem("");
   }
 
   closePanels() {
@@ -74,23 +91,33 @@ export class ChatView {
   }
 
   #line(line, before) {
-    const time = make("time", { datetime: new Date(line.at).toISOString() }, clock(line.at));
-    if (line.notice) {
-      return make("li", { class: "notice", "data-testid": "notice" }, make("span", {}, line.notice), time);
-    }
-    const same = Boolean(before) && before.from === line.from && line.at - before.at < SAME_SPEAKER;
+    const item = line.notice ? this.#notice(line) : this.#message(line, before);
+    this.items.set(line, item);
+    return item;
+  }
+
+  #notice(line) {
+    const kind = line.lost ? "notice late lost" : line.missed ? "notice late" : "notice";
+    return make("li", { class: kind, "data-testid": "notice" }, make("span", {}, line.notice), ...this.#time(line));
+  }
+
+  #message(line, before) {
     const item = make(
       "li",
       { class: "message", "data-testid": "message", "data-from": line.from },
       this.#face(line.from),
       make("span", { class: "from" }, line.from),
-      time,
+      ...this.#time(line),
       make("p", { class: "content", "data-testid": "content" }, line.content),
     );
-    item.classList.toggle("same", same);
+    item.classList.toggle("same", Boolean(before) && before.from === line.from && near(before.at, line.at));
     item.classList.toggle("own", Boolean(line.own));
     if (line.remark) item.append(make("p", { class: "remark", "data-testid": "remark" }, line.remark));
     return item;
+  }
+
+  #time({ at }) {
+    return at === null ? [] : [make("time", { datetime: new Date(at).toISOString() }, clock(at))];
   }
 
   #entry(conversation) {
@@ -185,4 +212,9 @@ export class ChatView {
     toggle.setAttribute("aria-expanded", String(open));
     document.getElementById(toggle.dataset.panel).classList.toggle("open", open);
   }
+}
+
+// Both unknown counts as near: they came together.
+function near(one, other) {
+  return one === null || other === null ? one === other : other - one < SAME_SPEAKER;
 }

@@ -5,14 +5,18 @@ import { Conversations } from "./conversations.js";
 import { $ } from "./dom.js";
 import { inWords } from "./errors.js";
 import { HubClient } from "./hubbub.js";
+import { Late } from "./late.js";
 import { getToken, logout, withLogin } from "./login.js";
 import { showStatus } from "./status.js";
 
 const ROOMS = "hubbub.rooms"; // survives a reload of this tab
 const FIRST_ROOM = "lobby";
+const INBOX = "@me"; // what was sent to this user, and is kept
+const KEPT = { history: true };
 
 const hub = new HubClient({ getToken });
 const chat = new Conversations();
+const late = new Late();
 const view = new ChatView(chat, { select, openDirect });
 
 withLogin((name) => {
@@ -21,8 +25,9 @@ withLogin((name) => {
   $("#chat").hidden = false;
   for (const room of JSON.parse(sessionStorage.getItem(ROOMS)) ?? [FIRST_ROOM]) {
     chat.open("room", room);
-    hub.join(room);
+    hub.join(room, KEPT);
   }
+  hub.join(INBOX, KEPT);
   select(chat.list("room")[0] ?? chat.everyone);
   hub.connect();
   $("#content").focus();
@@ -32,24 +37,42 @@ withLogin((name) => {
 
 hub.addEventListener("status", ({ detail: { state, user } }) => {
   if (state === "online") {
-    view.me = user;
+    if (view.user) add(chat.everyone, { notice: "Connected again. What was said to everyone in between is not kept." });
+    view.me = view.user = user;
+    view.solved(inWords({ code: "offline" }));
     chat.startOver(user);
+    late.startOver();
   }
   view.draw();
 });
 
-hub.on("room_joined", ({ room: name, members = [], recovered }) => {
+hub.on("room_joined", ({ room: name, members = [], epoch, offset, recovered }) => {
+  const first = late.joined(name, offset);
+  if (name === INBOX) return;
   const room = chat.open("room", name);
-  const again = chat.joined(room, members);
-  if (again && !recovered) {
-    add(room, { notice: "Connected again. What was said in between did not reach this tab." });
+  const again = !first && !room.joined;
+  chat.joined(room, members);
+  if (first) {
+    view.clear(room); // where it was shown before, what is kept of it comes again
+    if (recovered === false && offset) add(room, { notice: "Older messages are no longer kept.", at: null });
+  } else if (again) {
+    sayLate(name, room, (line) => Object.assign(line, { again, kept: epoch !== undefined }));
   }
   keepRooms();
   view.draw();
 });
 
+// Before what is left of it comes.
+hub.addEventListener("lost", ({ detail: { room: name } }) => {
+  const told = name === INBOX ? chat.list("direct") : [chat.find("room", name)].filter(Boolean);
+  for (const conversation of told) {
+    sayLate(name, conversation, (line) => (line.lost = true));
+  }
+});
+
 hub.on("room_left", ({ room: name, reason }) => {
   const room = chat.find("room", name);
+  late.forget(name);
   if (!room) return; // left here, on purpose
   room.joined = false;
   room.members.clear();
@@ -81,12 +104,14 @@ hub.on("user_disconnected", ({ user }) => {
   view.draw();
 });
 
-hub.on("room_message", ({ room, from, content }) => {
+hub.on("room_message", ({ room, from, content, offset }) => {
   const conversation = chat.find("room", room);
-  if (conversation) add(conversation, { from, content, own: from === view.me });
+  if (conversation) receive(room, conversation, { from, content, offset, own: from === view.me });
 });
 
-hub.on("direct_message", ({ from, content }) => add(chat.open("direct", from), { from, content }));
+hub.on("direct_message", ({ from, content, offset }) =>
+  receive(INBOX, chat.open("direct", from), { from, content, offset }),
+);
 
 hub.on("chat", ({ from, content }) => add(chat.everyone, { from, content, own: from === view.me }));
 
@@ -121,7 +146,7 @@ $("#join").addEventListener("submit", async (event) => {
   const name = form.elements.room.value.trim();
   if (!name) return;
   if (!chat.find("room", name)?.joined) {
-    const reply = await attempt(() => hub.join(name));
+    const reply = await attempt(() => hub.join(name, KEPT));
     if (!reply && !hub.rooms.has(name)) return;
   }
   form.reset();
@@ -142,7 +167,10 @@ $("#leave").addEventListener("click", () => {
   const conversation = chat.current;
   chat.remove(conversation);
   select(chat.current);
-  if (conversation.kind === "room" && hub.rooms.has(conversation.name)) attempt(() => hub.leave(conversation.name));
+  if (conversation.kind === "room") {
+    late.forget(conversation.name);
+    if (hub.rooms.has(conversation.name)) attempt(() => hub.leave(conversation.name));
+  }
   keepRooms();
 });
 
@@ -176,7 +204,7 @@ async function say(conversation, content) {
   if (kind === "everyone") return hub.send({ type: "chat", content });
   if (kind === "room") return hub.send({ type: "room_message", room: name, content });
   const { result } = await hub.send({ type: "direct_message", to: name, content });
-  const remark = result?.online === false ? `${name} is not online; nobody got this.` : null;
+  const remark = result?.online === false ? `${name} is not online; it will be there when they come back.` : null;
   // A message to oneself comes back as everybody's does.
   if (name !== view.me || remark) add(conversation, { from: view.me, content, own: true, remark });
   return true;
@@ -191,6 +219,23 @@ document.addEventListener("visibilitychange", () => {
 function add(conversation, line) {
   chat.add(conversation, line, { seen: document.visibilityState === "visible" });
   view.append(conversation);
+}
+
+// A message of a place that may keep them: nobody knows at what time a late one was said.
+function receive(place, conversation, { offset, ...said }) {
+  const when = late.when(place, conversation, offset);
+  if (when === "missed") sayLate(place, conversation, (line) => (line.missed += 1));
+  if (when !== "live" && said.own && field.value.trim() === said.content) {
+    field.value = ""; // it had gone out after all
+    view.problem("");
+  }
+  add(conversation, when === "live" ? said : { ...said, at: null, old: when === "old" });
+}
+
+function sayLate(place, conversation, change) {
+  const { line, added } = late.line(place, conversation, change);
+  if (added) add(conversation, line);
+  else view.update(conversation, line);
 }
 
 function keepRooms() {

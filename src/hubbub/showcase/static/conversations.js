@@ -2,7 +2,8 @@
 
 const KEPT_LINES = 500;
 
-// A line is {from, content, at, own} or, where nobody said it, {notice, at}.
+// A line is {from, content, at, own, old} or, where nobody said it, {notice, at}. `at` is null where nobody knows when,
+// and `old` is a message from before this tab was here.
 class Conversation {
   constructor(kind, name) {
     this.kind = kind; // "everyone", "room" or "direct"
@@ -54,9 +55,10 @@ export class Conversations {
 
   // `seen`: somebody is looking at this page.
   add(conversation, line, { seen }) {
-    conversation.lines.push({ at: Date.now(), ...line });
+    line.at ??= "at" in line ? null : Date.now();
+    conversation.lines.push(line);
     if (conversation.lines.length > KEPT_LINES) conversation.lines.shift();
-    if (!line.notice && !line.own && !(seen && conversation === this.current)) conversation.unread += 1;
+    if (!line.notice && !line.own && !line.old && !(seen && conversation === this.current)) conversation.unread += 1;
   }
 
   unread({ except = null } = {}) {
@@ -69,12 +71,9 @@ export class Conversations {
     for (const room of this.list("room")) room.joined = false;
   }
 
-  // Says whether this room was left by a lost connection rather than never joined.
   joined(room, members) {
-    const again = room.members.size > 0;
     room.joined = true;
     room.members = new Set(members);
     for (const member of members) this.online.add(member);
-    return again;
   }
 }

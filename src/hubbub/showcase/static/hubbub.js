@@ -4,29 +4,17 @@
 //   hub.on("room_message", (message) => …);           // any `type` of the wire
 //   hub.addEventListener("status", ({ detail }) => …); // what `hub.status` says, whenever it changes
 //   hub.connect();
-//   await hub.join("lobby");
+//   await hub.join("lobby", { history: true });
 //   await hub.send({ type: "room_message", room: "lobby", content: "hello" });
 //
+// After a reconnect each room is joined with the position this tab had reached, and its messages come once and in order.
+// What could not be recovered is told: hub.addEventListener("lost", ({ detail: { room } }) => …), then what is left comes.
 // A request that was under way when the connection broke is rejected with `lost`: only the server knows its fate.
 
-// What to do after a close: the table of closes.py. A code that is not here comes back with backoff.
-export const CLOSES = {
-  1000: "never",
-  1003: "never",
-  1007: "never",
-  1008: "never",
-  1009: "never",
-  1011: "backoff",
-  1012: "after_retry",
-  1013: "backoff",
-  4001: "new_credential",
-  4002: "backoff",
-  4003: "never",
-  4004: "never",
-  4005: "new_credential",
-  4006: "at_once",
-  4007: "at_once",
-};
+import { Backoff, CLOSES, comesBack } from "./backoff.js";
+import { Place } from "./positions.js";
+
+export { CLOSES };
 
 const SUBPROTOCOL = "hubbub.v1";
 const REPLIES = new Set(["ack", "error", "pong", "room_joined", "room_left"]);
@@ -34,9 +22,6 @@ const UNKNOWN_OUTCOME = new Set(["offline", "lost", "timeout"]);
 const PASSING = new Set([...UNKNOWN_OUTCOME, "rate_limited", "unavailable", "internal"]);
 
 // Milliseconds.
-const FIRST_DELAY = 500;
-const DELAY_CEILING = 20_000;
-const STEADY_AFTER = 10_000; // a connection that lived this long starts the delays from the beginning
 const WELCOME_TIMEOUT = 10_000;
 const REQUEST_TIMEOUT = 10_000;
 const PROBE_TIMEOUT = 4_000;
@@ -62,10 +47,10 @@ export class HubClient extends EventTarget {
     this.getToken = getToken;
     // `state` is "connecting", "online" or "offline"; `retryAt` (Date.now() based) is null where nobody will try.
     this.status = { state: "offline", node: null, user: null, retryAt: null, reason: "" };
-    this.rooms = new Map(); // name → {epoch, offset}, or null where the room keeps no history
+    this.rooms = new Map(); // name → Place; "@me" is this user's own
     this.socket = null;
     this.wanted = false;
-    this.attempt = 0;
+    this.backoff = new Backoff();
     this.renew = false;
     this.requests = new Map();
     this.lastId = 0;
@@ -93,8 +78,9 @@ export class HubClient extends EventTarget {
     });
   }
 
-  // Resolves with the reply (`ack`, `pong`, `room_joined`, `room_left`), rejects with a HubError.
-  send(message, { timeout = REQUEST_TIMEOUT } = {}) {
+  // Resolves with the reply (`ack`, `pong`, `room_joined`, `room_left`), rejects with a HubError. `answered` is called
+  // with the reply before anything that came after it is looked at.
+  send(message, { timeout = REQUEST_TIMEOUT, answered = null } = {}) {
     if (this.status.state !== "online") {
       return Promise.reject(new HubError("offline", "There is no connection right now; nothing was sent."));
     }
@@ -104,25 +90,23 @@ export class HubClient extends EventTarget {
         this.requests.delete(id);
         reject(new HubError("timeout", "The server did not answer in time."));
       }, timeout);
-      this.requests.set(id, { resolve, reject, timer });
+      this.requests.set(id, { resolve, reject, timer, answered });
       this.#write({ ...message, id });
     });
   }
 
   // Joined now, or, where there is no connection (null), with the next one; and again after every reconnect, until
   // `leave` or until the server says no. What is so at any moment is told by `room_joined` and `room_left`.
-  async join(room) {
+  // `history`: what the room keeps comes too.
+  async join(room, { history = false } = {}) {
     const known = this.rooms.has(room);
-    const position = this.rooms.get(room) ?? null;
-    this.rooms.set(room, position);
+    if (!known) this.rooms.set(room, new Place({ history }));
     if (this.status.state !== "online") return null;
     try {
-      const reply = await this.send({ type: "join_room", room, ...(position ? { since: position } : {}) });
-      const { epoch, offset } = reply;
-      if (this.rooms.has(room)) this.rooms.set(room, epoch === undefined ? null : { epoch, offset });
-      return reply;
+      return await this.#join(room);
     } catch (error) {
       if (!known && !UNKNOWN_OUTCOME.has(error.code)) this.rooms.delete(room);
+      if (error.code === "timeout") this.#giveUp(error.message); // or nobody would know where this tab stands
       throw error;
     }
   }
@@ -177,8 +161,9 @@ export class HubClient extends EventTarget {
     if (message.type === "welcome") this.#welcome(message);
     if (message.type === "closing") this.closing = message;
     if (message.type === "room_left" && message.id === undefined) this.rooms.delete(message.room);
-    const position = this.rooms.get(message.room);
-    if (position && Number.isInteger(message.offset)) position.offset = message.offset;
+    const place = this.rooms.get(message.room);
+    if (message.type === "gap" && place) this.#settle(message.room, place.missed(message));
+    else if (message.type !== "room_joined" && place?.takes(message) === false) return;
     // An application's message may have an `id` of its own: only these types are replies.
     const request = REPLIES.has(message.type) && this.requests.get(message.id);
     if (request) {
@@ -188,6 +173,7 @@ export class HubClient extends EventTarget {
       else request.resolve(message);
     }
     this.#tell("message", message);
+    if (request && message.type !== "error") request.answered?.(message);
   }
 
   #welcome({ node, user, heartbeat }) {
@@ -195,15 +181,29 @@ export class HubClient extends EventTarget {
     this.welcomedAt = Date.now();
     this.#expectSomething();
     this.#become({ state: "online", node, user, retryAt: null, reason: "" });
-    this.#rejoin();
+    for (const place of this.rooms.values()) place.unsettle();
+    this.#rejoin([...this.rooms.keys()]);
+  }
+
+  #join(room) {
+    const place = this.rooms.get(room);
+    const { since } = place;
+    const answered = (reply) => this.rooms.get(room) === place && this.#settle(room, place.joined(reply, since));
+    return this.send({ type: "join_room", room, ...(since && { since }) }, { answered });
+  }
+
+  #settle(room, { lost, again }) {
+    if (lost) this.#tell("lost", { room });
+    if (again) this.#rejoin([room]);
   }
 
   // One after the other: a server lets only so many messages of a connection wait.
-  async #rejoin() {
-    const socket = this.socket;
-    for (const room of [...this.rooms.keys()]) {
+  async #rejoin(rooms) {
+    const { socket } = this;
+    for (const room of rooms) {
+      if (!this.rooms.has(room)) continue; // left meanwhile
       try {
-        await this.join(room);
+        await this.#join(room);
       } catch (error) {
         if (this.socket !== socket) return;
         if (PASSING.has(error.code)) return this.#giveUp(error.message); // it may be ours: come back and ask again
@@ -225,7 +225,7 @@ export class HubClient extends EventTarget {
 
   // After sleep or a change of network an open socket proves nothing: any answer will do, but soon.
   #probe() {
-    if (this.status.state !== "online") return this.wanted && this.connect();
+    if (this.status.state !== "online") return this.wanted && !this.closing && this.connect(); // unless told when
     this.#write({ type: "ping", ts: Date.now() });
     this.#expectSomething(PROBE_TIMEOUT);
   }
@@ -239,7 +239,7 @@ export class HubClient extends EventTarget {
     clearTimeout(this.timers.silence);
     clearTimeout(this.timers.retry);
     const socket = this.socket;
-    const steady = this.heartbeat !== null && Date.now() - this.welcomedAt >= STEADY_AFTER;
+    const lived = this.heartbeat === null ? 0 : Date.now() - this.welcomedAt;
     this.socket = null;
     this.heartbeat = null;
     socket?.close(1000);
@@ -249,26 +249,15 @@ export class HubClient extends EventTarget {
     }
     this.requests.clear();
 
-    const then = this.wanted ? CLOSES[code] ?? "backoff" : "never";
+    const then = this.wanted ? comesBack(code) : "never";
     if (then === "never") {
       this.wanted = false;
       return this.#become({ state: "offline", node: null, retryAt: null, reason: reason || `closed with ${code}` });
     }
-    if (steady) this.attempt = 0;
     this.renew ||= then === "new_credential";
-    const delay = this.#delay(then);
+    const delay = this.backoff.next(code, { lived, retryAfter: this.closing?.retry_after });
     this.timers.retry = setTimeout(() => this.#open(), delay);
     this.#become({ state: "offline", node: null, retryAt: Date.now() + delay, reason: reason || "connection lost" });
-  }
-
-  // Full jitter, so that a crowd that lost its server together does not come back together.
-  #delay(then) {
-    const first = this.attempt === 0;
-    const ceiling = Math.min(DELAY_CEILING, FIRST_DELAY * 2 ** Math.min(this.attempt, 16));
-    this.attempt += 1;
-    if (this.closing?.retry_after !== undefined) return this.closing.retry_after;
-    if (first && then === "at_once") return 0; // and when that did not help: like everyone else
-    return Math.random() * ceiling;
   }
 
   #become(change) {

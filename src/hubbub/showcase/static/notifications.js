@@ -1,15 +1,19 @@
-// The notifications page: start work over HTTP, be told over the socket, in every tab of the same user.
+// The notifications page: start work over HTTP, be told over the socket, in every tab of the same user. What came while
+// nobody looked is kept, and listed without popping up.
 
 import { $, button, clock, make } from "./dom.js";
 import { HubClient } from "./hubbub.js";
+import { Late } from "./late.js";
 import { getToken, logout, token, withLogin } from "./login.js";
 import { showStatus } from "./status.js";
 
 const TOAST_STAYS = 12_000;
 const TOASTS = 4;
 const LISTED = 50;
+const INBOX = "@me";
 
 const hub = new HubClient({ getToken });
+const late = new Late();
 const form = $("#work");
 const answer = $("#answer");
 const problem = form.querySelector(".problem");
@@ -18,18 +22,31 @@ withLogin((name) => {
   showStatus(hub);
   $("#me").textContent = name;
   $("#notifications").hidden = false;
+  hub.join(INBOX, { history: true });
   hub.connect();
 });
 
-hub.on("certificate_processed", ({ data }) => {
+hub.on("room_joined", ({ room, offset }) => room === INBOX && late.joined(room, offset));
+
+hub.addEventListener("lost", () => list("Some notices could not be recovered."));
+
+hub.on("certificate_processed", ({ data, offset }) => {
   const sentence = `Certificate ${data.id} is ${data.status}, volume ${data.volume}.`;
+  const when = late.when(INBOX, null, offset);
+  list(sentence, { id: data.id, at: when === "live" ? Date.now() : null });
+  if (when !== "old") toast(data.id, sentence);
+});
+
+function list(sentence, { id, at = Date.now() } = {}) {
   $("#nothing").hidden = true;
   const came = $("#came");
-  const at = make("time", { datetime: new Date().toISOString() }, clock(Date.now(), { seconds: true }));
-  came.prepend(make("li", { "data-testid": "notice", "data-id": data.id }, sentence, at));
+  const time =
+    at === null
+      ? make("span", { class: "hint" }, "earlier")
+      : make("time", { datetime: new Date(at).toISOString() }, clock(at, { seconds: true }));
+  came.prepend(make("li", { "data-testid": "notice", "data-id": id }, sentence, time));
   while (came.childElementCount > LISTED) came.lastChild.remove();
-  toast(data.id, sentence);
-});
+}
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
