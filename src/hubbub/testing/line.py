@@ -1,0 +1,115 @@
+"""The server's end of a tab's connection: a transport without a socket.
+
+What a connection writes is handed to the tab at once, as long as the tab reads. What it does not read stays in the
+connection's outbox, so that back-pressure, its policies and its bounds are the real ones.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hubbub.closes import Close
+from hubbub.ports.transport import Driven
+from hubbub.testing.conversation import NO_CLOSE
+from hubbub.transports.absent import NOBODY
+from hubbub.wire.codec import Prepared
+
+
+class Line:
+    """The server's end: what a transport is to a connection. Ends once, with a code."""
+
+    pings = False
+    outlives = False
+
+    def __init__(self, told: Callable[[str], None], over: Callable[[int], None]) -> None:
+        self._told = told
+        self._over = over
+        self._driven: Driven = NOBODY
+        self._closing = 0.0
+        self._close: Close | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._held: deque[str] | None = None
+        self._gone = asyncio.Event()
+        self.readable: int | None = None
+        """How many messages the tab is still going to read; None: all that come."""
+
+    def take_over(self, driven: Driven, *, limit: int, closing: float) -> "Line":
+        """What the endpoint calls."""
+        self._driven, self._closing = driven, closing
+        return self
+
+    # What the connection calls.
+
+    def ping(self) -> None:
+        """There are no frames here that could be one."""
+
+    def flush(self) -> None:
+        while self.readable != 0 and not self._gone.is_set():
+            messages = self._driven.take(1)
+            if not messages:
+                break
+            for message in messages:
+                if self.readable is not None:
+                    self.readable -= 1
+                self._driven.sent(len(message))
+                self._told(message.text)
+        if self._close is not None and self.readable != 0:
+            self.end(self._close.code)
+
+    def close(self, close: Close) -> None:
+        if self._close is None and not self._gone.is_set():
+            self._close = close
+            self._alarm = asyncio.get_running_loop().call_later(self._closing, self.end)
+            # The peer hears of it in a later turn, as over a network.
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def hold(self, seconds: float) -> None:
+        if self._held is None:
+            self._held = deque()
+            asyncio.get_running_loop().call_later(seconds, self._go_on)
+
+    def write(self, messages: Sequence[Prepared]) -> int | None:
+        raise NotImplementedError("no connection is ever clear here")
+
+    @staticmethod
+    def write_each(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[int]:
+        raise NotImplementedError("no connection is ever clear here")
+
+    @staticmethod
+    def write_all(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
+        raise NotImplementedError("no connection is ever clear here")
+
+    # What the endpoint calls.
+
+    async def wait(self) -> None:
+        await self._gone.wait()
+
+    async def stop(self) -> None:
+        self.end()
+
+    # What the tab calls.
+
+    def frame(self, text: str) -> None:
+        if self._held is not None:
+            self._held.append(text)
+        elif self._close is None:
+            self._driven.frame(text)
+
+    def end(self, code: int = NO_CLOSE) -> None:
+        """The socket is gone."""
+        if self._gone.is_set():
+            return
+        self._gone.set()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        driven, self._driven = self._driven, NOBODY
+        driven.lost()
+        self._over(code)
+
+    def _go_on(self) -> None:
+        held, self._held = self._held or deque(), None
+        while held and self._held is None:
+            self.frame(held.popleft())
+        if held:
+            self._held = held
