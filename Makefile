@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PURE := src/hubbub/types.py,src/hubbub/closes.py,src/hubbub/errors.py,src/hubbub/options.py,src/hubbub/wire/*,src/hubbub/state/*,src/hubbub/session.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test check format bench soak clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -37,6 +37,10 @@ format: install ## rewrite the code in the house style
 
 bench: install ## measure beside other servers, on two cores; BENCH=fanout for one work, BENCH=--help for more
 	$(BIN)/python -m benchmarks $(BENCH)
+
+soak: install ## ten minutes of everything going wrong, nothing may be lost; SECONDS=60 for less, SEED=7 to do one again
+	LEDGER_SECONDS=$(or $(SECONDS),600) LEDGER_KILLS=20 $(if $(SEED),LEDGER_SEED=$(SEED)) \
+		$(BIN)/python -m pytest tests/ledger -rP -k 'everything or killed'
 
 clean: ## remove what was built here
 	rm -rf $(VENV) src/*.egg-info src/hubbub/*.so .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

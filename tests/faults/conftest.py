@@ -1,0 +1,3 @@
+from tests.brokers.conftest import admin, one_valkey, url, valkey
+
+__all__ = ["admin", "one_valkey", "url", "valkey"]
