@@ -29,6 +29,11 @@ def examples(page: str) -> dict[str, str]:
     return titled
 
 
+def blocks(page: str, language: str) -> list[str]:
+    """The untitled blocks of a page in this language."""
+    return [code for _, is_in, title, code in _BLOCK.findall(read(page)) if is_in == language and not title]
+
+
 def consoles(page: str) -> list[str]:
     """What is typed after `$ ` in the console blocks, each command in one line."""
     commands: list[str] = []

@@ -14,7 +14,8 @@ from hubbub.integrations.publishing import publishing
 from tests.docs.pages import plain, read, rows, sections
 
 PAGE = "docs/reference/api.md"
-GROUPS = [hubbub.Limits, hubbub.Rate, hubbub.Heartbeat]
+GROUPS = [hubbub.Limits, hubbub.Rate, hubbub.Heartbeat, hubbub.Leaving]
+VALUES = [hubbub.Stats, hubbub.Worker, hubbub.Position, hubbub.Page, hubbub.History, hubbub.User, hubbub.Credential]
 CLASSES = [hubbub.Hub, hubbub.Room, hubbub.UserHandle, hubbub.Connection, hubbub.Lease, hubbub.JWTAuth]
 #: What other parts of the package call on a connection, and an application has no reason to.
 INNER = {"Connection": set(dir(hubbub.Connection)) - {
@@ -44,7 +45,7 @@ def test_every_field_with_its_default(group: type[Any]) -> None:
     assert said == {field.name: str(field.default) for field in dataclasses.fields(group)}
 
 
-@pytest.mark.parametrize("kind", [hubbub.Stats, hubbub.Worker, hubbub.Position, hubbub.User, hubbub.Credential])
+@pytest.mark.parametrize("kind", VALUES)
 def test_every_field_of_a_value(kind: type[Any]) -> None:
     text = read(PAGE).split(f"### `{kind.__name__}`")[1].split("\n## ")[0].split("\n### ")[0]
     for field in dataclasses.fields(kind):
@@ -71,12 +72,14 @@ def test_every_parameter_and_its_default(kind: type[Any]) -> None:
 
 SIGNED: list[tuple[str, Callable[..., Any]]] = [
     *((name, getattr(hubbub.Hub, name)) for name in ("broadcast", "lease", "connect", "serve")),
-    *((name, getattr(hubbub.Room, name)) for name in ("send", "close", "remove")),
+    *((name, getattr(hubbub.Room, name)) for name in ("send", "history", "close", "remove")),
     ("send", hubbub.UserHandle.send),
+    ("history", hubbub.UserHandle.history),
     ("disconnect", hubbub.UserHandle.disconnect),
     ("sign", hubbub.JWTAuth.sign),
     ("SessionAuth", hubbub.SessionAuth),
     ("Publisher", publisher.Publisher),
+    ("send", publisher.Recipients.send),
     ("publishing", publishing),
     ("operations", operations),
 ]

@@ -45,8 +45,9 @@ def test_the_policies_are_those_there_are() -> None:
 
 
 def test_a_gap_looks_as_it_says() -> None:
-    [said] = re.findall(r"```json\n(.*?)\n```", read(PAGE))
-    assert json.loads(messages.gap("log:web", dropped=12).data) == json.loads(said)
+    without, kept = (json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", read(PAGE)))
+    assert json.loads(messages.dropped("log:web", 12).data) == without
+    assert json.loads(messages.gap("log:web", epoch=kept["epoch"], after=41, upto=53).data) == kept
 
 
 def test_what_is_counted_is_called_so() -> None:

@@ -10,7 +10,7 @@ from tests.docs.pages import examples
 from tests.running import clean_environment
 
 PAGE = "docs/howto/test-your-application.md"
-TITLES = {"test_rooms.py", "test_server.py", "test_shop.py", "shop.py"}
+TITLES = {"lobby.py", "shop.py", "test_faults.py", "test_rooms.py", "test_server.py", "test_shop.py", "test_tabs.py"}
 
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -49,13 +49,15 @@ def folder(tmp_path: Path) -> Path:
 def test_its_tests_pass(folder: Path) -> None:
     ran = run(folder)
     assert ran.returncode == 0, ran.stdout
-    assert "8 passed" in ran.stdout
+    assert "14 passed" in ran.stdout
 
 
 def test_its_tests_can_fail(folder: Path) -> None:
     main, shop = folder / "main.py", folder / "shop.py"
     main.write_text(main.read_text().replace("team_id == 7", "True"))
     shop.write_text(shop.read_text().replace("return stock", "return 4"))
-    ran = run(folder, "-k", "only_team_7 or warehouse")
+    lobby = folder / "lobby.py"
+    lobby.write_text(lobby.read_text().replace("presence=True", "presence=False"))
+    ran = run(folder, "-k", "only_team_7 or warehouse or dead_worker")
     assert ran.returncode == 1
-    assert "2 failed" in ran.stdout, ran.stdout
+    assert "4 failed" in ran.stdout, ran.stdout
