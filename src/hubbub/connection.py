@@ -313,6 +313,7 @@ class Connection(Delivery):
         self._services.forget(self)
         self.admission.leave()
         self._open()
+        self._relieve()
         if self._handed is not None:
             self._handed.end()
         return True

@@ -7,6 +7,7 @@ outbox does not take closes this connection, with 1013, and nobody else's, unles
 policy (`state/outbox.py`).
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -29,7 +30,18 @@ _log = logging.getLogger("hubbub.connection")
 class Delivery:
     """A connection's one half; the other is `hubbub.connection.Connection`."""
 
-    __slots__ = ("__weakref__", "_outbox", "_services", "_welcomed", "clear", "closed", "id", "text", "transport")
+    __slots__ = (
+        "__weakref__",
+        "_outbox",
+        "_relief",
+        "_services",
+        "_welcomed",
+        "clear",
+        "closed",
+        "id",
+        "text",
+        "transport",
+    )
 
     def __init__(self, services: Services, id: ConnectionId, *, text: bool) -> None:
         self.id = id
@@ -41,6 +53,7 @@ class Delivery:
         self._services = services
         self._outbox = Outbox(services.limits.outbox)
         self._welcomed = False
+        self._relief: asyncio.Future[None] | None = None
 
     @property
     def user(self) -> User:
@@ -89,6 +102,16 @@ class Delivery:
         if self.transport is not None:
             self.transport.flush()
 
+    async def relieved(self) -> None:
+        """Returns when the peer has taken most of what it was sent, or is gone.
+
+        Who comes back to many rooms and reads slowly would else be closed for what it is handed.
+        """
+        self._services.burst.flush()
+        if self._loaded and not self.closed:
+            self._relief = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._relief,))
+
     # What the transport calls.
 
     def take(self, size: int) -> list[Prepared]:
@@ -96,6 +119,8 @@ class Delivery:
 
     def sent(self, size: int) -> None:
         self._outbox.sent(size)
+        if self._relief is not None and not self._loaded:
+            self._relieve()
 
     def drained(self) -> None:
         self.clear = self._welcomed and not self.closed
@@ -104,6 +129,15 @@ class Delivery:
         self.clear = False
 
     # How it works.
+
+    @property
+    def _loaded(self) -> bool:
+        return self._outbox.unsent > self._services.limits.outbox // 4
+
+    def _relieve(self) -> None:
+        relief, self._relief = self._relief, None
+        if relief is not None and not relief.done():
+            relief.set_result(None)
 
     def _lane(self, outgoing: Outgoing) -> Lane | None:
         # Who speaks another language cannot be told of a gap, so for him there is none.

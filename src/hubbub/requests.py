@@ -66,9 +66,12 @@ async def _do(
         case Message(_, fields, id):
             if handed is not None:
                 await handed.hand(fields, lambda: _ack(services, connection, id, None))
-        case Join(room, since, id) if messages.is_own_room(room):
-            await services.membership.join_own(connection, services.inbox, since=since, id=id)
         case Join(room, since, id):
+            if since is not None:
+                await connection.relieved()
+            if messages.is_own_room(room):
+                await services.membership.join_own(connection, services.inbox, since=since, id=id)
+                return
             options = await services.dispatch.may_join(room, scope, _own(connection), connection.id)
             await services.membership.join(connection, room, options, since=since, id=id)
         case Leave(room, id):

@@ -176,6 +176,8 @@ def left_behind(hub: Hub) -> dict[str, int]:
         "background": len(here._background),
         "waker": len(here._waker),
         "held": len(here._fanout._held),
+        "positions": len(here._positions),
+        "outage": len(here._outage),
         "unauthenticated": len(here.endpoint.unauthenticated),
     }
     return {what: count for what, count in counts.items() if count}
