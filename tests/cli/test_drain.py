@@ -128,6 +128,8 @@ async def test_while_it_drains_it_lets_nobody_in_and_answers_requests(leaving: P
             with pytest.raises(websockets.InvalidStatus) as refused:
                 await Tab(server.ws, token="late").open()
             assert refused.value.response.status_code == 503
+            # Sooner it would be the echo of the first.
+            await asyncio.sleep(_ECHO)
             began = time.monotonic()
             server.send(signal.SIGTERM)
             await goodbyes(tabs)
