@@ -2,7 +2,7 @@
 
 uvicorn closes all sockets first and ends the lifespan afterwards, too late for a word to anybody. So the first hub that
 starts puts itself before the handlers of SIGTERM and SIGINT that are installed then, and they are called when every hub
-is done: requests are answered meanwhile. A second signal goes to them at once, unless it is the echo of the first. No
+is done: requests are answered meanwhile. A second signal hurries the hubs, unless it is the echo of the first. No
 window for SIGINT, somebody waits at a terminal, nor where the server reloads. A protocol class that does it lost: it
 would be there under one server only.
 
@@ -29,6 +29,8 @@ _Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The same order, given again: a service manager tells all processes of a service, and the parent tells its workers.
 _ECHO = 1.0
+# What a transport needs for what was said last, where it has a task of its own.
+_SAID = 0.05
 # A server looks ten times a second whether it is to end, and then lets go of what it still has.
 _NOTICED = 0.25
 
@@ -53,7 +55,7 @@ class Departure:
         self._before: dict[int, _Handler | int | None] = {}
         self._told: int | None = None
         self._told_at = 0.0
-        self._passed_on = False
+        self._hurried = self._passed_on = False
         self._work: asyncio.Task[None] | None = None
 
     @classmethod
@@ -97,8 +99,7 @@ class Departure:
             # Who put himself before us calls us, and we call on.
             if signal.getsignal(number) == self._handle:
                 signal.signal(number, handler)
-        if self._told is not None and not self._passed_on:
-            self._pass_on(self._told)
+        self._pass_on_once()
 
     @property
     def config(self) -> Any:
@@ -119,7 +120,11 @@ class Departure:
                 return
             if number == self._told == signal.SIGTERM and self._loop.time() - self._told_at < _ECHO:
                 return
-            self._loop.call_soon_threadsafe(self._hurry)
+            if not self._hurried:
+                self._hurried, self._told = True, number
+                self._loop.call_soon_threadsafe(self._hurry)
+                if not self._passed_on:
+                    return
         self._pass_on(number)
 
     def _pass_on(self, number: int) -> None:
@@ -135,27 +140,32 @@ class Departure:
         self._work = self._loop.create_task(self._depart())
 
     async def _depart(self) -> None:
-        told = self._told or signal.SIGTERM
-        at_once = told == signal.SIGINT or bool(getattr(self.config, "reload", False))
+        at_once = self._told == signal.SIGINT or bool(getattr(self.config, "reload", False))
         work = (hub.depart(at_once=at_once) for hub in self._hubs)
         for failure in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(failure, Exception):
                 _log.error("a hub could not send its clients away", exc_info=failure)
+        await asyncio.sleep(_SAID)
         leftovers = Leftovers(self._server)
         try:
-            if not at_once:
+            if not at_once and not self._hurried:
                 await leftovers.drop_idle()
         except Exception:  # noqa: BLE001 - whatever it was, the server must hear that it is to end
             _log.exception("sockets that are closed already could not be dropped")
-        if not self._passed_on:
-            self._pass_on(told)
+        self._pass_on_once()
         await asyncio.sleep(self._closing)
         leftovers.drop()
 
     def _hurry(self) -> None:
         for hub in self._hubs:
             hub.hurry()
-        self._loop.call_later(_NOTICED, Leftovers(self._server).drop)
+        # Whatever a hub does then, nobody waits longer for it.
+        self._loop.call_later(_NOTICED, self._pass_on_once)
+        self._loop.call_later(2 * _NOTICED, Leftovers(self._server).drop)
+
+    def _pass_on_once(self) -> None:
+        if not self._passed_on and self._told is not None:
+            self._pass_on(self._told)
 
 
 def leaving_from_environment() -> Leaving:

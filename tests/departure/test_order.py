@@ -61,7 +61,7 @@ async def test_where_the_server_reloads_there_is_no_window(server: Server, log: 
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_goes_to_the_server_at_once_and_only_once(
+async def test_a_second_signal_hurries_the_hubs_and_goes_to_the_server_once(
     server: Server, log: list[Any], second: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hubbub.departure._ECHO", 0.0)
@@ -70,12 +70,41 @@ async def test_a_second_signal_goes_to_the_server_at_once_and_only_once(
     told()
     await until(lambda: log == [("depart", False)], "begun")
     told(second)
-    time.sleep(0)  # noqa: ASYNC251 - the handler runs between two instructions
-    assert log == [("depart", False), second.name]
-    await until(lambda: "departed" in log, "hurried")
-    assert log == [("depart", False), second.name, "hurry", "departed"]
+    await until(lambda: second.name in log, "passed on")
+    assert log == [("depart", False), "hurry", "departed", second.name]
     departure.leave(hub)
     assert len(log) == 4
+
+
+async def test_a_hub_that_does_not_hurry_holds_nobody_up(
+    server: Server, log: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubbub.departure._ECHO", 0.0)
+    hub = Hub(log, done=False)
+    hub.hurry = lambda: None  # type: ignore[method-assign]
+    departure = join(hub)
+    told()
+    await until(lambda: log == [("depart", False)], "begun")
+    told()
+    told()  # at once, past everybody
+    time.sleep(0)  # noqa: ASYNC251 - the handler runs between two instructions
+    assert log == [("depart", False), "SIGTERM"]
+    departure.leave(hub)
+    assert log == [("depart", False), "SIGTERM"]
+
+
+async def test_nobody_is_waited_for_longer_than_a_server_takes_to_notice(
+    server: Server, log: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubbub.departure._ECHO", 0.0)
+    hub = Hub(log, done=False)
+    hub.hurry = lambda: None  # type: ignore[method-assign]
+    departure = join(hub)
+    told()
+    await until(lambda: log == [("depart", False)], "begun")
+    told(signal.SIGINT)
+    await until(lambda: log == [("depart", False), "SIGINT"], "passed on all the same")
+    departure.leave(hub)
 
 
 async def test_a_sigterm_that_came_by_two_ways_is_one(server: Server, log: list[Any]) -> None:
