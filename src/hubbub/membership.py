@@ -139,29 +139,43 @@ class Membership:
         Raises Unavailable.
         """
         topic = user_topic(member.user.id)
-        with ExitStack() as undo:
-            if since is not None:
-                self._fanout.hold(topic, member, member=True)
-                undo.callback(self._fanout.release, topic, member)
-            standing = await self._standing(topic, keep, since)
-            if member in self._registry:
-                self._answer(member, OWN_ROOM, None, standing, since, id)
-                self._fanout.release(topic, member, replayed=standing is not None)
+        await self._answer_again(member, OWN_ROOM, topic, keep, None, since, id, there=self._registry.__contains__)
 
     async def _join_again(
         self, member: Recipient, room: RoomName, options: RoomOptions, since: Since | None, id: RequestId | None
     ) -> None:
         topic = room_topic(room)
         members = await self._members(topic) if options.presence else None
+
+        def there(member: Recipient) -> bool:
+            return self._registry.in_room(member, room)
+
+        if not await self._answer_again(member, room, topic, options.history, members, since, id, there=there):
+            raise NotJoined("put out of the room meanwhile", field="room")
+
+    async def _answer_again(
+        self,
+        member: Recipient,
+        room: RoomName,
+        topic: Topic,
+        keep: History | None,
+        members: list[str] | None,
+        since: Since | None,
+        id: RequestId | None,
+        *,
+        there: Callable[[Recipient], bool],
+    ) -> bool:
+        """Answer one who is in already, and hand over what was missed; False where it is not `there` any more."""
         with ExitStack() as undo:
             if since is not None:
                 self._fanout.hold(topic, member, member=True)
                 undo.callback(self._fanout.release, topic, member)
-            standing = await self._standing(topic, options.history, since)
-            if not self._registry.in_room(member, room):
-                raise NotJoined("put out of the room meanwhile", field="room")
+            standing = await self._standing(topic, keep, since)
+            if not there(member):
+                return False
             self._answer(member, room, members, standing, since, id)
             self._fanout.release(topic, member, replayed=standing is not None)
+            return True
 
     async def _members(self, topic: Topic) -> list[str]:
         """Who is there, not earlier than now. Many who come back at once share the answer."""

@@ -49,7 +49,7 @@ def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
 class Sender:
     """Sends to one topic. `room` is added to what is sent, `keep` says what is kept of it, `limit` how large it is."""
 
-    __slots__ = ("_broker", "_keep", "_limit", "_outage", "_room", "topic")
+    __slots__ = ("_broker", "_limit", "_outage", "_room", "keep", "topic")
 
     def __init__(
         self, topic: Topic, broker: Broker, outage: Outage, *, limit: int, room: RoomName | None, keep: History | None
@@ -59,11 +59,7 @@ class Sender:
         self._outage = outage
         self._limit = limit
         self._room = room
-        self._keep = keep
-
-    @property
-    def keep(self) -> History | None:
-        return self._keep
+        self.keep = keep
 
     async def send(
         self,
@@ -84,7 +80,7 @@ class Sender:
         once = messages.check_key(idempotency_key, field="idempotency_key")
         envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections, key=key).encode()
         if patience <= 0:
-            return await self._broker.publish(self.topic, envelope, keep=self._keep, key=once)
+            return await self._broker.publish(self.topic, envelope, keep=self.keep, key=once)
         return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience)
 
     async def _publish_patiently(self, envelope: bytes, once: str, patience: float) -> Position | None:
@@ -93,10 +89,10 @@ class Sender:
         while True:
             await self._outage.end(until - loop.time())
             try:
-                return await self._broker.publish(self.topic, envelope, keep=self._keep, key=once)
+                return await self._broker.publish(self.topic, envelope, keep=self.keep, key=once)
             except Unavailable:
                 # It may have gone out. Where it is kept, the key sees to it that it does so once.
-                if self._keep is None or loop.time() >= until:
+                if self.keep is None or loop.time() >= until:
                     raise
                 if self._broker.ready:
                     # Nobody has noticed yet that it is away, or it refuses.

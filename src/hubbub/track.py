@@ -91,21 +91,24 @@ class Track:
     def let_pass(self) -> list[bytes]:
         """What waits and is not kept, because one more cannot wait: in the order in which it came."""
         passing = [data for data, position in self._waiting if position is None]
-        self._waiting = [each for each in self._waiting if each[1] is not None]
-        self._weight = sum(len(data) for data, _ in self._waiting)
+        self._leave_waiting([each for each in self._waiting if each[1] is not None])
         return passing
 
     def begin_look(self) -> None:
         """What is kept of all that waits will be found by the look."""
-        self._waiting = [each for each in self._waiting if each[1] is None]
-        self._weight = sum(len(data) for data, _ in self._waiting)
+        self._leave_waiting([each for each in self._waiting if each[1] is None])
         self._crowded = False
 
     def let_go(self) -> tuple[list[tuple[bytes, Position | None]], bool]:
         """What waited, in the order in which it came, and whether all that is kept is there."""
         waiting, whole = self._waiting, not self._crowded
-        self._waiting, self._weight, self._crowded = [], 0, False
+        self._leave_waiting([])
+        self._crowded = False
         return waiting, whole
+
+    def _leave_waiting(self, waiting: list[tuple[bytes, Position | None]]) -> None:
+        self._waiting = waiting
+        self._weight = sum(len(data) for data, _ in waiting)
 
     def open_window(self, after: int) -> None:
         """From now on what is passed on stays at hand."""
