@@ -37,7 +37,7 @@ try:
     from hubbub.brokers.redis.commands import Commands
     from hubbub.brokers.redis.keeping import PUBLISH, asking, position
     from hubbub.brokers.redis.keys import Keys
-    from hubbub.brokers.redis.resp import Argument
+    from hubbub.brokers.redis.resp import without_arguments
     from hubbub.brokers.redis.server import Server, in_redis_terms
 except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
@@ -118,9 +118,6 @@ class _Publishing(ABC, Generic[R]):
         data = messages.compose(sending.message, limit=self._limits.payload, room=room)
         return Envelope(Kind.MESSAGE, data).encode()
 
-    def _asking(self, sending: _Sending, keep: History) -> tuple[list[bytes], list[Argument]]:
-        return asking(self._keys, sending.topic, keep, sending.key)
-
 
 class Publisher(_Publishing[Position | None]):
     """For code that does not await. Threads may share it, and so may the processes a task queue forks.
@@ -163,11 +160,10 @@ class Publisher(_Publishing[Position | None]):
             if keep is None:
                 self._redis.publish(self._keys.channel(sending.topic), data)
                 return None
-            keys, arguments = self._asking(sending, keep)
+            keys, arguments = asking(self._keys, sending.topic, keep, sending.key)
             return position(self._run(len(keys), *keys, *arguments, data))
         except redis.ResponseError as error:
-            # "unknown command" quotes the arguments, and the message is one.
-            raise Unavailable from type(error)(str(error).partition(", with args")[0])
+            raise Unavailable from without_arguments(error)
         except (redis.RedisError, OSError) as error:
             raise Unavailable from error
 
@@ -227,7 +223,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
         if keep is None:
             await commands.call(b"PUBLISH", channel, data)
             return None
-        keys, arguments = self._asking(sending, keep)
+        keys, arguments = asking(self._keys, sending.topic, keep, sending.key)
         if sending.key is not None:
             return position(await commands.run(PUBLISH, keys, *arguments, data))
         return position(*await commands.run_together(channel, PUBLISH, keys, *arguments, data))

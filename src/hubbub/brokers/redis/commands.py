@@ -24,7 +24,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from hubbub.brokers.redis.asked import Asked, Script, Sent, size_of
 from hubbub.brokers.redis.link import Link
-from hubbub.brokers.redis.resp import Argument, Reader
+from hubbub.brokers.redis.resp import Argument, Reader, without_arguments
 from hubbub.errors import Unavailable
 
 logger = logging.getLogger("hubbub.brokers.redis")
@@ -87,8 +87,7 @@ class Commands:
         try:
             return await self._ask(command, channel, own)
         except ResponseError as error:
-            # "unknown command" quotes the arguments, and a message's body is one.
-            raise Unavailable from type(error)(str(error).partition(", with args")[0])
+            raise Unavailable from without_arguments(error)
         except (RedisError, OSError) as error:
             raise Unavailable from error
 
