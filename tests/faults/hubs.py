@@ -56,6 +56,19 @@ async def workers(*brokers: RedisBroker, **options: Any) -> AsyncIterator[list[W
         yield running
 
 
+@asynccontextmanager
+async def two_members(url: str) -> AsyncIterator[tuple[Worker, Worker, Client, Client]]:
+    """Two hubs on one broker, and a member of the room at each: ann at the first, bob at the second."""
+    async with (
+        workers(RedisBroker(url), RedisBroker(url)) as (left, right),
+        left.client("ann") as ann,
+        right.client("bob") as bob,
+    ):
+        for member in (ann, bob):
+            await member.join(ROOM)
+        yield left, right, ann, bob
+
+
 def short_lease() -> Leaving:
     return Leaving(lease=2.0)
 

@@ -16,7 +16,7 @@ from hubbub.testing import checks
 from hubbub.testing.proxy import Proxy
 from tests.brokers.servers import frozen, kill, path_of
 from tests.client import Tab
-from tests.faults.hubs import ROOM, Worker, nothing_was_lost, short_lease, talking, worker, workers
+from tests.faults.hubs import ROOM, Worker, nothing_was_lost, short_lease, talking, two_members, worker, workers
 from tests.hub.serving import until
 from tests.ledger.stage import Valkey
 
@@ -62,13 +62,7 @@ async def test_a_hub_that_starts_without_its_broker_takes_nobody_until_it_comes(
 async def test_a_broker_that_is_killed_twenty_times_and_keeps_its_data_loses_nothing(durable: Valkey) -> None:
     """Under load from two hubs: everything acknowledged once and in order at members of both, 0 gaps."""
     url = f"redis://127.0.0.1:{durable.port}"
-    async with (
-        workers(RedisBroker(url), RedisBroker(url)) as (left, right),
-        left.client("ann") as ann,
-        right.client("bob") as bob,
-    ):
-        for member in (ann, bob):
-            await member.join(ROOM)
+    async with two_members(url) as (left, right, ann, bob):
         async with talking(left.hub, right.hub) as said:
             for _ in range(20):
                 had = len(said)
@@ -88,13 +82,7 @@ async def test_a_broker_that_is_killed_twenty_times_and_keeps_its_data_loses_not
 
 async def test_subscribers_that_are_killed_in_a_loop_lose_nothing(url: str, admin: Redis) -> None:
     """Twenty times, ten of a second apart or as soon as it is back, under load: 0 lost, 0 twice, 0 gaps."""
-    async with (
-        workers(RedisBroker(url), RedisBroker(url)) as (left, right),
-        left.client("ann") as ann,
-        right.client("bob") as bob,
-    ):
-        for member in (ann, bob):
-            await member.join(ROOM)
+    async with two_members(url) as (left, right, ann, bob):
         async with talking(left.hub, right.hub) as said:
             for _ in range(20):
                 had = len(said)

@@ -8,7 +8,7 @@ from redis import Redis
 
 from hubbub.brokers.redis import RedisBroker
 from hubbub.testing import checks
-from tests.faults.hubs import ROOM, Worker, talking, workers
+from tests.faults.hubs import ROOM, Worker, nothing_was_lost, talking, two_members, workers
 from tests.hub.serving import until
 
 Harm = Callable[[Redis], object]
@@ -64,13 +64,7 @@ async def test_what_is_forgotten_while_a_worker_does_not_hear_is_told_to_its_mem
     url: str, admin: Redis, what: str
 ) -> None:
     """It loses its subscription ten times under load, and each time something is forgotten: 0 holes without a `gap`."""
-    async with (
-        workers(RedisBroker(url), RedisBroker(url)) as (left, right),
-        left.client("ann") as ann,
-        right.client("bob") as bob,
-    ):
-        for member in (ann, bob):
-            await member.join(ROOM)
+    async with two_members(url) as (left, right, ann, bob):
         async with talking(left.hub, right.hub) as said:
             for _ in range(10):
                 had = len(said)
@@ -79,23 +73,12 @@ async def test_what_is_forgotten_while_a_worker_does_not_hear_is_told_to_its_mem
                 HARMS[what](admin)
                 await until(lambda: not (left.hub.ready and right.hub.ready), "it is noticed")
                 await until(lambda: left.hub.ready and right.hub.ready, "they are back")
-        top = (await left.hub.room(ROOM).history(limit=1)).position
-        assert top is not None
-        await until(lambda: ann.position(ROOM) == bob.position(ROOM) == top, f"both are at {top}", within=15)
-        ledgers = [ann.ledger, bob.ledger]
-        wrong = checks.in_order(ledgers) + checks.whole(ledgers) + checks.agreed(ledgers)
-        assert wrong + checks.delivered(ledgers, said) + checks.caught_up(ledgers, {ROOM: top}) == []
+        await nothing_was_lost(left.hub, [ann, bob], said)
 
 
 async def test_a_stream_that_goes_back_to_what_an_older_replica_had_is_told(url: str, admin: Redis) -> None:
     """Two of four acknowledged messages are unsaid. A member has a `gap` from 0, who was away `recovered: false`."""
-    async with (
-        workers(RedisBroker(url), RedisBroker(url)) as (left, right),
-        left.client("ann") as ann,
-        right.client("bob") as bob,
-    ):
-        for member in (ann, bob):
-            await member.join(ROOM)
+    async with two_members(url) as (left, right, ann, bob):
         await say(left, 1, 2)
         kept = {key: admin.dump(key) for key in admin.keys(f"*:{ROOM}}}:*") if key.endswith((b":stream", b":meta"))}
         assert len(kept) == 2

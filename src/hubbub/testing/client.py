@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -92,11 +91,6 @@ class Client(Conversation):
             await self.close()
             raise
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Go, and do not come back."""

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
 
 from hubbub.testing.ledger import Ledger
@@ -57,6 +58,15 @@ class Conversation:
     def open(self) -> bool:
         """Whether there is somebody to talk to now."""
         raise NotImplementedError
+
+    async def close(self) -> None:
+        """Go."""
+        raise NotImplementedError
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     def position(self, room: str) -> Position | None:
         """How far it has got in a room that keeps history."""

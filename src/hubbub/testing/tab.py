@@ -12,7 +12,6 @@ nothing; then it waits in the connection's outbox, under the room's policy, exac
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from starlette.websockets import WebSocket
@@ -74,11 +73,6 @@ class Tab(Conversation):
             await self.close()
             raise
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def connect(self) -> None:
         """Once more where it was gone, as the same tab. Does not wait for `welcome`."""
