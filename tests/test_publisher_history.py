@@ -18,7 +18,7 @@ from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker
 from hubbub.client import publisher as module
 from hubbub.client.publisher import AsyncPublisher
-from hubbub.client.rules import Rules
+from hubbub.rules import Rules
 from hubbub.types import EVERYONE, room_topic, user_topic
 from tests.client import Tab
 from tests.hub.serving import Names, serving, simple

@@ -1,7 +1,6 @@
 """A hub while it runs: everything bound to the event loop, composed here and nowhere else, and ended in order."""
 
 import asyncio
-import json
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -33,6 +32,7 @@ from hubbub.ports.metrics import Metrics
 from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.room import Room
+from hubbub.rules import word
 from hubbub.sending import Sender
 from hubbub.services import Services
 from hubbub.state.handlers import Handlers
@@ -186,16 +186,14 @@ class Running:
 
     async def _declare(self) -> None:
         """Leave word of what is kept, for programs that publish without a hub."""
-        rules = [
-            (pattern, None, None) if keep is None else (pattern, keep.size, keep.ttl)
+        rooms = [
+            (pattern, rule.options.history)
             for pattern, rule in self._plan.rooms
             # A publisher knows no types, and would stop at what is perhaps not this room: better kept for nothing.
-            if (keep := rule.options.history) is not None or not _has_types(pattern, rule)
+            if rule.options.history is not None or not _has_types(pattern, rule)
         ]
-        inbox = self._plan.inbox
-        kept = {"rooms": rules, "inbox": None if inbox is None else (inbox.size, inbox.ttl)}
         try:
-            await self.broker.declare(json.dumps(kept).encode())
+            await self.broker.declare(word(rooms, self._plan.inbox))
             self._declared = True
         except Unavailable:
             self._declared = False

@@ -12,9 +12,9 @@ from hubbub import History, Hub, HubDep
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from hubbub.client.publisher import AsyncPublisher
-from hubbub.client.rules import Rules
 from hubbub.options import Leaving
 from hubbub.ports.broker import Renewal
+from hubbub.rules import Rules
 from hubbub.types import RoomName, room_topic
 from tests.client import Tab
 from tests.hub.conftest import Mortal

@@ -20,9 +20,9 @@ from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from hubbub.brokers.choose import MEMORY, check_broker_url
-from hubbub.client.rules import Rules
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History, Limits
+from hubbub.rules import Rules
 from hubbub.types import EVERYONE, OWN_ROOM, Position, Topic, room_of, room_topic, user_topic
 from hubbub.wire import messages
 from hubbub.wire.envelope import Envelope, Kind

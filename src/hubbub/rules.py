@@ -1,4 +1,4 @@
-"""What of a hub's messages is kept, for a publisher that has no hub to ask: the word the hubs left at the broker.
+"""What of a hub's messages is kept, for a publisher that has no hub to ask: the word the hubs leave at the broker.
 
     {"rooms": [["team:{id}", 200, 3600.0], ["open:{name}", null, null]], "inbox": [100, 86400.0] or null}
 
@@ -7,12 +7,19 @@ types that keep nothing are left out: a room of a later pattern, which keeps, wo
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any, Self
 
 from hubbub.errors import ConfigurationError
 from hubbub.options import History
 from hubbub.state.patterns import Patterns
 from hubbub.types import Topic, room_of
+
+
+def word(rooms: Iterable[tuple[str, History | None]], inbox: History | None) -> bytes:
+    """What `Rules.read` reads."""
+    rules = [(pattern, *(_figures(keep) or (None, None))) for pattern, keep in rooms]
+    return json.dumps({"rooms": rules, "inbox": _figures(inbox)}).encode()
 
 
 class Rules:
@@ -43,6 +50,10 @@ class Rules:
             found = self._rooms.match(room)
             return None if found is None else found.value
         return self._inbox if topic.startswith("user:") else None
+
+
+def _figures(keep: History | None) -> tuple[int, float] | None:
+    return None if keep is None else (keep.size, keep.ttl)
 
 
 def _history(size: Any, ttl: Any) -> History | None:
