@@ -4,9 +4,9 @@ from typing import Any
 
 from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count, Tally
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import RoomName, room_topic
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 from tests.recipients import Reader, Turn, Wire
 
 

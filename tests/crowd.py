@@ -7,7 +7,7 @@ from typing import Any
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.drain import Drain
-from hubbub.wire.codec import Prepared
+from hubbub.protocol.codec import Prepared
 from tests.scripted import MovedClock, settle
 
 #: Seconds: shorter than a step of the drain, so that nothing falls between two looks.

@@ -12,10 +12,10 @@ from hubbub.ports.broker import Entry, Past
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
 from hubbub.presence import Presence
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import Position, room_topic
-from hubbub.wire.envelope import Envelope, Kind
 from tests.recipients import Reader, Turn
 from tests.scripted import Call, MovedClock, ScriptedBroker, settle
 

@@ -11,8 +11,8 @@ from hubbub.lifecycle import Background
 from hubbub.options import RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal
 from hubbub.presence import Presence
+from hubbub.protocol.envelope import Envelope
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
-from hubbub.wire.envelope import Envelope
 from tests.scripted import MovedClock, settle
 
 ROOM = room_topic("r")

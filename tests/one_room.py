@@ -7,7 +7,7 @@ from hubbub.lifecycle import Background
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
-from hubbub.session import Since
+from hubbub.protocol.session import Since
 from hubbub.state.registry import Registry
 from hubbub.track import Standing
 from hubbub.types import Position, room_topic

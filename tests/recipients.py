@@ -8,8 +8,8 @@ from hubbub.burst import Burst
 from hubbub.closes import Close
 from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Metrics, Tally
+from hubbub.protocol.codec import Prepared
 from hubbub.types import ConnectionId, User, UserId
-from hubbub.wire.codec import Prepared
 
 
 class Turn:

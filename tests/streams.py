@@ -11,8 +11,8 @@ from typing import Any
 from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Entry, Past
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Position, Topic
-from hubbub.wire.envelope import Envelope, Kind
 
 
 @dataclass(eq=False)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from hubbub.outgoing import Outgoing, wanted
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import ConnectionId, User, UserId
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 from tests.bursts import Setting, company, wires
 from tests.recipients import Reader
 

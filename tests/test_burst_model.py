@@ -8,10 +8,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hubbub.outgoing import Outgoing, wanted
 from hubbub.ports.metrics import Count, Tally
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.state.registry import Registry
 from hubbub.types import EVERYONE, Topic
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 from tests.recipients import Reader, Turn
 
 USERS = ["ann", "ann", "bob", "cid", "dan"]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from hubbub.outgoing import Outgoing
+from hubbub.protocol.codec import Prepared
 from hubbub.types import RoomName, room_topic
-from hubbub.wire.codec import Prepared
 from tests.bursts import Setting, company
 
 ENOUGH = 256 * 1024

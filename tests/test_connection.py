@@ -14,12 +14,12 @@ from hubbub.errors import ConnectionClosed
 from hubbub.options import Heartbeat, Leaving, Limits
 from hubbub.ports.broker import Announcement
 from hubbub.ports.metrics import Tally
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.running import Plan, Running
 from hubbub.state.handlers import Handlers
 from hubbub.state.patterns import Patterns
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 from tests.scripted import MovedClock, settle
 
 DAY = 86_400.0

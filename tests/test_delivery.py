@@ -14,9 +14,9 @@ from hubbub.errors import NotJoined
 from hubbub.options import Slow
 from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count, Tally
+from hubbub.protocol.codec import Prepared
 from hubbub.state.outbox import Lane
 from hubbub.types import ConnectionId
-from hubbub.wire.codec import Prepared
 from tests.recipients import Turn
 
 ALL = 10**9

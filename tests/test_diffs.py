@@ -7,9 +7,9 @@ from hubbub.diffs import Diffs
 from hubbub.fanout import Fanout
 from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.state.registry import Registry
 from hubbub.types import Topic, room_topic, user_topic
-from hubbub.wire.envelope import Envelope, Kind
 from tests.recipients import Reader, Turn
 from tests.scripted import MovedClock
 

@@ -18,7 +18,7 @@ from hubbub.errors import (
     RateLimited,
     Refused,
 )
-from hubbub.wire.codec import encode
+from hubbub.protocol.codec import encode
 
 CODES = (
     "unauthorized",

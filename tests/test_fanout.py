@@ -9,11 +9,11 @@ from hubbub.closes import MAX_REASON_BYTES
 from hubbub.fanout import Fanout
 from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.state.outbox import Lane
 from hubbub.state.registry import Registry
 from hubbub.types import EVERYONE, room_topic, user_topic
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 from tests.recipients import Reader, Turn
 
 ROOM = room_topic("r")

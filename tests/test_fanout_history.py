@@ -9,10 +9,10 @@ from hubbub import closes
 from hubbub.options import Slow
 from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.state.outbox import Lane
 from hubbub.types import Position, user_topic
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 from tests.recipients import Reader
 from tests.test_fanout import ROOM, Setting
 

@@ -7,10 +7,10 @@ import pytest
 from hubbub.closes import TOO_SLOW
 from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.options import RoomOptions, Slow
-from hubbub.session import Since
+from hubbub.protocol.envelope import Kind
+from hubbub.protocol.session import Since
 from hubbub.state.backoff import Backoff
 from hubbub.state.outbox import Lane
-from hubbub.wire.envelope import Kind
 from tests.joining import KEEP, STEPS, Setting
 from tests.recipients import Reader
 from tests.scripted import cancel, settle

@@ -6,9 +6,9 @@ import pytest
 
 from hubbub.errors import NotJoined, Unavailable
 from hubbub.options import History, RoomOptions
-from hubbub.session import Since
+from hubbub.protocol.envelope import Kind
+from hubbub.protocol.session import Since
 from hubbub.types import Position, user_topic
-from hubbub.wire.envelope import Kind
 from tests.joining import KEEP, Setting, message
 from tests.recipients import Reader
 from tests.scripted import settle

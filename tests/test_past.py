@@ -12,9 +12,9 @@ from hubbub.options import History
 from hubbub.outage import Outage
 from hubbub.past import Page, page
 from hubbub.ports.broker import Entry, Past
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.sending import Sender
 from hubbub.types import Position, RoomName, Topic
-from hubbub.wire.envelope import Envelope, Kind
 
 TOPIC = Topic("room:r")
 KEEP = History(size=100, ttl=60)

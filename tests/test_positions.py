@@ -7,9 +7,9 @@ import pytest
 
 from hubbub import closes
 from hubbub.ports.metrics import Count
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.track import Standing
 from hubbub.types import Position
-from hubbub.wire.envelope import Envelope, Kind
 from tests.one_room import TOPIC, Setting
 from tests.scripted import settle
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from hubbub.session import Since
+from hubbub.protocol.session import Since
 from hubbub.types import Position
 from tests.one_room import TOPIC, Setting
 from tests.scripted import settle

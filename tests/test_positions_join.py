@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hubbub.errors import Unavailable
-from hubbub.session import Since
+from hubbub.protocol.session import Since
 from hubbub.track import Standing
 from hubbub.types import Position
 from tests.one_room import TOPIC, Setting, offsets

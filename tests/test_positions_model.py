@@ -18,7 +18,7 @@ from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
 from hubbub.presence import Presence
-from hubbub.session import Since
+from hubbub.protocol.session import Since
 from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, Position, RoomName, room_topic

@@ -8,10 +8,10 @@ import pytest
 from hubbub import ConfigurationError, Hub
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.outage import Outage
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.room import Room
 from hubbub.sending import Sender
 from hubbub.types import Position, RoomName, Topic, room_topic
-from hubbub.wire.envelope import Envelope, Kind
 
 
 class Keeping:

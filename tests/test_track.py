@@ -5,11 +5,11 @@ import pytest
 from hubbub.looks import Look
 from hubbub.options import History, Limits
 from hubbub.outgoing import Outgoing
-from hubbub.session import Since
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.session import Since
 from hubbub.state.window import Missed
 from hubbub.track import Track
 from hubbub.types import Position
-from hubbub.wire.codec import Prepared
 
 HERE = Position("e", 7)
 

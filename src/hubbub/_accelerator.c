@@ -1,4 +1,4 @@
-/* What pays in C: the write loops of hubbub.transports.accelerator and the short way of hubbub.wire.reading. The Python
+/* What pays in C: the write loops of hubbub.transports.accelerator and the short way of hubbub.protocol.fast_path. The Python
    twins there are the specification; both have the same tests.
 
    Writing. The GIL is let go once round a whole loop. Letting go for every send(), as os.write does, lets a busy thread

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from hubbub.outgoing import Addressed, Outgoing
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.protocol.codec import Prepared
 from hubbub.types import Topic
-from hubbub.wire.codec import Prepared
 
 #: Bytes of one turn that are not held back any longer: more would only be memory, and work in one piece.
 _ENOUGH = 256 * 1024

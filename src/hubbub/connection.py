@@ -29,18 +29,18 @@ from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, UnknownRoom
 from hubbub.iteration import Handed
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
+from hubbub.protocol import messages
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.handshake import Handshake
+from hubbub.protocol.session import Answer, End, Event, Session
 from hubbub.requests import Work, do
 from hubbub.room import Room
 from hubbub.services import Services
-from hubbub.session import Answer, End, Event, Session
-from hubbub.state.handshakes import Handshake
 from hubbub.state.heartbeat import Beat, Pulse
 from hubbub.state.limits import Throttle
 from hubbub.turns import Turns
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 from hubbub.vigil import Vigil
-from hubbub.wire import messages
-from hubbub.wire.codec import Prepared
 
 # Asked for with every message, and an enumeration is slow to ask for a member.
 _MESSAGES_IN = Count.MESSAGES_IN
@@ -125,7 +125,7 @@ class Connection(Delivery):
     async def send(self, message: Mapping[str, Any] | BaseModel | str) -> None:
         """Send to this tab alone; never waits for the peer. A str only on a route that speaks text.
 
-        Raises ConnectionClosed, TypeError or ValueError (see `hubbub.wire.messages.compose`).
+        Raises ConnectionClosed, TypeError or ValueError (see `hubbub.protocol.messages.compose`).
         """
         if isinstance(message, str):
             if not self.text:

@@ -17,12 +17,12 @@ from hubbub.errors import Refused
 from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.messages import RequestId
+from hubbub.protocol.session import refusal
 from hubbub.services import Services
-from hubbub.session import refusal
 from hubbub.state.outbox import Lane, Outbox
 from hubbub.types import ConnectionId, User
-from hubbub.wire.codec import Prepared
-from hubbub.wire.messages import RequestId
 
 _log = logging.getLogger("hubbub.connection")
 

@@ -12,12 +12,12 @@ from typing import Protocol
 from hubbub.fanout import Recipient
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.protocol.messages import prepare
 from hubbub.state.diffs import Changes, Diff
 from hubbub.state.registry import Registry
 from hubbub.types import RoomName, Topic, room_of
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
-from hubbub.wire.messages import prepare
 
 # Names in one message, and the seconds until the next where there are more: ten thousand are told within two seconds,
 # and fit a reader's outbox however long they are.

@@ -18,12 +18,12 @@ from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, U
 from hubbub.options import RoomOptions
 from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Count, Metrics
-from hubbub.session import Message
+from hubbub.protocol.handshake import Handshake
+from hubbub.protocol.messages import is_own_room
+from hubbub.protocol.session import Message
 from hubbub.state.handlers import Handlers
-from hubbub.state.handshakes import Handshake
 from hubbub.state.patterns import Patterns
 from hubbub.types import RoomName
-from hubbub.wire.messages import is_own_room
 
 _log = logging.getLogger("hubbub.dispatch")
 

@@ -18,8 +18,8 @@ from hubbub import closes
 from hubbub.closes import Close
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
-from hubbub.wire import messages
-from hubbub.wire.codec import Prepared
+from hubbub.protocol import messages
+from hubbub.protocol.codec import Prepared
 
 _log = logging.getLogger("hubbub.drain")
 

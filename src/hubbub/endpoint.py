@@ -29,11 +29,11 @@ from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, I
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Driven, Transport
+from hubbub.protocol.handshake import Handshake
+from hubbub.protocol.messages import check_name, check_user
 from hubbub.services import Services
-from hubbub.state.handshakes import Handshake
 from hubbub.transports.asgi import EXTENSION, GONE, ASGITransport
 from hubbub.types import ConnectionId, User, UserId
-from hubbub.wire.messages import check_name, check_user
 
 _log = logging.getLogger("hubbub.endpoint")
 

@@ -19,12 +19,12 @@ from hubbub.closes import Close
 from hubbub.options import Slow
 from hubbub.outgoing import Outgoing, wanted
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.protocol import messages as wire
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind, UnknownEnvelope
 from hubbub.state.outbox import Lane
 from hubbub.state.registry import Registry
 from hubbub.types import EVERYONE, Position, RoomName, Topic, room_of, shown_as
-from hubbub.wire import messages as wire
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind, UnknownEnvelope
 
 _log = logging.getLogger("hubbub.fanout")
 

@@ -31,12 +31,12 @@ from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
+from hubbub.protocol import messages
 from hubbub.room import Room
 from hubbub.running import Plan, Running
 from hubbub.sending import Exclude
 from hubbub.types import NodeId, Position, User, UserId
 from hubbub.user import UserHandle
-from hubbub.wire import messages
 
 # Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
 _STATE = "hubbub:"
@@ -118,7 +118,7 @@ class Hub(Declarations):
     ) -> Position | None:
         """To every connection of every worker; `patience` as in `Room.send`. Nothing is kept of it, so None.
 
-        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
+        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away.
         """
         return await self._here.everyone().send(message, exclude=exclude, patience=patience)
 

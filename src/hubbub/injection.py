@@ -25,7 +25,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 
 from hubbub.errors import ConfigurationError, Forbidden, InvalidMessage, RateLimited, Refused, Unauthorized, Unavailable
-from hubbub.state.handshakes import Handshake
+from hubbub.protocol.handshake import Handshake
 
 _STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden, 429: RateLimited, 503: Unavailable}
 

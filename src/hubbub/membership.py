@@ -22,13 +22,13 @@ from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.broker import Broker
 from hubbub.positions import Positions
 from hubbub.presence import Presence
-from hubbub.session import Since
+from hubbub.protocol import messages
+from hubbub.protocol.messages import RequestId
+from hubbub.protocol.session import Since
 from hubbub.state.registry import Registry
 from hubbub.subscriptions import Spawn, Subscriptions
 from hubbub.track import Standing
 from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, room_topic, user_topic
-from hubbub.wire import messages
-from hubbub.wire.messages import RequestId
 
 _Key: TypeAlias = tuple[Recipient, RoomName]
 

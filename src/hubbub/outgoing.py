@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.state.outbox import Lane
 from hubbub.types import ConnectionId, User
-from hubbub.wire.codec import Prepared
-from hubbub.wire.envelope import Envelope, Kind
 
 
 class Outgoing:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubbub.ports.broker import Broker
+from hubbub.protocol.envelope import Envelope, UnknownEnvelope
+from hubbub.protocol.messages import with_offset
 from hubbub.sending import Sender
 from hubbub.types import Position
-from hubbub.wire.envelope import Envelope, UnknownEnvelope
-from hubbub.wire.messages import with_offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from hubbub.options import History, Limits
 from hubbub.ports.broker import Broker, Past
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.protocol.session import Since
 from hubbub.rounds import Rounds, in_batches
-from hubbub.session import Since
 from hubbub.state.window import Missed
 from hubbub.subscriptions import Spawn
 from hubbub.track import Standing, Track, came_by, went_back

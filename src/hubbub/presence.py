@@ -20,12 +20,12 @@ from hubbub.errors import Unavailable
 from hubbub.options import RoomOptions
 from hubbub.ports.broker import Announcement, Broker
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.protocol import messages
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.state.backoff import Backoff
 from hubbub.state.occupancy import Occupancy
 from hubbub.turns import Begin
 from hubbub.types import EVERYONE, ONLINE, NodeId, RoomName, Topic, room_of
-from hubbub.wire import messages
-from hubbub.wire.envelope import Envelope, Kind
 
 # How many seats are announced anew at a time after the broker came back: enough to be quick, few enough to be kind.
 _BATCH = 64

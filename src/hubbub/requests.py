@@ -19,12 +19,12 @@ from hubbub.errors import (
     described,
 )
 from hubbub.iteration import Handed
+from hubbub.protocol import messages
+from hubbub.protocol.handshake import Handshake
+from hubbub.protocol.messages import RequestId
+from hubbub.protocol.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
 from hubbub.services import Services
-from hubbub.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
-from hubbub.state.handshakes import Handshake
 from hubbub.types import User
-from hubbub.wire import messages
-from hubbub.wire.messages import RequestId
 
 if TYPE_CHECKING:
     from hubbub.connection import Connection

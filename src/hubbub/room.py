@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from hubbub.closes import short
 from hubbub.past import Page, page
 from hubbub.ports.broker import Broker
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.sending import Exclude, Sender
 from hubbub.types import Position, RoomName, User
-from hubbub.wire.envelope import Envelope, Kind
 
 
 class Room:
@@ -42,8 +42,8 @@ class Room:
         the first one's; where there is no history it means nothing. `patience`: how many seconds to wait for a broker
         that is away, in order with others (at most `Limits.queued`); default 0.
 
-        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away: then
-        it may or may not have been sent, and with an idempotency key it can be sent again.
+        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away:
+        then it may or may not have been sent, and with an idempotency key it can be sent again.
         """
         return await self._sender.send(
             message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience

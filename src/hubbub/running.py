@@ -31,6 +31,7 @@ from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Metrics
 from hubbub.positions import Positions
 from hubbub.presence import Presence
+from hubbub.protocol.messages import check_user
 from hubbub.room import Room
 from hubbub.rules import word
 from hubbub.sending import Sender
@@ -41,7 +42,6 @@ from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import EVERYONE, OWN_ROOM, NodeId, RoomName, Topic, User, UserId, room_topic, user_topic
 from hubbub.user import UserHandle
-from hubbub.wire.messages import check_user
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05

@@ -12,9 +12,9 @@ from hubbub.fanout import Recipient
 from hubbub.options import History
 from hubbub.outage import Outage
 from hubbub.ports.broker import Broker
+from hubbub.protocol import messages
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Position, RoomName, Topic, User
-from hubbub.wire import messages
-from hubbub.wire.envelope import Envelope, Kind
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
 Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
@@ -70,9 +70,9 @@ class Sender:
         idempotency_key: str | None = None,
         patience: float = 0.0,
     ) -> Position | None:
-        """Publish it; both keys as in `hubbub.wire.messages.check_key`.
+        """Publish it; both keys as in `hubbub.protocol.messages.check_key`.
 
-        Raises TypeError or ValueError (see also `hubbub.wire.messages.compose`), or Unavailable.
+        Raises TypeError or ValueError (see also `hubbub.protocol.messages.compose`), or Unavailable.
         """
         data = messages.compose(message, limit=self._limit, room=self._room)
         users, connections = exclusion(exclude) if exclude is not None else (_NOBODY, _NOBODY)

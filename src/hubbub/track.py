@@ -9,7 +9,7 @@ from hubbub.looks import Look
 from hubbub.options import History, Limits
 from hubbub.outgoing import Outgoing
 from hubbub.ports.broker import Past
-from hubbub.session import Since
+from hubbub.protocol.session import Since
 from hubbub.state.window import Missed, Window
 from hubbub.types import Position
 

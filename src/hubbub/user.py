@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from hubbub.closes import short
 from hubbub.past import Page, page
 from hubbub.ports.broker import Broker
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.sending import Exclude, Sender
 from hubbub.types import ONLINE, ConnectionId, Position, UserId
-from hubbub.wire.envelope import Envelope, Kind
 
 
 class UserHandle:
@@ -36,7 +36,7 @@ class UserHandle:
         """To every tab of the user; where there is none, nothing happens unless the hub has an inbox.
 
         Then it is kept, and the position returned; the parameters are those of `Room.send`. Raises TypeError or
-        ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away.
+        ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away.
         """
         return await self._sender.send(message, exclude=exclude, idempotency_key=idempotency_key, patience=patience)
 

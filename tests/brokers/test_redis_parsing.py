@@ -17,10 +17,10 @@ from redis.exceptions import InvalidResponse, NoScriptError, ResponseError
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker, resp
 from hubbub.brokers.redis.keys import Keys
+from hubbub.protocol.envelope import join
 from hubbub.testing.conformance import Histories, Life, Messages
 from hubbub.testing.conformance.meeting import NewBroker
 from hubbub.types import room_topic
-from hubbub.wire.envelope import join
 from tests.brokers.conftest import until
 from tests.brokers.test_redis_listener import TestTheListener as _TheListener
 

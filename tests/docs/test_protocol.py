@@ -5,7 +5,7 @@ import re
 from hubbub.closes import CLOSES
 from hubbub.errors import ERROR_CODES
 from hubbub.options import Heartbeat, Limits, Rate
-from hubbub.wire.messages import RESERVED
+from hubbub.protocol.messages import RESERVED
 from tests.docs.pages import plain, read, rows, sections
 
 PAGE = "docs/reference/protocol.md"

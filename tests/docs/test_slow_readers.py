@@ -9,7 +9,7 @@ import httpx
 
 from hubbub.options import Limits, Slow
 from hubbub.ports.metrics import Count
-from hubbub.wire import messages
+from hubbub.protocol import messages
 from tests.client import Tab
 from tests.docs.pages import plain, read, rows
 from tests.hub.serving import at_rest, serving

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from hubbub.brokers.redis import RedisBroker
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import OCCUPIED, ONLINE, Topic, room_topic
-from hubbub.wire.envelope import Envelope, Kind
 from tests.client import Tab
 from tests.hub.conftest import Mortal
 from tests.hub.leased import LEASE, gone, joined, left, nodes

@@ -5,8 +5,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from hubbub.errors import InvalidMessage
+from hubbub.protocol.messages import RESERVED
 from hubbub.state.handlers import Handlers, types_of
-from hubbub.wire.messages import RESERVED
 
 
 class Say(BaseModel):

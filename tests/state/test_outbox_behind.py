@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.options import Slow
+from hubbub.protocol.codec import Prepared
 from hubbub.state.outbox import Lane, Outbox
-from hubbub.wire.codec import Prepared
 from tests.state.outboxes import ALL, CLOSING, OLDEST, gap, of, said, value
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hubbub.options import Slow
+from hubbub.protocol import messages
+from hubbub.protocol.codec import Prepared
 from hubbub.state import outbox
 from hubbub.state.outbox import Lane, Outbox
 from hubbub.types import Position
-from hubbub.wire import messages
-from hubbub.wire.codec import Prepared
 
 LIMIT = 60
 CLOSING = (None, Slow.DISCONNECT)

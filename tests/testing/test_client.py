@@ -10,8 +10,8 @@ from fastapi import HTTPException
 
 from hubbub import Heartbeat, History, Hub, closes
 from hubbub.closes import Close
+from hubbub.protocol.messages import prepare
 from hubbub.testing import Client, Refusal, checks
-from hubbub.wire.messages import prepare
 from tests.hub.serving import Address, Names, inside, serving, simple, until
 
 

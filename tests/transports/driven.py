@@ -9,9 +9,9 @@ from collections import deque
 from typing import Any
 
 from hubbub.closes import Close
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.frames import Parser
 from hubbub.transports.direct import DirectTransport
-from hubbub.wire.codec import Prepared
-from hubbub.wire.frames import Parser
 from tests.transports.pairs import over_tcp
 
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from hubbub import Hub, Limits
-from hubbub.wire.masking import unmask
+from hubbub.protocol.masking import unmask
 from tests.hub.serving import Address, Names, inside, serving, simple
 
 OURS = {"ws": "hubbub.transports.uvicorn:HubbubProtocol", "http": "hubbub.transports.http:HubbubHTTP"}

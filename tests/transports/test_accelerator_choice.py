@@ -16,12 +16,12 @@ from tests.running import clean_environment
 ASK = """
 import json
 from hubbub.transports import accelerator as chosen
-from hubbub.wire import codec, frames, reading
+from hubbub.protocol import codec, frames, fast_path
 pairs = [
     (chosen.send_all, chosen.python_send_all),
     (chosen.send_each, chosen.python_send_each),
-    (frames.texts, reading.python_texts),
-    (codec.plain, reading.python_plain),
+    (frames.texts, fast_path.python_texts),
+    (codec.plain, fast_path.python_plain),
 ]
 [python] = {one is twin for one, twin in pairs}
 print(json.dumps([chosen.IMPLEMENTATION, chosen.WHY_NOT_C, python]))

@@ -26,7 +26,7 @@ async def test_compression_both_ways(path: str) -> None:
 
 
 async def test_compressed_frames_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hubbub.wire import codec
+    from hubbub.protocol import codec
 
     made: list[int] = []
     original = codec.deflate

@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from starlette.requests import cookie_parser
 
 from hubbub.ports.auth import Carrier, Credential
-from hubbub.wire.messages import SUBPROTOCOL
+from hubbub.protocol.messages import SUBPROTOCOL
 
 #: What stands before the token in `Sec-WebSocket-Protocol`.
 BEARER = "hubbub.bearer."

@@ -21,8 +21,8 @@ from typing import Any
 from hubbub.errors import ConfigurationError, ExpiredCredential, InvalidCredential, InvalidMessage
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
+from hubbub.protocol.messages import check_name
 from hubbub.types import User, UserId
-from hubbub.wire.messages import check_name
 
 SECRET_VARIABLE = "HUBBUB_SECRET"  # noqa: S105  # the variable's name
 MAX_LEEWAY = 60.0

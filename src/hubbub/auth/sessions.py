@@ -11,8 +11,8 @@ from typing import Protocol
 from hubbub.errors import ExpiredCredential, InvalidCredential
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
+from hubbub.protocol.messages import check_user
 from hubbub.types import User
-from hubbub.wire.messages import check_user
 
 
 class SessionStore(Protocol):

@@ -22,10 +22,10 @@ from pydantic import BaseModel
 from hubbub.brokers.choose import MEMORY, check_broker_url
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History, Limits
+from hubbub.protocol import messages
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rules import Rules
 from hubbub.types import EVERYONE, OWN_ROOM, Position, Topic, room_of, room_topic, user_topic
-from hubbub.wire import messages
-from hubbub.wire.envelope import Envelope, Kind
 
 try:
     import redis
@@ -70,8 +70,8 @@ class Recipients(Generic[R]):
         `idempotency_key`: sent again with the same one within five minutes, it is delivered once, and the position is
         the first one's; where nothing is kept it means nothing.
 
-        Raises TypeError or ValueError (see `hubbub.wire.messages.compose`), Unavailable where the broker is away: then
-        it may or may not have been sent, and with an idempotency key it can be sent again.
+        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away:
+        then it may or may not have been sent, and with an idempotency key it can be sent again.
         """
         return self._send(message, idempotency_key)
 

@@ -20,8 +20,8 @@ from starlette.requests import ClientDisconnect
 from hubbub.endpoint import RETRY_AFTER
 from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
 from hubbub.hub import HubDep
+from hubbub.protocol.codec import decode
 from hubbub.types import Position
-from hubbub.wire.codec import decode
 
 
 async def _read(request: Request, hub: HubDep) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from hubbub.errors import Refused
-from hubbub.state.handshakes import Handshake
+from hubbub.protocol.handshake import Handshake
 
 
 class Injected(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from hubbub.closes import Close
-from hubbub.wire.codec import Prepared
+from hubbub.protocol.codec import Prepared
 
 
 class Transport(Protocol):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 
 from hubbub import Connection, History, Hub, HubDep
-from hubbub.wire.messages import check_name
+from hubbub.protocol.messages import check_name
 
 #: Of a room, and of what was sent to one user: the last hundred, for a day.
 KEPT = History(size=100, ttl=24 * 3600)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel
 
 from hubbub import Carrier, Credential, CredentialError, InvalidMessage, JWTAuth, Limits, User
 from hubbub.auth.origin import origin_allowed
-from hubbub.wire.messages import check_name
+from hubbub.protocol.messages import check_name
 
 _TWELVE_HOURS = 12 * 3600
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from hubbub.errors import InvalidMessage
-from hubbub.wire.messages import RESERVED
+from hubbub.protocol.messages import RESERVED
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hubbub.options import Slow
+from hubbub.protocol import messages as wire
+from hubbub.protocol.codec import Prepared
 from hubbub.types import Position
-from hubbub.wire import messages as wire
-from hubbub.wire.codec import Prepared
 
 # Empty entries in a short queue are not worth rewriting it.
 _FEW = 32

@@ -18,11 +18,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from hubbub.closes import CLOSES, Return
+from hubbub.protocol.messages import SUBPROTOCOL
 from hubbub.state.backoff import Backoff
 from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation, Refusal
 from hubbub.testing.ledger import Ledger
 from hubbub.types import Position
-from hubbub.wire.messages import SUBPROTOCOL
 
 _COMES_BACK = {close.code: close.comes_back for close in CLOSES}
 #: Errors after which a join is tried again; after others the room is given up.

@@ -11,9 +11,9 @@ from typing import Any
 
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
+from hubbub.protocol.codec import Prepared
 from hubbub.testing.conversation import NO_CLOSE
 from hubbub.transports.absent import NOBODY
-from hubbub.wire.codec import Prepared
 
 
 class Line:

@@ -18,12 +18,12 @@ from starlette.websockets import WebSocket
 
 from hubbub import Hub, closes
 from hubbub.errors import HandshakeRefused
+from hubbub.protocol.messages import SUBPROTOCOL
 from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation
 from hubbub.testing.ledger import Ledger
 from hubbub.testing.line import Line
 from hubbub.testing.node import Node
 from hubbub.transports.asgi import EXTENSION
-from hubbub.wire.messages import SUBPROTOCOL
 
 
 class Tab(Conversation):

@@ -9,7 +9,7 @@ from typing import Any
 
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
-from hubbub.wire.codec import Prepared
+from hubbub.protocol.codec import Prepared
 
 
 class _Nowhere(asyncio.Transport):

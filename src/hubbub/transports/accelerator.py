@@ -1,7 +1,7 @@
 """Bytes to many sockets at once, past the transports: in C where that was built, in Python elsewhere.
 
 Each socket is asked once and none is waited for; the answer names only those that did not take everything. Both
-implementations do the same and have the same tests; `wire/reading.py` says which it is.
+implementations do the same and have the same tests; `protocol/fast_path.py` says which it is.
 
 The caller answers for every descriptor being an open, non-blocking socket of its own at that moment, with nothing
 buffered before it. On a descriptor that is something else the C one reports ENOTSOCK, and the Python one would write:
@@ -16,8 +16,8 @@ from errno import EIO
 from itertools import repeat
 from typing import Final, Literal, TypeAlias
 
-from hubbub.wire.reading import ACCELERATOR
-from hubbub.wire.reading import WHY_NOT_C as WHY_NOT_C
+from hubbub.protocol.fast_path import ACCELERATOR
+from hubbub.protocol.fast_path import WHY_NOT_C as WHY_NOT_C
 
 _NOT_BYTES = "data must be bytes, which cannot change while they are sent"
 

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
-from hubbub.wire.codec import Prepared
+from hubbub.protocol.codec import Prepared
 
 _log = logging.getLogger("hubbub.transports.asgi")
 

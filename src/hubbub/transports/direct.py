@@ -14,13 +14,13 @@ from collections.abc import Callable
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
+from hubbub.protocol.deflate import Inflate
+from hubbub.protocol.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
 from hubbub.state.limits import Bucket
 from hubbub.transports import patience
 from hubbub.transports.absent import NOBODY, NOWHERE
 from hubbub.transports.patience import Deadline, Stall
 from hubbub.transports.writing import Writing
-from hubbub.wire.deflate import Inflate
-from hubbub.wire.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
 
 _log = logging.getLogger("hubbub.transports.direct")
 

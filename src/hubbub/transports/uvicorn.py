@@ -25,6 +25,7 @@ from websockets.server import ServerProtocol
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
+from hubbub.protocol.deflate import Inflate
 from hubbub.state.limits import Bucket
 from hubbub.transports import direct, patience
 from hubbub.transports.absent import NOWHERE
@@ -32,7 +33,6 @@ from hubbub.transports.asgi import EXTENSION
 from hubbub.transports.compression import Compression
 from hubbub.transports.direct import DirectTransport
 from hubbub.transports.patience import Bounded, Deadline, Stall
-from hubbub.wire.deflate import Inflate
 
 HANDSHAKE = 10.0
 """Seconds for the application to accept or refuse."""

@@ -13,8 +13,8 @@ import os
 from collections.abc import Sequence
 
 from hubbub.ports.transport import Driven
+from hubbub.protocol.codec import Prepared
 from hubbub.transports.accelerator import DIRECT, send_all, send_each
-from hubbub.wire.codec import Prepared
 
 # What is joined into one write for a reader that is behind: enough for a good rate, little to be stuck with.
 _CHUNK = 64 * 1024

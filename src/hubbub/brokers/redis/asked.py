@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hubbub.brokers.redis.resp import Argument, packed
-from hubbub.wire.envelope import BUNDLE, join
+from hubbub.protocol.envelope import BUNDLE, join
 
 #: Bytes of messages in one PUBLISH: the server copies it for every subscriber.
 _BUNDLE_BYTES = 256 * 1024

@@ -6,9 +6,9 @@ from hubbub.brokers.redis.asked import Script
 from hubbub.brokers.redis.keys import Keys
 from hubbub.brokers.redis.resp import Argument
 from hubbub.options import History
+from hubbub.protocol.envelope import POSITIONED
 from hubbub.state.history import KEY_KNOWN, POSITION_KNOWN
 from hubbub.types import Position, Topic
-from hubbub.wire.envelope import POSITIONED
 
 PUBLISH = Script("publish")
 

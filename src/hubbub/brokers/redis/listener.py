@@ -24,9 +24,9 @@ from hubbub.brokers.redis.resp import Reader
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.protocol.envelope import POSITIONED, parted, split
 from hubbub.state.backoff import Backoff
 from hubbub.types import Topic
-from hubbub.wire.envelope import POSITIONED, parted, split
 
 logger = logging.getLogger("hubbub.brokers.redis")
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Iterator
 
 from hubbub.ports.broker import Announcement, Broker
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.testing.conformance.meeting import AWKWARD, OTHER, ROOM, Peer, marked, meeting, until
 from hubbub.types import Topic, room_topic, user_topic
-from hubbub.wire.envelope import Envelope, Kind
 
 
 class Messages:

@@ -3,8 +3,8 @@
 A peer that breaks the framing or a bound gets one `Broken`, and nothing it sends afterwards is looked at. What it
 announces is judged by the header, before any of it is kept; what is kept is bounded by the limit of one message.
 
-Whole masked text frames, nearly all there is, are read in `reading`, in one call for all that follow one another: a
-chain of calls or a generator, as websockets has, costs several times as much for each frame.
+Whole masked text frames, nearly all there is, are read in `fast_path.py`, in one call for all that follow one another:
+a chain of calls or a generator, as websockets has, costs several times as much for each frame.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from struct import Struct
 from typing import TypeAlias
 
 from hubbub.closes import FLOODING, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG, Close, short
-from hubbub.wire.deflate import Corrupt, Inflate, TooBig
-from hubbub.wire.masking import unmask
-from hubbub.wire.reading import texts
+from hubbub.protocol.deflate import Corrupt, Inflate, TooBig
+from hubbub.protocol.fast_path import texts
+from hubbub.protocol.masking import unmask
 
 
 class Opcode(IntEnum):

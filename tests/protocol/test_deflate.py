@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.wire.deflate import Corrupt, Inflate, TooBig, deflate
+from hubbub.protocol.deflate import Corrupt, Inflate, TooBig, deflate
 
 BITS = range(9, 16)
 LIMIT = 65536

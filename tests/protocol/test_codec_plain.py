@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubbub.errors import InvalidMessage
-from hubbub.wire.codec import _strictly, decode
-from hubbub.wire.reading import Plain, plain, python_plain
+from hubbub.protocol.codec import _strictly, decode
+from hubbub.protocol.fast_path import Plain, plain, python_plain
 
 #: The one in Python, and the one that is used where that is another.
 PLAINS = list({python_plain: "Python", plain: "chosen"})

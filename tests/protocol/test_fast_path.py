@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hubbub.wire import frames, reading
-from hubbub.wire.frames import Parser
-from hubbub.wire.reading import Plain, Texts, python_plain, python_texts
-from tests.wire.implementations import c
-from tests.wire.masked import BINARY, CONT, FIN, PING, RSV1, TEXT, frame, header, text
+from hubbub.protocol import fast_path, frames
+from hubbub.protocol.fast_path import Plain, Texts, python_plain, python_texts
+from hubbub.protocol.frames import Parser
+from tests.protocol.implementations import c
+from tests.protocol.masked import BINARY, CONT, FIN, PING, RSV1, TEXT, frame, header, text
 
 LIMIT = 70_000
 
@@ -267,27 +267,27 @@ def test_c_reads_json_in_a_str_alone(accelerator: ModuleType, wrong: object) -> 
 
 
 def test_where_it_is_switched_off_it_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(reading.SWITCH, "0")
-    assert reading.load() == (None, "switched off by HUBBUB_ACCELERATOR=0")
+    monkeypatch.setenv(fast_path.SWITCH, "0")
+    assert fast_path.load() == (None, "switched off by HUBBUB_ACCELERATOR=0")
 
 
 def test_where_it_was_not_built_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(reading.SWITCH, raising=False)
+    monkeypatch.delenv(fast_path.SWITCH, raising=False)
     monkeypatch.setitem(sys.modules, "hubbub._accelerator", None)  # an import of it is a ModuleNotFoundError
-    assert reading.load() == (None, "not built")
+    assert fast_path.load() == (None, "not built")
 
 
 def test_where_it_cannot_be_loaded_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> ModuleType:
         raise ImportError(f"{name} is for something else")
 
-    monkeypatch.delenv(reading.SWITCH, raising=False)
-    monkeypatch.setattr(reading, "import_module", broken)
-    assert reading.load() == (None, "cannot be loaded: hubbub._accelerator is for something else")
+    monkeypatch.delenv(fast_path.SWITCH, raising=False)
+    monkeypatch.setattr(fast_path, "import_module", broken)
+    assert fast_path.load() == (None, "cannot be loaded: hubbub._accelerator is for something else")
 
 
 def test_where_it_is_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(reading.SWITCH, raising=False)
+    monkeypatch.delenv(fast_path.SWITCH, raising=False)
     built = ModuleType("hubbub._accelerator")
     monkeypatch.setitem(sys.modules, "hubbub._accelerator", built)
-    assert reading.load() == (built, "")
+    assert fast_path.load() == (built, "")

@@ -7,7 +7,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.options import Limits
-from hubbub.session import (
+from hubbub.protocol.session import (
     TABLE,
     Answer,
     Check,

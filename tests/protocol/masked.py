@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from hubbub.wire import frames, reading
-from hubbub.wire.frames import Item, Parser
-from hubbub.wire.masking import xor
-from tests.wire.implementations import c
+from hubbub.protocol import fast_path, frames
+from hubbub.protocol.frames import Item, Parser
+from hubbub.protocol.masking import xor
+from tests.protocol.implementations import c
 
 FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -19,9 +19,9 @@ def unmasking(request: pytest.FixtureRequest) -> Iterator[str]:
     """The same tests with our C, with the C function of websockets, and without either."""
     function = xor if request.param == "arithmetic" else pytest.importorskip("websockets.speedups").apply_mask
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frames, "texts", c().texts if request.param == "C" else reading.python_texts)
+        patch.setattr(frames, "texts", c().texts if request.param == "C" else fast_path.python_texts)
         patch.setattr(frames, "unmask", function)
-        patch.setattr(reading, "unmask", function)
+        patch.setattr(fast_path, "unmask", function)
         yield request.param
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import InvalidMessage
+from hubbub.protocol.messages import check_id, check_key, check_name, check_room, check_user, is_own_room
 from hubbub.types import User, UserId
-from hubbub.wire.messages import check_id, check_key, check_name, check_room, check_user, is_own_room
 
 CONTROLS = "".join(char for char in map(chr, range(sys.maxunicode)) if unicodedata.category(char) == "Cc")
 

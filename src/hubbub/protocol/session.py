@@ -22,10 +22,10 @@ from hubbub import closes
 from hubbub.closes import Close
 from hubbub.errors import InvalidMessage, Refused
 from hubbub.options import Limits
+from hubbub.protocol import messages
+from hubbub.protocol.codec import Prepared, decode, encode
+from hubbub.protocol.messages import RequestId
 from hubbub.types import RoomName
-from hubbub.wire import messages
-from hubbub.wire.codec import Prepared, decode, encode
-from hubbub.wire.messages import RequestId
 
 
 class State(Enum):

@@ -12,8 +12,8 @@ from websockets.frames import Frame
 from websockets.frames import Opcode as Theirs
 from websockets.protocol import CLIENT, SERVER, Protocol
 
-from hubbub.wire.deflate import Inflate, deflate
-from hubbub.wire.frames import (
+from hubbub.protocol.deflate import Inflate, deflate
+from hubbub.protocol.frames import (
     Broken,
     Closing,
     Item,
@@ -25,7 +25,7 @@ from hubbub.wire.frames import (
     control_frame,
     text_frame,
 )
-from tests.wire.masked import CONT, FIN, frame, parser, text, unmasking
+from tests.protocol.masked import CONT, FIN, frame, parser, text, unmasking
 
 __all__ = ["unmasking"]
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from hubbub.wire.frames import Broken, Closing, Item, Parser, Ping, Pong
-from tests.wire.masked import (
+from hubbub.protocol.frames import Broken, Closing, Item, Parser, Ping, Pong
+from tests.protocol.masked import (
     BINARY,
     CLOSE,
     CONT,

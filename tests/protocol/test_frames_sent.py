@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.closes import CLOSES, PROTOCOL_ERROR, Close
-from hubbub.wire import masking
-from hubbub.wire.codec import Prepared
-from hubbub.wire.deflate import Inflate
-from hubbub.wire.frames import Opcode, close_frame, control_frame, text_frame
+from hubbub.protocol import masking
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.deflate import Inflate
+from hubbub.protocol.frames import Opcode, close_frame, control_frame, text_frame
 
 
 @pytest.mark.parametrize(

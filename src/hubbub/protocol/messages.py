@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from hubbub.closes import Close
 from hubbub.errors import InvalidMessage
 from hubbub.options import Heartbeat
+from hubbub.protocol.codec import Prepared, as_mapping, encode
 from hubbub.types import OWN_ROOM, Position, RoomName, User
-from hubbub.wire.codec import Prepared, as_mapping, encode
 
 SUBPROTOCOL = "hubbub.v1"
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from pydantic_core import from_json
 
-from hubbub.wire.masking import unmask
+from hubbub.protocol.masking import unmask
 
 SWITCH = "HUBBUB_ACCELERATOR"
 

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from hubbub import closes
 from hubbub.options import Heartbeat
+from hubbub.protocol import messages
+from hubbub.protocol.codec import Prepared, decode
+from hubbub.protocol.messages import RESERVED, compose, notice, prepare
 from hubbub.types import Position
-from hubbub.wire import messages
-from hubbub.wire.codec import Prepared, decode
-from hubbub.wire.messages import RESERVED, compose, notice, prepare
 
 CLIENTS = "auth join_room leave_room ping pong"
 SERVERS = """welcome room_joined room_left user_joined_room user_left_room presence_diff user_connected

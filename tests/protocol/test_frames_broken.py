@@ -4,9 +4,9 @@ import zlib
 
 import pytest
 
-from hubbub.wire.deflate import Inflate
-from hubbub.wire.frames import Broken, Item, Ping
-from tests.wire.masked import (
+from hubbub.protocol.deflate import Inflate
+from hubbub.protocol.frames import Broken, Item, Ping
+from tests.protocol.masked import (
     BINARY,
     CLOSE,
     CONT,

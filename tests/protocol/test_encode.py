@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, RootModel
 
-from hubbub.wire.codec import Prepared, as_mapping, decode, encode
+from hubbub.protocol.codec import Prepared, as_mapping, decode, encode
 
 
 class Colour(Enum):

@@ -19,9 +19,9 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from hubbub.errors import InvalidMessage
-from hubbub.wire.deflate import deflate
-from hubbub.wire.frames import text_frame
-from hubbub.wire.reading import plain
+from hubbub.protocol.deflate import deflate
+from hubbub.protocol.fast_path import plain
+from hubbub.protocol.frames import text_frame
 
 # The whole of a frame is at fault, not one field of it: the empty pointer of RFC 6901 section 3.
 WHOLE = ""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import InvalidMessage
-from hubbub.wire.codec import decode, encode
+from hubbub.protocol.codec import decode, encode
 
 NOT_JSON = "not JSON"
 TOO_DEEP = "JSON is nested deeper than 32"

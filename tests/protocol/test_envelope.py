@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.protocol.envelope import BUNDLE, POSITIONED, Envelope, Kind, UnknownEnvelope, join, parted, split
 from hubbub.types import Position
-from hubbub.wire.envelope import BUNDLE, POSITIONED, Envelope, Kind, UnknownEnvelope, join, parted, split
-from tests.wire.bus import positioned
+from tests.protocol.bus import positioned
 
 anything = st.text(st.characters(categories=None))
 names = st.frozensets(anything, max_size=5)
