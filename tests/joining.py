@@ -5,7 +5,6 @@ from typing import Any
 
 from hubbub.diffs import Diffs
 from hubbub.fanout import Fanout
-from hubbub.lifecycle import Background
 from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry, Past
@@ -13,6 +12,7 @@ from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.scheduling.tasks import Background
 from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import Position, room_topic

@@ -7,11 +7,11 @@ from hubbub.brokers.memory import MemoryBroker
 from hubbub.brokers.store import Store
 from hubbub.errors import Unavailable
 from hubbub.leases import Leases
-from hubbub.lifecycle import Background
 from hubbub.options import RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal
 from hubbub.presence import Presence
 from hubbub.protocol.envelope import Envelope
+from hubbub.scheduling.tasks import Background
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
 from tests.scripted import MovedClock, settle
 

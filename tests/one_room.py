@@ -3,11 +3,11 @@
 from typing import Any
 
 from hubbub.fanout import Fanout
-from hubbub.lifecycle import Background
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
 from hubbub.protocol.session import Since
+from hubbub.scheduling.tasks import Background
 from hubbub.state.registry import Registry
 from hubbub.track import Standing
 from hubbub.types import Position, room_topic

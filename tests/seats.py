@@ -2,9 +2,9 @@
 
 import asyncio
 
-from hubbub.lifecycle import Background
 from hubbub.options import RoomOptions
 from hubbub.presence import Presence
+from hubbub.scheduling.tasks import Background
 from hubbub.types import NodeId, Topic, room_topic
 from tests.scripted import MovedClock, ScriptedBroker, settle
 

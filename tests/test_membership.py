@@ -9,7 +9,7 @@ from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.options import RoomOptions, Slow
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
 from hubbub.state.outbox import Lane
 from tests.joining import KEEP, STEPS, Setting
 from tests.recipients import Reader

@@ -12,13 +12,13 @@ from hubbub import positions
 from hubbub.diffs import Diffs
 from hubbub.errors import Unavailable
 from hubbub.fanout import Fanout
-from hubbub.lifecycle import Background
 from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.protocol.session import Since
+from hubbub.scheduling.tasks import Background
 from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, Position, RoomName, room_topic

@@ -8,7 +8,7 @@ import pytest
 from hubbub.errors import Unavailable
 from hubbub.options import RoomOptions
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
 from hubbub.types import room_topic
 from tests.scripted import cancel, settle
 from tests.seats import Setting

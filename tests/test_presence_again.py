@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
 from tests.scripted import settle
 from tests.seats import ROOM, Setting
 

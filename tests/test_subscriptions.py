@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hubbub.errors import Unavailable
-from hubbub.lifecycle import Background
+from hubbub.scheduling.tasks import Background
 from hubbub.subscriptions import Subscriptions
 from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from hubbub.looks import Look
 from hubbub.options import History, Limits
 from hubbub.outgoing import Outgoing
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.session import Since
+from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.state.window import Missed
 from hubbub.track import Track
 from hubbub.types import Position
@@ -19,7 +19,7 @@ async def _never() -> None:
 
 
 def track(*, size: int = 100, ttl: float = 3600, **limits: int) -> Track:
-    return Track(History(size=size, ttl=ttl), Limits(**limits), lambda _: Look(lambda work: None, _never))  # type: ignore[arg-type,return-value]
+    return Track(History(size=size, ttl=ttl), Limits(**limits), lambda _: SingleFlight(lambda work: None, _never))  # type: ignore[arg-type,return-value]
 
 
 def opened(made: Track, *sizes: int) -> Track:

@@ -35,10 +35,10 @@ from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.session import Answer, End, Event, Session
 from hubbub.requests import Work, do
 from hubbub.room import Room
+from hubbub.scheduling.serial import Serial
 from hubbub.services import Services
 from hubbub.state.heartbeat import Beat, Pulse
-from hubbub.state.limits import Throttle
-from hubbub.turns import Turns
+from hubbub.throttle import Throttle
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 from hubbub.vigil import Vigil
 
@@ -90,7 +90,7 @@ class Connection(Delivery):
         self._throttle = Throttle(services.rate, now) if services.rate else None
         self._handed = Handed() if iterated else None
         work_on = partial(do, services, self, scope, self._handed)
-        self._turns: Turns[Work] = Turns(services.begin, work_on, limit=services.limits.waiting)
+        self._turns: Serial[Work] = Serial(services.begin, work_on, limit=services.limits.waiting)
         self._opening: list[Callable[[], object]] | None = []
 
     def __repr__(self) -> str:

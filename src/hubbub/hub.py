@@ -25,7 +25,6 @@ from hubbub.connection import Connection
 from hubbub.declaring import Declarations
 from hubbub.departure import leaving_from_environment
 from hubbub.errors import ConfigurationError
-from hubbub.lifecycle import SystemClock, workers_of_this_server
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
@@ -34,7 +33,9 @@ from hubbub.ports.metrics import Metrics, Tally
 from hubbub.protocol import messages
 from hubbub.room import Room
 from hubbub.running import Plan, Running
+from hubbub.scheduling.clock import SystemClock
 from hubbub.sending import Exclude
+from hubbub.server_process import workers_of_this_server
 from hubbub.types import NodeId, Position, User, UserId
 from hubbub.user import UserHandle
 

@@ -17,7 +17,6 @@ from typing import TypeAlias
 from hubbub.diffs import Diffs
 from hubbub.errors import NotJoined, TooManyRooms
 from hubbub.fanout import Fanout, Recipient
-from hubbub.looks import Look
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.broker import Broker
 from hubbub.positions import Positions
@@ -25,8 +24,10 @@ from hubbub.presence import Presence
 from hubbub.protocol import messages
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Since
+from hubbub.scheduling.single_flight import SingleFlight
+from hubbub.scheduling.tasks import Spawn
 from hubbub.state.registry import Registry
-from hubbub.subscriptions import Spawn, Subscriptions
+from hubbub.subscriptions import Subscriptions
 from hubbub.track import Standing
 from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, room_topic, user_topic
 
@@ -55,7 +56,7 @@ class Membership:
         self._positions = positions
         self._diffs = diffs
         self._spawn = spawn
-        self._looks: dict[Topic, Look[list[str]]] = {}
+        self._looks: dict[Topic, SingleFlight[list[str]]] = {}
         self._limit = rooms_per_connection
         self._counted: set[_Key] = set()
         self._joining: dict[_Key, asyncio.Event] = {}
@@ -182,7 +183,7 @@ class Membership:
         look = self._looks.get(topic)
         if look is None:
             ask, over = partial(self._broker.members, topic), partial(self._looks.pop, topic)
-            look = self._looks[topic] = Look(self._spawn, ask, idle=over)
+            look = self._looks[topic] = SingleFlight(self._spawn, ask, idle=over)
         return await look()
 
     async def _standing(self, topic: Topic, keep: History | None, since: Since | None) -> Standing | None:

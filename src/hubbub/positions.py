@@ -6,9 +6,9 @@ passed on but looked up in history, in order, until it is caught up with; what h
 are told by `gap`. The same is done for every topic when the broker came back, for one whose subscription was doubted,
 and for one in which nothing was heard for 25 seconds, because what is missing at the end of a topic shows only so.
 
-One look into history serves everybody who waits for one (`looks.py`). It brings the worker forward itself, so a joiner
-never waits for what the other connection will bring. While clients come back, the newest messages are kept at hand
-(`state/window.py`), and most joins need no look at all.
+One look into history serves everybody who waits for one (`scheduling/single_flight.py`). It brings the worker forward
+itself, so a joiner never waits for what the other connection will bring. While clients come back, the newest messages
+are kept at hand (`state/window.py`), and most joins need no look at all.
 
 Under a new epoch nothing is known of what was missed of the old one. That is told as a gap from 0, and the worker goes
 on with what comes next: looking up what came before lost, because after a failover to an older replica that is what the
@@ -22,15 +22,15 @@ from functools import partial
 from hubbub import closes
 from hubbub.errors import Unavailable
 from hubbub.fanout import Fanout
-from hubbub.looks import Look
 from hubbub.options import History, Limits
 from hubbub.ports.broker import Broker, Past
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.session import Since
 from hubbub.rounds import Rounds, in_batches
+from hubbub.scheduling.single_flight import SingleFlight
+from hubbub.scheduling.tasks import Spawn
 from hubbub.state.window import Missed
-from hubbub.subscriptions import Spawn
 from hubbub.track import Standing, Track, came_by, went_back
 from hubbub.types import Position, Topic
 
@@ -185,8 +185,8 @@ class Positions:
         finally:
             track.catching_up = False
 
-    def _look_for(self, topic: Topic, track: Track) -> Look[None]:
-        return Look(self._spawn, partial(self._look, topic, track))
+    def _look_for(self, topic: Topic, track: Track) -> SingleFlight[None]:
+        return SingleFlight(self._spawn, partial(self._look, topic, track))
 
     async def _look(self, topic: Topic, track: Track) -> None:
         here, last, doubts = track.position, track.last, track.doubts

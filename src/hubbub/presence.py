@@ -22,9 +22,9 @@ from hubbub.ports.broker import Announcement, Broker
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
+from hubbub.scheduling.tasks import Begin
 from hubbub.state.occupancy import Occupancy
-from hubbub.turns import Begin
 from hubbub.types import EVERYONE, ONLINE, NodeId, RoomName, Topic, room_of
 
 # How many seats are announced anew at a time after the broker came back: enough to be quick, few enough to be kind.

@@ -20,7 +20,6 @@ from hubbub.endpoint import Endpoint
 from hubbub.errors import InvalidCredential, Unavailable
 from hubbub.fanout import Fanout, Recipient
 from hubbub.leases import Leases
-from hubbub.lifecycle import Background, Waker
 from hubbub.membership import Membership
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.outage import Outage
@@ -34,6 +33,8 @@ from hubbub.presence import Presence
 from hubbub.protocol.messages import check_user
 from hubbub.room import Room
 from hubbub.rules import word
+from hubbub.scheduling.tasks import Background
+from hubbub.scheduling.waker import Waker
 from hubbub.sending import Sender
 from hubbub.services import Services
 from hubbub.state.handlers import Handlers

@@ -8,19 +8,16 @@ and then asks anew.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.scheduling.tasks import Spawn
 from hubbub.types import Topic
 
 _log = logging.getLogger("hubbub.subscriptions")
-
-#: Starts a task that the hub keeps, waits for at its end, and never forgets.
-Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 @dataclass(slots=True)

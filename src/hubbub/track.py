@@ -5,11 +5,11 @@ for. Decides nothing about looking; that is `positions.py`.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hubbub.looks import Look
 from hubbub.options import History, Limits
 from hubbub.outgoing import Outgoing
 from hubbub.ports.broker import Past
 from hubbub.protocol.session import Since
+from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.state.window import Missed, Window
 from hubbub.types import Position
 
@@ -53,7 +53,7 @@ class Track:
         "window",
     )
 
-    def __init__(self, keep: History, limits: Limits, look: Callable[["Track"], Look[None]]) -> None:
+    def __init__(self, keep: History, limits: Limits, look: Callable[["Track"], SingleFlight[None]]) -> None:
         self.keep = keep
         self.position: Position | None = None
         self.last: bytes | None = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hubbub.lifecycle import SystemClock
+from hubbub.scheduling.clock import SystemClock
 from hubbub.testing import Network
 from hubbub.testing.broker import NetworkBroker
 from hubbub.testing.conformance import Conformance

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 
 from hubbub.closes import CLOSES, Return
 from hubbub.protocol.messages import SUBPROTOCOL
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
 from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation, Refusal
 from hubbub.testing.ledger import Ledger
 from hubbub.types import Position

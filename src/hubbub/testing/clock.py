@@ -12,7 +12,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 
-# Turns of the loop that are enough for everything that can run, on a loop that does not say what is ready.
+# Serial of the loop that are enough for everything that can run, on a loop that does not say what is ready.
 _TURNS = 100
 
 

@@ -16,7 +16,7 @@ from hubbub.closes import Close
 from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
 from hubbub.protocol.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
-from hubbub.state.limits import Bucket
+from hubbub.scheduling.token_bucket import TokenBucket
 from hubbub.transports import patience
 from hubbub.transports.absent import NOBODY, NOWHERE
 from hubbub.transports.patience import Deadline, Stall
@@ -78,7 +78,7 @@ class DirectTransport(Writing):
         self._deaf = False
         self._held = False
         self._over = False
-        self._pings: Bucket | None = None
+        self._pings: TokenBucket | None = None
         self._alarm: asyncio.TimerHandle | Stall | None = None
         self._assembly: Deadline | None = None
         self._waiting: list[asyncio.Future[None]] | None = None
@@ -216,8 +216,8 @@ class DirectTransport(Writing):
     def _is_flooding(self) -> bool:
         now = asyncio.get_running_loop().time()
         if self._pings is None:
-            self._pings = Bucket(PINGS, PINGS_AT_ONCE, now)
-        return self._pings.take(now) > 0
+            self._pings = TokenBucket(PINGS, PINGS_AT_ONCE, now)
+        return self._pings.spend(now) > 0
 
     def _leave(self) -> None:
         """There is nobody any more to send to; what is buffered has its time."""

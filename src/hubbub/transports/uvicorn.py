@@ -26,7 +26,7 @@ from hubbub import closes
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
-from hubbub.state.limits import Bucket
+from hubbub.scheduling.token_bucket import TokenBucket
 from hubbub.transports import direct, patience
 from hubbub.transports.absent import NOWHERE
 from hubbub.transports.asgi import EXTENSION
@@ -60,7 +60,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: Stall | None = None
         self._assembly: Deadline | None = None
-        self._pings: Bucket | None = None
+        self._pings: TokenBucket | None = None
         self._fragments = 0
         self._whole = 0
 
@@ -236,8 +236,8 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
     def _is_flooding(self) -> bool:
         now = self.loop.time()
         if self._pings is None:
-            self._pings = Bucket(direct.PINGS, direct.PINGS_AT_ONCE, now)
-        return self._pings.take(now) > 0
+            self._pings = TokenBucket(direct.PINGS, direct.PINGS_AT_ONCE, now)
+        return self._pings.spend(now) > 0
 
     def _watch_assembly(self, *, anew: bool) -> None:
         if self.close_sent or not (self.frames or self.conn.reader.buffer):

@@ -18,7 +18,7 @@ from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Announcement, Deliver, Entry, Held, Past, Renewal
 from hubbub.ports.metrics import Metrics, Tally
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
 from hubbub.state.history import POSITION_KNOWN
 from hubbub.types import Position, Topic
 

@@ -25,7 +25,7 @@ from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.envelope import POSITIONED, parted, split
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
 from hubbub.types import Topic
 
 logger = logging.getLogger("hubbub.brokers.redis")

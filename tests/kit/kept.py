@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from hubbub.eager import Eager
+from hubbub.scheduling.eager import Eager
 from tests.loop import called
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.eager.kept import Kept, note, tasks
+from tests.kit.kept import Kept, note, tasks
 from tests.scripted import settle
 
 VARIABLE: contextvars.ContextVar[int] = contextvars.ContextVar("VARIABLE", default=-1)

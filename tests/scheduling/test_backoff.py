@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.state.backoff import Backoff
+from hubbub.scheduling.backoff import Backoff
 
 
 def longest(low: float, high: float) -> float:

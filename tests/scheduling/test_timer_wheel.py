@@ -5,21 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hubbub.state.timers import Timers
+from hubbub.scheduling.timer_wheel import TimerWheel
 
 resolutions = st.sampled_from([0.01, 0.05, 0.1, 0.25, 0.3, 1.0, 7.0])
 instants = st.floats(0, 100) | st.floats(1e5, 1e5 + 100) | st.integers(0, 1000).map(lambda tenths: tenths / 10)
 
 
 def test_nothing_is_due_where_nothing_is_set() -> None:
-    timers: Timers[str] = Timers(1.0)
+    timers: TimerWheel[str] = TimerWheel(1.0)
     assert timers.due() is None
     assert timers.expired(1e9) == []
     assert len(timers) == 0
 
 
 def test_a_deadline_is_met_once_at_the_next_tick_of_the_wheel() -> None:
-    timers: Timers[str] = Timers(1.0)
+    timers: TimerWheel[str] = TimerWheel(1.0)
     timers.set("a", 4.25)
     assert timers.due() == 5.0
     assert timers.expired(4.99) == []
@@ -30,7 +30,7 @@ def test_a_deadline_is_met_once_at_the_next_tick_of_the_wheel() -> None:
 
 
 def test_a_deadline_on_the_tick_is_not_late() -> None:
-    timers: Timers[str] = Timers(0.25)
+    timers: TimerWheel[str] = TimerWheel(0.25)
     timers.set("a", 4.25)
     assert timers.due() == 4.25
     assert timers.expired(4.25) == ["a"]
@@ -38,7 +38,7 @@ def test_a_deadline_on_the_tick_is_not_late() -> None:
 
 @pytest.mark.parametrize("later", [2.0, 9.0])
 def test_a_key_has_at_most_one_deadline_the_last_one(later: float) -> None:
-    timers: Timers[str] = Timers(1.0)
+    timers: TimerWheel[str] = TimerWheel(1.0)
     timers.set("a", 5.0)
     timers.set("a", later)
     assert len(timers) == 1
@@ -48,7 +48,7 @@ def test_a_key_has_at_most_one_deadline_the_last_one(later: float) -> None:
 
 
 def test_setting_the_same_deadline_again_changes_nothing() -> None:
-    timers: Timers[str] = Timers(1.0)
+    timers: TimerWheel[str] = TimerWheel(1.0)
     for key in ("a", "b", "a"):
         timers.set(key, 5.0)
     assert len(timers) == 2
@@ -56,7 +56,7 @@ def test_setting_the_same_deadline_again_changes_nothing() -> None:
 
 
 def test_a_removed_key_is_not_met_again_and_may_be_removed_again() -> None:
-    timers: Timers[str] = Timers(1.0)
+    timers: TimerWheel[str] = TimerWheel(1.0)
     timers.set("a", 5.0)
     timers.set("b", 5.0)
     timers.remove("a")
@@ -67,7 +67,7 @@ def test_a_removed_key_is_not_met_again_and_may_be_removed_again() -> None:
 
 
 def test_after_the_last_is_removed_nothing_is_due() -> None:
-    timers: Timers[str] = Timers(1.0)
+    timers: TimerWheel[str] = TimerWheel(1.0)
     timers.set("a", 5.0)
     timers.remove("a")
     assert timers.due() is None
@@ -77,14 +77,14 @@ def test_after_the_last_is_removed_nothing_is_due() -> None:
 
 
 def test_the_earlier_deadline_comes_first_and_among_equals_the_earlier_set() -> None:
-    timers: Timers[int] = Timers(1.0)
+    timers: TimerWheel[int] = TimerWheel(1.0)
     for key, due in enumerate([9.0, 3.0, 6.0, 3.0, 9.0, 1.0]):
         timers.set(key, due)
     assert timers.expired(9.0) == [5, 1, 3, 2, 0, 4]
 
 
 def test_an_expired_key_may_be_set_again_for_the_same_tick() -> None:
-    timers: Timers[str] = Timers(1.0)
+    timers: TimerWheel[str] = TimerWheel(1.0)
     timers.set("a", 5.0)
     assert timers.expired(5.0) == ["a"]
     timers.set("a", 5.0)
@@ -93,7 +93,7 @@ def test_an_expired_key_may_be_set_again_for_the_same_tick() -> None:
 
 
 def test_ten_thousand_deadlines_moved_on_and_on_leave_no_buckets_behind() -> None:
-    timers: Timers[int] = Timers(1.0)
+    timers: TimerWheel[int] = TimerWheel(1.0)
     for now in range(100):
         for key in range(100):
             timers.set(key, now + 10.0)
@@ -105,7 +105,7 @@ def test_ten_thousand_deadlines_moved_on_and_on_leave_no_buckets_behind() -> Non
 @given(resolutions, instants)
 def test_a_deadline_is_never_early_and_at_most_one_resolution_late(resolution: float, due: float) -> None:
     for instant in (due, math.nextafter(due, math.inf), round(due / resolution) * resolution):
-        timers: Timers[str] = Timers(resolution)
+        timers: TimerWheel[str] = TimerWheel(resolution)
         timers.set("a", instant)
         met = timers.due()
         assert met is not None
@@ -119,7 +119,7 @@ def test_a_division_that_is_rounded_down_makes_no_deadline_early() -> None:
     for number in range(1, 5000):
         due = math.nextafter(number * 0.1, math.inf)
         early += math.ceil(due / 0.1) * 0.1 < due
-        timers: Timers[str] = Timers(0.1)
+        timers: TimerWheel[str] = TimerWheel(0.1)
         timers.set("a", due)
         assert due <= (timers.due() or 0) <= due + 0.1 + 2 * math.ulp(due)
     assert early  # or this proves nothing
@@ -129,7 +129,7 @@ class TimersAgainstASortedList(RuleBasedStateMachine):
     @initialize(resolution=resolutions)
     def begin(self, resolution: float) -> None:
         self.resolution = resolution
-        self.timers: Timers[int] = Timers(resolution)
+        self.timers: TimerWheel[int] = TimerWheel(resolution)
         self.model: dict[int, float] = {}
         self.now = 0.0
 

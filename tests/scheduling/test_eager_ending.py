@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.eager.kept import Kept, note
+from tests.kit.kept import Kept, note
 from tests.loop import called
 from tests.scripted import settle
 

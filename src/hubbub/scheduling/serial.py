@@ -7,15 +7,14 @@ task, and what comes meanwhile waits behind it. An idle connection has neither t
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
+
+from hubbub.scheduling.tasks import Begin
 
 W = TypeVar("W")
 
-#: Runs a coroutine until it waits. The task that goes on with it, None where it did not have to.
-Begin: TypeAlias = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None] | None"]
 
-
-class Turns(Generic[W]):
+class Serial(Generic[W]):
     """`do` works on one piece and raises nothing. Beside it `limit` pieces may wait."""
 
     __slots__ = ("_begin", "_busy", "_do", "_limit", "_waiting")

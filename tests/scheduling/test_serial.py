@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hubbub.lifecycle import Background
-from hubbub.turns import Turns
+from hubbub.scheduling.serial import Serial
+from hubbub.scheduling.tasks import Background
 from tests.loop import called
 from tests.scripted import settle
 
@@ -20,7 +20,7 @@ class Work:
         self.begun: list[int] = []
         self.done: list[int] = []
         begin = self.background.spawn if spawning else self.background.begin
-        self.turns: Turns[int] = Turns(begin, self.do, limit=limit)
+        self.turns: Serial[int] = Serial(begin, self.do, limit=limit)
 
     async def do(self, piece: int) -> None:
         assert len(self.begun) == len(self.done)
@@ -92,7 +92,7 @@ async def test_what_comes_in_the_middle_of_a_piece_waits_for_its_end() -> None:
     def do(piece: int) -> Coroutine[Any, Any, None]:
         return work(piece)
 
-    turns: Turns[int] = Turns(background.begin, do, limit=2)
+    turns: Serial[int] = Serial(background.begin, do, limit=2)
 
     async def work(piece: int) -> None:
         done.append(f"{piece} begins")
@@ -119,7 +119,7 @@ async def test_a_piece_that_fails_does_not_stop_what_comes_later(*, spawning: bo
         done.append(piece)
 
     background = Background()
-    turns: Turns[int] = Turns(background.spawn if spawning else background.begin, do, limit=2)
+    turns: Serial[int] = Serial(background.spawn if spawning else background.begin, do, limit=2)
     assert await called(lambda: [turns.take(0), turns.take(1)]) == [True, True]
     await settle()
     assert done == [1]

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
-class Timers(Generic[K]):
+class TimerWheel(Generic[K]):
     def __init__(self, resolution: float) -> None:
         self._resolution = resolution
         self._buckets: dict[int, dict[K, None]] = {}

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.eager.kept import Kept, note, tasks
+from tests.kit.kept import Kept, note, tasks
 from tests.scripted import settle
 
 

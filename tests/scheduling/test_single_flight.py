@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from hubbub.errors import Unavailable
-from hubbub.lifecycle import Background
-from hubbub.looks import Look
+from hubbub.scheduling.single_flight import SingleFlight
+from hubbub.scheduling.tasks import Background
 from tests.scripted import cancel, settle
 
 
@@ -16,7 +16,7 @@ class Setting:
         self.background = Background()
         self.asked: list[asyncio.Future[int]] = []
         self.idle = 0
-        self.look: Look[int] = Look(self.background.spawn, self._once, idle=self._over)
+        self.look: SingleFlight[int] = SingleFlight(self.background.spawn, self._once, idle=self._over)
 
     async def _once(self) -> int:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()

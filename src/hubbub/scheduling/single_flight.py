@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from hubbub.errors import Unavailable
-from hubbub.subscriptions import Spawn
+from hubbub.scheduling.tasks import Spawn
 
 R = TypeVar("R")
 
 
-class Look(Generic[R]):
+class SingleFlight(Generic[R]):
     """`once` puts the question; what it raises, everybody is told who shared that one.
 
     `idle` is told when nobody waits any more.

@@ -1,0 +1,58 @@
+"""Tasks that nobody awaits, and the two ways to begin one.
+
+Bound to an event loop, so made when a hub starts: a hub can be declared at import, before a fork or a spawn, and
+started more than once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from hubbub.scheduling.eager import Eager
+
+_log = logging.getLogger("hubbub.lifecycle")
+
+#: Starts a task that the hub keeps, waits for at its end, and never forgets.
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+#: Runs a coroutine until it waits. The task that goes on with it, None where it did not have to.
+Begin: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None]
+
+
+class Background:
+    """Tasks that nobody awaits: kept from the garbage collector, heard when they fail, ended with the hub."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._eager = Eager(self._keep)
+        self.begin = self._eager.begin
+        """As `spawn`, but it runs at once until it waits; None where it never did."""
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._keep(asyncio.create_task(work))
+
+    async def end(self, *, within: float) -> None:
+        """Let them finish, and cancel what has not by then."""
+        # The end of one may begin another: a join that is undone has something to tell the broker.
+        until = asyncio.get_running_loop().time() + within
+        while self._tasks and (left := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(tuple(self._tasks), timeout=left)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(tuple(self._tasks))
+        self._eager.stop()
+
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a background task failed", exc_info=error)

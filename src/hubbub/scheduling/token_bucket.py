@@ -1,0 +1,25 @@
+"""An allowance: so much at once, so much in the long run, with `now` as an argument."""
+
+
+class TokenBucket:
+    """`burst` tokens at first, `rate` more a second, never more than `burst`."""
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def spend(self, now: float) -> float:
+        """A token: 0.0, or where there is none the seconds until there will be."""
+        tokens = self._tokens + (now - self._at) * self._rate
+        if tokens > self._burst:
+            tokens = self._burst
+        self._at = now
+        if tokens >= 1:
+            self._tokens = tokens - 1
+            return 0.0
+        self._tokens = tokens
+        return (1 - tokens) / self._rate
