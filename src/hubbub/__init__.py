@@ -10,7 +10,7 @@ Names not listed here are private to the package and may change.
 from hubbub.auth.jwt import JWTAuth
 from hubbub.auth.sessions import SessionAuth, SessionStore
 from hubbub.cluster import Lease, Stats, Worker
-from hubbub.connection import Connection
+from hubbub.connection.connection import Connection
 from hubbub.errors import (
     ConfigurationError,
     ConnectionClosed,

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from hubbub.connection import Connection
+from hubbub.connection.connection import Connection
 from hubbub.dispatch import Rule
 from hubbub.errors import ConfigurationError
 from hubbub.injection import FastAPIInjection

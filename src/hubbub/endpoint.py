@@ -24,14 +24,14 @@ from hubbub import closes
 from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
 from hubbub.auth.origin import Origin, origin_allowed
 from hubbub.auth.several import Claim, examine
-from hubbub.connection import Connection
+from hubbub.connection.connection import Connection
+from hubbub.connection.context import Context
 from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, InvalidMessage, described
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Driven, Transport
 from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.messages import check_name, check_user
-from hubbub.services import Services
 from hubbub.transports.asgi import EXTENSION, GONE, ASGITransport
 from hubbub.types import ConnectionId, User, UserId
 
@@ -64,7 +64,7 @@ class TakeOver(Protocol):
 class Endpoint:
     """Lets sockets in. `accepting` says whether this worker takes any now."""
 
-    services: Services
+    services: Context
     authenticators: tuple[Authenticator, ...]
     origins: frozenset[Origin] | None
     accepting: Callable[[], bool]

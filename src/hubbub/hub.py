@@ -21,7 +21,7 @@ from hubbub.auth.origin import parse_origins
 from hubbub.auth.several import arrange
 from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
 from hubbub.cluster import Lease, Stats
-from hubbub.connection import Connection
+from hubbub.connection.connection import Connection
 from hubbub.declaring import Declarations
 from hubbub.departure import leaving_from_environment
 from hubbub.errors import ConfigurationError

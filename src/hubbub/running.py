@@ -12,6 +12,7 @@ from hubbub.auth.origin import Origin
 from hubbub.auth.several import Claim, examine_message
 from hubbub.burst import Burst
 from hubbub.cluster import Cluster
+from hubbub.connection.context import Context
 from hubbub.departure import Departure
 from hubbub.diffs import Diffs
 from hubbub.dispatch import Dispatch, Rule
@@ -36,7 +37,6 @@ from hubbub.rules import word
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
 from hubbub.sending import Sender
-from hubbub.services import Services
 from hubbub.state.handlers import Handlers
 from hubbub.state.patterns import Patterns, placeholders
 from hubbub.state.registry import Registry
@@ -216,9 +216,9 @@ class Running:
             raise InvalidCredential(claim.reason)
         return check_user(await claim.judge(), limit=self._plan.limits.name)
 
-    def _services(self) -> Services:
+    def _services(self) -> Context:
         plan = self._plan
-        return Services(
+        return Context(
             node=self.node,
             limits=plan.limits,
             heartbeat=plan.heartbeat,

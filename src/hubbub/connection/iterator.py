@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 _Handled: TypeAlias = Callable[[], object]
 
 
-class Handed:
+class MessageIterator:
     def __init__(self) -> None:
         self._slot: tuple[Any, _Handled, asyncio.Future[None]] | None = None
         self._taken: tuple[_Handled, asyncio.Future[None]] | None = None

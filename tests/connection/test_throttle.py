@@ -1,5 +1,5 @@
+from hubbub.connection.throttle import Throttle
 from hubbub.options import Rate
-from hubbub.throttle import Throttle
 
 
 def test_a_connection_may_send_its_burst_and_then_its_rate() -> None:

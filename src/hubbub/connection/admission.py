@@ -7,10 +7,10 @@ end at any point of the way, while something is being waited for; then what come
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from hubbub.connection.context import Context
 from hubbub.errors import ConnectionClosed
 from hubbub.fanout import Recipient
 from hubbub.options import History
-from hubbub.services import Services
 from hubbub.types import EVERYONE, ONLINE, Topic, User, UserId, user_topic
 
 #: What takes, what gives back, and what.
@@ -24,7 +24,7 @@ def _nothing(*_: Any) -> None:
 class Admission:
     __slots__ = ("_member", "_over", "_services", "_taken", "_user")
 
-    def __init__(self, services: Services, member: Recipient) -> None:
+    def __init__(self, services: Context, member: Recipient) -> None:
         self._services = services
         self._member = member
         self._user: UserId | None = None

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from hubbub import closes
 from hubbub.closes import Close
+from hubbub.connection.context import Context
 from hubbub.errors import Refused
 from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count
@@ -20,14 +21,13 @@ from hubbub.ports.transport import Transport
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import refusal
-from hubbub.services import Services
 from hubbub.state.outbox import Lane, Outbox
 from hubbub.types import ConnectionId, User
 
 _log = logging.getLogger("hubbub.connection")
 
 
-class Delivery:
+class Outbound:
     """A connection's one half; the other is `hubbub.connection.Connection`."""
 
     __slots__ = (
@@ -43,7 +43,7 @@ class Delivery:
         "transport",
     )
 
-    def __init__(self, services: Services, id: ConnectionId, *, text: bool) -> None:
+    def __init__(self, services: Context, id: ConnectionId, *, text: bool) -> None:
         self.id = id
         self.text = text
         """It speaks a language of its own, in which the hub has nothing to say."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.iteration import Handed
+from hubbub.connection.iterator import MessageIterator
 from tests.scripted import cancel, settle
 
 
@@ -16,7 +16,7 @@ async def start(work: Any) -> asyncio.Task[Any]:
 
 
 async def test_the_next_is_handed_when_it_is_asked_for() -> None:
-    handed = Handed()
+    handed = MessageIterator()
     first = await start(handed.hand(1))
     assert not first.done()
     assert await handed.next() == 1
@@ -31,7 +31,7 @@ async def test_the_next_is_handed_when_it_is_asked_for() -> None:
 
 
 async def test_the_end_comes_after_what_is_left() -> None:
-    handed = Handed()
+    handed = MessageIterator()
     left = await start(handed.hand(1))
     handed.end()
     await left
@@ -45,7 +45,7 @@ async def test_the_end_comes_after_what_is_left() -> None:
 
 
 async def test_the_end_wakes_who_waits() -> None:
-    handed = Handed()
+    handed = MessageIterator()
 
     async def read() -> list[Any]:
         items = []
@@ -64,7 +64,7 @@ async def test_the_end_wakes_who_waits() -> None:
 
 
 async def test_a_wait_that_was_given_up_loses_nothing() -> None:
-    handed = Handed()
+    handed = MessageIterator()
     asking = await start(handed.next())
     await cancel(asking)
     await start(handed.hand(1))
@@ -76,7 +76,7 @@ async def test_a_wait_that_was_given_up_loses_nothing() -> None:
 
 
 async def test_what_was_taken_last_is_handled_when_the_route_returns() -> None:
-    handed = Handed()
+    handed = MessageIterator()
     handled: list[int] = []
     first = await start(handed.hand(1, lambda: handled.append(1)))
     assert await handed.next() == 1
@@ -90,7 +90,7 @@ async def test_what_was_taken_last_is_handled_when_the_route_returns() -> None:
 
 
 async def test_what_was_being_handled_at_the_end_is_not_acknowledged() -> None:
-    handed = Handed()
+    handed = MessageIterator()
     handled: list[int] = []
     first = await start(handed.hand(1, lambda: handled.append(1)))
     assert await handed.next() == 1
@@ -101,7 +101,7 @@ async def test_what_was_being_handled_at_the_end_is_not_acknowledged() -> None:
 
 
 async def test_two_do_not_wait_for_one_message() -> None:
-    handed = Handed()
+    handed = MessageIterator()
     first = await start(handed.next())
     second = await start(handed.next())
     assert isinstance(second.exception(), RuntimeError)

@@ -9,7 +9,7 @@ import pytest
 from hubbub import closes
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.closes import Close
-from hubbub.connection import Connection
+from hubbub.connection.connection import Connection
 from hubbub.errors import ConnectionClosed
 from hubbub.options import Heartbeat, Leaving, Limits
 from hubbub.ports.broker import Announcement

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.options import Heartbeat
-from hubbub.state.heartbeat import Beat, Pulse
 
 SHORT = Heartbeat(interval=25.0, timeout=10.0)
 LONG = Heartbeat(interval=2.0, timeout=5.0)

@@ -21,7 +21,7 @@ from hubbub.types import NodeId, RoomName, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Context:
     node: NodeId
     limits: Limits
     heartbeat: Heartbeat

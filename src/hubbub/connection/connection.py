@@ -5,9 +5,9 @@ the session say what a frame means and does it. It owns no task while nothing is
 worked on one at a time, in order, in the turn of the event loop in which they came if they wait for nothing; `ping` is
 answered past that queue.
 
-Two invariants beside those of `delivery.py`, its other half. Nothing is delivered before `welcome`: what comes earlier
-is held. And what was taken on the way in is given back exactly once (`admission.py`), when the connection closes or is
-lost, whichever comes first.
+Two invariants beside those of `connection/outbound.py`, its other half. Nothing is delivered before `welcome`: what
+comes earlier is held. And what was taken on the way in is given back exactly once (`connection/admission.py`), when the
+connection closes or is lost, whichever comes first.
 
 There may be very many, nearly all of them idle: hence the slots, and nothing that is made before it is needed.
 """
@@ -22,25 +22,25 @@ from typing import Any
 from pydantic import BaseModel
 
 from hubbub import closes
-from hubbub.admission import Admission
 from hubbub.closes import Close
-from hubbub.delivery import Delivery
+from hubbub.connection.admission import Admission
+from hubbub.connection.context import Context
+from hubbub.connection.deadlines import Deadlines
+from hubbub.connection.heartbeat import Beat, Pulse
+from hubbub.connection.iterator import MessageIterator
+from hubbub.connection.outbound import Outbound
+from hubbub.connection.requests import Request, do
+from hubbub.connection.throttle import Throttle
 from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, UnknownRoom
-from hubbub.iteration import Handed
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.session import Answer, End, Event, Session
-from hubbub.requests import Work, do
 from hubbub.room import Room
 from hubbub.scheduling.serial import Serial
-from hubbub.services import Services
-from hubbub.state.heartbeat import Beat, Pulse
-from hubbub.throttle import Throttle
 from hubbub.types import ConnectionId, NodeId, RoomName, User
-from hubbub.vigil import Vigil
 
 # Asked for with every message, and an enumeration is slow to ask for a member.
 _MESSAGES_IN = Count.MESSAGES_IN
@@ -50,10 +50,11 @@ _MESSAGES_IN = Count.MESSAGES_IN
 _TOO_FAST = 0.25
 
 
-class Connection(Delivery):
+class Connection(Outbound):
     """What handlers and routes get. `state` is the application's own; `user` is there once authenticated."""
 
     __slots__ = (
+        "_deadlines",
         "_gone",
         "_handed",
         "_opening",
@@ -62,13 +63,12 @@ class Connection(Delivery):
         "_throttle",
         "_turns",
         "_user",
-        "_vigil",
         "admission",
     )
 
     def __init__(
         self,
-        services: Services,
+        services: Context,
         id: ConnectionId,
         *,
         scope: Handshake,
@@ -84,13 +84,13 @@ class Connection(Delivery):
         self._gone = gone
         self._user: User | None = None
         self._session = Session(services.limits, credential=credential, text=text)
-        self._vigil = Vigil()
-        deadline = self._vigil.admit_by if credential else self._vigil.authenticate_by
+        self._deadlines = Deadlines()
+        deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + services.limits.authenticate)
         self._throttle = Throttle(services.rate, now) if services.rate else None
-        self._handed = Handed() if iterated else None
+        self._handed = MessageIterator() if iterated else None
         work_on = partial(do, services, self, scope, self._handed)
-        self._turns: Serial[Work] = Serial(services.begin, work_on, limit=services.limits.waiting)
+        self._turns: Serial[Request] = Serial(services.begin, work_on, limit=services.limits.waiting)
         self._opening: list[Callable[[], object]] | None = []
 
     def __repr__(self) -> str:
@@ -210,7 +210,7 @@ class Connection(Delivery):
         self.close()
 
     def frame(self, data: str | bytes) -> None:
-        self._vigil.heard = True
+        self._deadlines.heard = True
         event = self._session.receive(data)
         if event is None:
             return
@@ -237,7 +237,7 @@ class Connection(Delivery):
             self.close(closes.FLOODING)
 
     def heard(self) -> None:
-        self._vigil.heard = True
+        self._deadlines.heard = True
 
     def lost(self) -> None:
         self._end()
@@ -247,27 +247,27 @@ class Connection(Delivery):
 
     def presented(self) -> None:
         """The first message has come, and is being looked at."""
-        self._vigil.authenticate_by(None)
-        self._vigil.admit_by(self._services.clock.now() + self._services.limits.authenticate)
+        self._deadlines.authenticate_by(None)
+        self._deadlines.admit_by(self._services.clock.now() + self._services.limits.authenticate)
         self._schedule()
 
     def become(self, user: User) -> None:
         """This is who is there, until the credential ends."""
         clock = self._services.clock
         self._user = user
-        self._vigil.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
+        self._deadlines.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
         if self._welcomed:
             self._schedule()
 
     def welcome(self, message: Prepared) -> None:
         """Let in: `message` goes first, then what has come meanwhile."""
         self._session.authenticated()
-        self._vigil.admit_by(None)
+        self._deadlines.admit_by(None)
         self._welcomed = True
         if not self.text:
             self._outbox.first(message)
         if not self.text or (self.transport is not None and self.transport.pings):
-            self._vigil.watch(Pulse(self._services.heartbeat, self._services.clock.now()))
+            self._deadlines.watch(Pulse(self._services.heartbeat, self._services.clock.now()))
         if self.transport is not None:
             self.transport.flush()
         self._open()
@@ -277,7 +277,7 @@ class Connection(Delivery):
         """The time this connection asked to be woken at has come."""
         if self.closed:
             return
-        match self._vigil.tick(now):
+        match self._deadlines.tick(now):
             case Close() as close:
                 if close is closes.NO_HEARTBEAT:
                     self._services.metrics.count(Count.DEAD)
@@ -294,7 +294,7 @@ class Connection(Delivery):
         self.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
 
     def _schedule(self) -> None:
-        due = self._vigil.due
+        due = self._deadlines.due
         if due is not None and not self.closed:
             self._services.wake_at(self, due)
 

@@ -9,6 +9,8 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from hubbub import closes
+from hubbub.connection.context import Context
+from hubbub.connection.iterator import MessageIterator
 from hubbub.errors import (
     ConnectionClosed,
     CredentialError,
@@ -18,24 +20,24 @@ from hubbub.errors import (
     Unavailable,
     described,
 )
-from hubbub.iteration import Handed
 from hubbub.protocol import messages
 from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
-from hubbub.services import Services
 from hubbub.types import User
 
 if TYPE_CHECKING:
-    from hubbub.connection import Connection
+    from hubbub.connection.connection import Connection
 
 _log = logging.getLogger("hubbub.requests")
 
 #: What waits its turn: something the client asked for, or the user its handshake proved.
-Work: TypeAlias = Event | User
+Request: TypeAlias = Event | User
 
 
-async def do(services: Services, connection: "Connection", scope: Handshake, handed: Handed | None, work: Work) -> None:
+async def do(
+    services: Context, connection: "Connection", scope: Handshake, handed: MessageIterator | None, work: Request
+) -> None:
     """Raises nothing. `handed` where a route reads the messages itself."""
     if connection.closed:
         return
@@ -60,7 +62,7 @@ async def do(services: Services, connection: "Connection", scope: Handshake, han
 
 
 async def _do(
-    services: Services, connection: "Connection", work: Work, scope: Handshake, handed: Handed | None
+    services: Context, connection: "Connection", work: Request, scope: Handshake, handed: MessageIterator | None
 ) -> None:
     match work:
         case Message(_, fields, id):
@@ -93,7 +95,7 @@ async def _do(
             assert_never(work)
 
 
-async def _check(services: Services, connection: "Connection", token: str, id: RequestId | None) -> None:
+async def _check(services: Context, connection: "Connection", token: str, id: RequestId | None) -> None:
     connection.presented()
     try:
         user = await services.authenticate(token)
@@ -103,7 +105,7 @@ async def _check(services: Services, connection: "Connection", token: str, id: R
         await _admit(services, connection, user, id)
 
 
-async def _renew(services: Services, connection: "Connection", token: str, id: RequestId | None) -> None:
+async def _renew(services: Context, connection: "Connection", token: str, id: RequestId | None) -> None:
     try:
         user = await services.authenticate(token)
     except CredentialError as error:
@@ -114,7 +116,7 @@ async def _renew(services: Services, connection: "Connection", token: str, id: R
     _ack(services, connection, id, None)
 
 
-async def _admit(services: Services, connection: "Connection", user: User, id: RequestId | None) -> None:
+async def _admit(services: Context, connection: "Connection", user: User, id: RequestId | None) -> None:
     if len(services.registry.of_user(user.id)) >= services.limits.connections_per_user:
         connection.close(closes.TOO_MANY_CONNECTIONS)
         return
@@ -133,7 +135,7 @@ async def _admit(services: Services, connection: "Connection", user: User, id: R
     )
 
 
-def _ack(services: Services, connection: "Connection", id: RequestId | None, result: Any) -> None:
+def _ack(services: Context, connection: "Connection", id: RequestId | None, result: Any) -> None:
     if id is None:
         return
     if result is None:

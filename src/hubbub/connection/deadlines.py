@@ -5,10 +5,10 @@ A decision and the time of the next one, nothing else: the connection asks and a
 
 from hubbub import closes
 from hubbub.closes import Close
-from hubbub.state.heartbeat import Beat, Pulse
+from hubbub.connection.heartbeat import Beat, Pulse
 
 
-class Vigil:
+class Deadlines:
     __slots__ = ("_admit_by", "_authenticate_by", "_expires", "_pulse", "heard")
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.closes import Close
-from hubbub.delivery import Delivery
+from hubbub.connection.outbound import Outbound
 from hubbub.errors import NotJoined
 from hubbub.options import Slow
 from hubbub.outgoing import Outgoing
@@ -46,13 +46,13 @@ class Wire:
     def flush(self) -> None:
         self.flushed += 1
 
-    def fetch(self, delivery: Delivery, size: int = ALL) -> list[bytes]:
-        messages = delivery.take(size)
-        delivery.sent(sum(map(len, messages)))
+    def fetch(self, outbound: Outbound, size: int = ALL) -> list[bytes]:
+        messages = outbound.take(size)
+        outbound.sent(sum(map(len, messages)))
         return [message.data for message in messages]
 
 
-class Half(Delivery):
+class Half(Outbound):
     """The other half as far as it is needed: it closes."""
 
     def __init__(self, *, text: bool = False, welcomed: bool = True, limit: int = 100) -> None:
@@ -284,7 +284,7 @@ def test_the_hub_has_nothing_to_say_to_who_speaks_another_language() -> None:
 
 def test_a_half_alone_is_nobody() -> None:
     services: Any = SimpleNamespace(limits=SimpleNamespace(outbox=1))
-    half = Delivery(services, ConnectionId("c"), text=False)
+    half = Outbound(services, ConnectionId("c"), text=False)
     for ask in (lambda: half.user, lambda: half.close(closes.FINISHED)):
         with pytest.raises(NotImplementedError):
             ask()
