@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
+from hubbub.delivery.fanout import Fanout
+from hubbub.delivery.registry import Registry
 from hubbub.diffs import Diffs
-from hubbub.fanout import Fanout
 from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry, Past
@@ -13,7 +14,6 @@ from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.tasks import Background
-from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import Position, room_topic
 from tests.recipients import Reader, Turn
@@ -30,7 +30,7 @@ class Setting:
         self.registry: Registry[Any] = Registry()
         self.turn = Turn()
         metrics, spawn = Tally(), self.background.spawn
-        self.fanout = Fanout(self.registry, self.turn.burst, metrics, limit=100)
+        self.fanout = Fanout(self.registry, self.turn.batcher, metrics, limit=100)
         self.positions = Positions(self.broker, self.fanout, self.clock, metrics, spawn, Limits())
         self.subscriptions = Subscriptions(self.broker, self.clock, spawn, ended=self.positions.forget)
         self.presence = Presence(

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from hubbub.fanout import Fanout
+from hubbub.delivery.fanout import Fanout
+from hubbub.delivery.registry import Registry
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
 from hubbub.protocol.session import Since
 from hubbub.scheduling.tasks import Background
-from hubbub.state.registry import Registry
 from hubbub.track import Standing
 from hubbub.types import Position, room_topic
 from tests.recipients import Reader, Turn
@@ -27,7 +27,7 @@ class Setting:
         self.stream = self.broker.of(TOPIC)
         self.turn, self.metrics = Turn(), Tally()
         self.registry: Registry[Any] = Registry()
-        self.fanout = Fanout(self.registry, self.turn.burst, self.metrics, limit=10**6)
+        self.fanout = Fanout(self.registry, self.turn.batcher, self.metrics, limit=10**6)
         broker: Any = self.broker
         self.positions = Positions(
             broker, self.fanout, self.clock, self.metrics, self.background.spawn, Limits(**limits)

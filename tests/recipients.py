@@ -4,16 +4,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from hubbub.burst import Burst
 from hubbub.closes import Close
-from hubbub.outgoing import Outgoing
+from hubbub.delivery.batch import Batcher
+from hubbub.delivery.message import Outgoing
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.types import ConnectionId, User, UserId
 
 
 class Turn:
-    """A burst whose turn ends when the test says so; the loop and the stopwatch it was given.
+    """A batcher whose turn ends when the test says so; the loop and the stopwatch it was given.
 
     `takes`: seconds that the next write takes.
     """
@@ -24,7 +24,7 @@ class Turn:
         self.pauses: list[float] = []
         self.takes = 0.0
         self._now = 0.0
-        self.burst = Burst(self, metrics or Tally(), patience=patience, stopwatch=self._read)
+        self.batcher = Batcher(self, metrics or Tally(), patience=patience, stopwatch=self._read)
 
     def call_soon(self, _: object) -> None:
         self.asked += 1
@@ -41,7 +41,7 @@ class Turn:
         if self.asked or self.pauses:
             self.asked = 0
             self.pauses = []
-            self.burst.flush()
+            self.batcher.flush()
 
 
 class Wire:
@@ -96,7 +96,7 @@ class Reader:
         self._turn = turn
 
     def offer(self, message: Prepared) -> None:
-        self._turn.burst.say(self, message)
+        self._turn.batcher.say(self, message)
 
     def answer(self, message: Prepared) -> None:
         if not self.text:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from hubbub.burst import Burst
+from hubbub.delivery.batch import Batcher
+from hubbub.delivery.fanout import Fanout
+from hubbub.delivery.registry import Registry
 from hubbub.diffs import Diffs
-from hubbub.fanout import Fanout
 from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.state.registry import Registry
 from hubbub.types import Topic, room_topic, user_topic
 from tests.recipients import Reader, Turn
 from tests.scripted import MovedClock
@@ -22,8 +22,8 @@ class Setting:
         self.metrics = Tally()
         self.clock = MovedClock()
         self.turn = Turn(self.metrics)
-        burst: Burst = self.turn.burst
-        self.fanout = Fanout(self.registry, burst, self.metrics, limit=10_000)
+        batcher: Batcher = self.turn.batcher
+        self.fanout = Fanout(self.registry, batcher, self.metrics, limit=10_000)
         self.diffs = Diffs(self.fanout, self.registry, self.clock, self.metrics)
         self.fanout.on_presence(self.diffs.note)
 

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from hubbub.closes import TOO_SLOW
+from hubbub.delivery.outbox import Lane
 from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.options import RoomOptions, Slow
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.scheduling.backoff import Backoff
-from hubbub.state.outbox import Lane
 from tests.joining import KEEP, STEPS, Setting
 from tests.recipients import Reader
 from tests.scripted import cancel, settle

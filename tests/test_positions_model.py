@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from hubbub import positions
+from hubbub.delivery.fanout import Fanout
+from hubbub.delivery.registry import Registry
 from hubbub.diffs import Diffs
 from hubbub.errors import Unavailable
-from hubbub.fanout import Fanout
 from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.metrics import Tally
@@ -19,7 +20,6 @@ from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.protocol.session import Since
 from hubbub.scheduling.tasks import Background
-from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, Position, RoomName, room_topic
 from tests.recipients import Reader, Turn
@@ -44,7 +44,7 @@ class World:
         self.broker.at_once = False
         self.turn, self.metrics = Turn(), Tally()
         self.registry: Registry[Any] = Registry()
-        self.fanout = Fanout(self.registry, self.turn.burst, self.metrics, limit=10_000)
+        self.fanout = Fanout(self.registry, self.turn.batcher, self.metrics, limit=10_000)
         spawn = self.background.spawn
         broker: Any = self.broker
         self.positions = Positions(broker, self.fanout, self.clock, self.metrics, spawn, Limits(replay=5))

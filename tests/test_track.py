@@ -2,8 +2,8 @@
 
 import pytest
 
+from hubbub.delivery.message import Outgoing
 from hubbub.options import History, Limits
-from hubbub.outgoing import Outgoing
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.session import Since
 from hubbub.scheduling.single_flight import SingleFlight

@@ -14,9 +14,10 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TypeAlias
 
+from hubbub.delivery.fanout import Fanout, Recipient
+from hubbub.delivery.registry import Registry
 from hubbub.diffs import Diffs
 from hubbub.errors import NotJoined, TooManyRooms
-from hubbub.fanout import Fanout, Recipient
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.broker import Broker
 from hubbub.positions import Positions
@@ -26,7 +27,6 @@ from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Since
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Spawn
-from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.track import Standing
 from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, room_topic, user_topic

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from hubbub import closes
+from hubbub.delivery.fanout import Fanout
 from hubbub.errors import Unavailable
-from hubbub.fanout import Fanout
 from hubbub.options import History, Limits
 from hubbub.ports.broker import Broker, Past
 from hubbub.ports.clock import Clock

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
+from hubbub.delivery.fanout import Recipient
 from hubbub.errors import Unavailable
-from hubbub.fanout import Recipient
 from hubbub.options import History
 from hubbub.outage import Outage
 from hubbub.ports.broker import Broker

@@ -5,8 +5,8 @@ for. Decides nothing about looking; that is `positions.py`.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from hubbub.delivery.message import Outgoing
 from hubbub.options import History, Limits
-from hubbub.outgoing import Outgoing
 from hubbub.ports.broker import Past
 from hubbub.protocol.session import Since
 from hubbub.scheduling.single_flight import SingleFlight

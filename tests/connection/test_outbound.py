@@ -10,12 +10,12 @@ import pytest
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.connection.outbound import Outbound
+from hubbub.delivery.message import Outgoing
+from hubbub.delivery.outbox import Lane
 from hubbub.errors import NotJoined
 from hubbub.options import Slow
-from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
-from hubbub.state.outbox import Lane
 from hubbub.types import ConnectionId
 from tests.recipients import Turn
 
@@ -59,7 +59,7 @@ class Half(Outbound):
         self.metrics, self.wire = Tally(), Wire()
         self.turn = Turn(self.metrics)
         services: Any = SimpleNamespace(
-            limits=SimpleNamespace(outbox=limit), burst=self.turn.burst, metrics=self.metrics
+            limits=SimpleNamespace(outbox=limit), batcher=self.turn.batcher, metrics=self.metrics
         )
         super().__init__(services, ConnectionId("c"), text=text)
         self._welcomed = welcomed

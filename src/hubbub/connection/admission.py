@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from hubbub.connection.context import Context
+from hubbub.delivery.fanout import Recipient
 from hubbub.errors import ConnectionClosed
-from hubbub.fanout import Recipient
 from hubbub.options import History
 from hubbub.types import EVERYONE, ONLINE, Topic, User, UserId, user_topic
 

@@ -162,7 +162,7 @@ class Connection(Outbound):
     def close(self, close: Close = closes.FINISHED, *, reason: str = "") -> None:
         """Close it, with what was sent before delivered first. At once out of its rooms; never raises."""
         if not self.closed:
-            self._services.burst.flush()
+            self._services.batcher.flush()
         if self._end() and self.transport is not None:
             self.transport.close(close.because(reason))
 

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from hubbub.burst import Burst
+from hubbub.delivery.batch import Batcher
+from hubbub.delivery.fanout import Recipient
+from hubbub.delivery.registry import Registry
 from hubbub.dispatch import Dispatch
-from hubbub.fanout import Recipient
 from hubbub.membership import Membership
 from hubbub.options import Heartbeat, History, Limits, Rate
 from hubbub.ports.clock import Clock
@@ -15,7 +16,6 @@ from hubbub.ports.metrics import Metrics
 from hubbub.positions import Positions
 from hubbub.presence import Presence
 from hubbub.room import Room
-from hubbub.state.registry import Registry
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, RoomName, User
 
@@ -38,7 +38,7 @@ class Context:
     dispatch: Dispatch
     authenticate: Callable[[str], Awaitable[User]]
     """From the token of a first or renewing message to the user. Raises CredentialError."""
-    burst: Burst
+    batcher: Batcher
     begin: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None]
     """Run until it waits, and go on with the rest as a task."""
     wake_at: Callable[[Recipient, float], None]

@@ -1,10 +1,10 @@
 """What leaves a connection: the short way past the outbox, the long way through it, and what a slow reader comes to.
 
 A connection is `clear` while nothing waits in its outbox or in its socket. Then what is sent to it is written at the
-end of this turn of the event loop, with what the others get (`burst.py`). What its socket does not take goes into the
-outbox, and so does all that follows until the peer has read. Nothing here waits or raises towards the sender. What the
-outbox does not take closes this connection, with 1013, and nobody else's, unless the room it was sent to has another
-policy (`state/outbox.py`).
+end of this turn of the event loop, with what the others get (`delivery/batch.py`). What its socket does not take goes
+into the outbox, and so does all that follows until the peer has read. Nothing here waits or raises towards the sender.
+What the outbox does not take closes this connection, with 1013, and nobody else's, unless the room it was sent to has
+another policy (`delivery/outbox.py`).
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.connection.context import Context
+from hubbub.delivery.message import Outgoing
+from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.errors import Refused
-from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import refusal
-from hubbub.state.outbox import Lane, Outbox
 from hubbub.types import ConnectionId, User
 
 _log = logging.getLogger("hubbub.connection")
@@ -67,12 +67,12 @@ class Outbound:
     def offer(self, message: Prepared) -> None:
         """Send with what else leaves in this turn; closes with 1013 where the peer has too much unread."""
         if not self.closed:
-            self._services.burst.say(self, message)
+            self._services.batcher.say(self, message)
 
     def answer(self, message: Prepared) -> None:
         """As `offer`, for what the hub itself says; nothing on a route that speaks its own language."""
         if not (self.text or self.closed):
-            self._services.burst.say(self, message)
+            self._services.batcher.say(self, message)
 
     def refuse(self, error: Refused, id: RequestId | None) -> None:
         self._services.metrics.count(Count.REFUSED)
@@ -107,7 +107,7 @@ class Outbound:
 
         Who comes back to many rooms and reads slowly would else be closed for what it is handed.
         """
-        self._services.burst.flush()
+        self._services.batcher.flush()
         if self._loaded and not self.closed:
             self._relief = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._relief,))

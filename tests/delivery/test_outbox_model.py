@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from hubbub.delivery import outbox
+from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.options import Slow
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
-from hubbub.state import outbox
-from hubbub.state.outbox import Lane, Outbox
 from hubbub.types import Position
 
 LIMIT = 60

@@ -1,4 +1,4 @@
-"""A burst against the naive way: each message offered to each member at once, to be written or to wait."""
+"""A batch against the naive way: each message offered to each member at once, to be written or to wait."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hubbub.outgoing import Outgoing, wanted
+from hubbub.delivery.message import Outgoing, wanted
+from hubbub.delivery.registry import Registry
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.state.registry import Registry
 from hubbub.types import EVERYONE, Topic
 from tests.recipients import Reader, Turn
 
@@ -83,13 +83,13 @@ class BurstAgainstOneByOne(RuleBasedStateMachine):
     def answer(self, tab: int, size: int) -> None:
         message = Prepared(contents[size])
         self.due[tab].append(message)
-        self.turn.burst.hand(self.readers[tab], Outgoing(message))
+        self.turn.batcher.hand(self.readers[tab], Outgoing(message))
 
     @rule(tab=tabs, size=sizes)
     def say(self, tab: int, size: int) -> None:
         message = Prepared(contents[size])
         self.due[tab].append(message)
-        self.turn.burst.say(self.readers[tab], message)
+        self.turn.batcher.say(self.readers[tab], message)
 
     @rule(tab=tabs, takes=st.none() | st.integers(1, 3))
     def fill(self, tab: int, takes: int | None) -> None:
@@ -126,7 +126,7 @@ class BurstAgainstOneByOne(RuleBasedStateMachine):
                 self.due[tab].append(message)
                 self.deliveries += 1
         if members:
-            self.turn.burst.spread(topic, Outgoing(message, envelope), members, self.registry.version)
+            self.turn.batcher.spread(topic, Outgoing(message, envelope), members, self.registry.version)
 
 
 TestBurstAgainstOneByOne = BurstAgainstOneByOne.TestCase

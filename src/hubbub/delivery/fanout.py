@@ -2,7 +2,7 @@
 
 A delivery never waits: a recipient that is slow, closing or dead is that recipient's affair, not the sender's and not
 its neighbours'. The payload is prepared once, shared by all, and not parsed here; it leaves with everything else of
-this turn of the event loop (`burst.py`).
+this turn of the event loop (`delivery/batch.py`).
 
 A connection that is joining a room must not miss what is sent between its subscription and its `room_joined`, and
 must not see it before. For that while it is held: `hold` collects what it would have got, `release` hands it over. One
@@ -14,16 +14,16 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Protocol, TypeAlias
 
 from hubbub import closes
-from hubbub.burst import Burst, Target
 from hubbub.closes import Close
+from hubbub.delivery.batch import Batcher, Target
+from hubbub.delivery.message import Outgoing, wanted
+from hubbub.delivery.outbox import Lane
+from hubbub.delivery.registry import Registry
 from hubbub.options import Slow
-from hubbub.outgoing import Outgoing, wanted
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol import messages as wire
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind, UnknownEnvelope
-from hubbub.state.outbox import Lane
-from hubbub.state.registry import Registry
 from hubbub.types import EVERYONE, Position, RoomName, Topic, room_of, shown_as
 
 _log = logging.getLogger("hubbub.fanout")
@@ -72,9 +72,9 @@ class Held:
 class Fanout:
     """`limit`: bytes that may be held for one recipient; one that would need more is closed with 1013."""
 
-    def __init__(self, registry: Registry[Recipient], burst: Burst, metrics: Metrics, *, limit: int) -> None:
+    def __init__(self, registry: Registry[Recipient], batcher: Batcher, metrics: Metrics, *, limit: int) -> None:
         self._registry = registry
-        self._burst = burst
+        self._batcher = batcher
         self._metrics = metrics
         self._limit = limit
         self._slow: dict[Topic, Slow] = {}
@@ -125,7 +125,7 @@ class Fanout:
         if recipient in self.joining(topic):
             self._hold_back(outgoing, topic, recipient)
         else:
-            self._burst.hand(recipient, outgoing)
+            self._batcher.hand(recipient, outgoing)
 
     def joining(self, topic: Topic) -> Collection[Recipient]:
         """Who is held."""
@@ -165,13 +165,13 @@ class Fanout:
         """Hand over what came since `hold`, in order; without the kept ones where those were `replayed`."""
         for outgoing in self.drop(topic, recipient):
             if not (replayed and outgoing.kept):
-                self._burst.hand(recipient, outgoing)
+                self._batcher.hand(recipient, outgoing)
 
     def replay(self, recipient: Recipient, messages: Iterable[Outgoing]) -> None:
         """Hand over what was sent before, as far as it is for this recipient."""
         for outgoing in messages:
             if outgoing.is_for(recipient):
-                self._burst.hand(recipient, outgoing.again())
+                self._batcher.hand(recipient, outgoing.again())
 
     def drop(self, topic: Topic, recipient: Recipient) -> list[Outgoing]:
         """Hold no more; what was held."""
@@ -214,7 +214,7 @@ class Fanout:
         if holding:
             members = [member for member in members if member not in holding]
         if members:
-            self._burst.spread(topic, outgoing, members, self._registry.version)
+            self._batcher.spread(topic, outgoing, members, self._registry.version)
         for recipient in tuple(holding or ()):
             if outgoing.is_for(recipient):
                 self._hold_back(outgoing.again(), topic, recipient)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hubbub.state.registry import Registry
+from hubbub.delivery.registry import Registry
 
 CONNECTIONS = range(6)
 USERS = ["alice", "bob", ""]

@@ -1,13 +1,13 @@
-"""When a burst leaves: at the end of the turn, at once where it is much, a little later where that pays."""
+"""When a batch leaves: at the end of the turn, at once where it is much, a little later where that pays."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from hubbub.outgoing import Outgoing
+from hubbub.delivery.message import Outgoing
 from hubbub.protocol.codec import Prepared
 from hubbub.types import RoomName, room_topic
-from tests.bursts import Setting, company
+from tests.kit.batches import Setting, company
 
 ENOUGH = 256 * 1024
 
@@ -18,7 +18,7 @@ def test_what_is_enough_leaves_at_once(sizes: Sequence[int]) -> None:
     topic = room_topic(RoomName("a"))
     for size in sizes:
         assert company(s.readers[0]) == []
-        s.turn.burst.spread(topic, Outgoing(Prepared(b"x" * size)), s.readers, 0)
+        s.turn.batcher.spread(topic, Outgoing(Prepared(b"x" * size)), s.readers, 0)
     assert [sum(map(len, reader.transport.read)) for reader in s.readers] == [ENOUGH + 1] * 2
     s.spread()
     assert len(company(s.readers[0])) == 1  # the rest at the end of the turn
@@ -30,8 +30,8 @@ def test_what_was_enough_begins_again_at_nothing() -> None:
     s = Setting("ann")
     [ann] = s.readers
     for _ in range(2):
-        s.turn.burst.hand(ann, Outgoing(Prepared(b"x" * (ENOUGH + 1))))
-        s.turn.burst.hand(ann, Outgoing(Prepared(b"x" * (ENOUGH - 1))))
+        s.turn.batcher.hand(ann, Outgoing(Prepared(b"x" * (ENOUGH + 1))))
+        s.turn.batcher.hand(ann, Outgoing(Prepared(b"x" * (ENOUGH - 1))))
         s.turn.end()
     assert len(ann.transport.writes) == 4
 
@@ -99,7 +99,7 @@ def test_what_waits_is_no_more_than_enough() -> None:
     s.spread()
     s.turn.end()
     for _ in range(2):
-        s.turn.burst.spread(topic, Outgoing(Prepared(b"x" * (ENOUGH // 2))), s.readers, 0)
+        s.turn.batcher.spread(topic, Outgoing(Prepared(b"x" * (ENOUGH // 2))), s.readers, 0)
         assert len(ann.transport.writes) == 1
     s.spread()
     assert [len(writes) for writes in ann.transport.writes] == [1, 3]

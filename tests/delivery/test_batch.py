@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from hubbub.outgoing import Outgoing, wanted
+from hubbub.delivery.message import Outgoing, wanted
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import ConnectionId, User, UserId
-from tests.bursts import Setting, company, wires
+from tests.kit.batches import Setting, company, wires
 from tests.recipients import Reader
 
 
@@ -38,7 +38,7 @@ def test_all_of_a_turn_is_one_write_and_its_list_the_same_for_all() -> None:
 
 def test_nothing_sent_nothing_written_nor_asked_for() -> None:
     s = Setting("ann")
-    s.turn.burst.flush()
+    s.turn.batcher.flush()
     assert (s.turn.asked, s.readers[0].transport.writes, s.counted) == (0, [], 0)
     s.rooms["nobody"] = []
     s.spread("nobody")
@@ -215,7 +215,7 @@ def test_whom_an_answer_is_for_is_not_asked_again() -> None:
     s = Setting("ann")
     [ann] = s.readers
     held = Outgoing(Prepared(b"7"), Envelope(Kind.MESSAGE, b"", only=frozenset({"ann"})))
-    s.turn.burst.hand(ann, held)
+    s.turn.batcher.hand(ann, held)
     s.spread()
     assert ann.told == [7, 1]
     assert s.counted == 1

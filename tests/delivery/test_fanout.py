@@ -6,13 +6,13 @@ import pytest
 
 from hubbub import closes
 from hubbub.closes import MAX_REASON_BYTES
-from hubbub.fanout import Fanout
+from hubbub.delivery.fanout import Fanout
+from hubbub.delivery.outbox import Lane
+from hubbub.delivery.registry import Registry
 from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.state.outbox import Lane
-from hubbub.state.registry import Registry
 from hubbub.types import EVERYONE, room_topic, user_topic
 from tests.recipients import Reader, Turn
 
@@ -24,7 +24,7 @@ class Setting:
         self.registry: Registry[Any] = Registry()
         self.metrics = Tally()
         self.turn = Turn(self.metrics)
-        self.fanout = Fanout(self.registry, self.turn.burst, self.metrics, limit=limit)
+        self.fanout = Fanout(self.registry, self.turn.batcher, self.metrics, limit=limit)
         self.put_out: list[tuple[str, str, str]] = []
         self.fanout.on_put_out(lambda member, room, reason: self.put_out.append((member.user.id, room, reason)))
 
@@ -189,7 +189,7 @@ def test_what_is_released_keeps_its_place_among_what_is_sent() -> None:
 def test_nobody_is_emptied_out_before_somebody_says_how() -> None:
     turn, metrics = Turn(), Tally()
     registry: Registry[Any] = Registry()
-    fanout = Fanout(registry, turn.burst, metrics, limit=1)
+    fanout = Fanout(registry, turn.batcher, metrics, limit=1)
     fanout.deliver(ROOM, Envelope(Kind.CLOSE_ROOM, b"why").encode())
     assert not metrics.counts
 

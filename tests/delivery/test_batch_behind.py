@@ -1,11 +1,11 @@
-"""A burst whose recipients cannot take it all: what is left waits in order, and nobody else is harmed."""
+"""A batch whose recipients cannot take it all: what is left waits in order, and nobody else is harmed."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from hubbub.outgoing import Outgoing
-from tests.bursts import Setting, company, wires
+from hubbub.delivery.message import Outgoing
+from tests.kit.batches import Setting, company, wires
 from tests.recipients import Reader
 
 
@@ -61,11 +61,11 @@ class Leaving(Reader):
 
     def queue(self, messages: Sequence[Outgoing]) -> None:
         s = self.setting
-        s.turn.burst.flush()
+        s.turn.batcher.flush()
         if self in s.rooms["a"]:
             s.leave("a", self)
             s.spread()
-            s.turn.burst.flush()
+            s.turn.batcher.flush()
 
 
 @pytest.mark.parametrize("behind", ["blocked", "short"])

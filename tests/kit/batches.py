@@ -1,8 +1,8 @@
-"""Rooms of readers for unit tests of a burst, and messages that are numbers."""
+"""Rooms of readers for unit tests of a batcher, and messages that are numbers."""
 
 from typing import Any
 
-from hubbub.outgoing import Outgoing
+from hubbub.delivery.message import Outgoing
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
@@ -33,13 +33,15 @@ class Setting:
         """`kind` or fields of an envelope: not for all."""
         message = self._message()
         envelope = Envelope(kind or Kind.MESSAGE, b"", **fields) if kind or fields else None
-        self.turn.burst.spread(room_topic(RoomName(room)), Outgoing(message, envelope), self.rooms[room], self.version)
+        self.turn.batcher.spread(
+            room_topic(RoomName(room)), Outgoing(message, envelope), self.rooms[room], self.version
+        )
 
     def hand(self, reader: Reader) -> None:
-        self.turn.burst.hand(reader, Outgoing(self._message()))
+        self.turn.batcher.hand(reader, Outgoing(self._message()))
 
     def say(self, reader: Reader) -> None:
-        self.turn.burst.say(reader, self._message())
+        self.turn.batcher.say(reader, self._message())
 
     @property
     def counted(self) -> int:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.options import Slow
 from hubbub.protocol.codec import Prepared
-from hubbub.state.outbox import Lane, Outbox
-from tests.state.outboxes import ALL, CLOSING, OLDEST, gap, of, said, value
+from tests.kit.outboxes import ALL, CLOSING, OLDEST, gap, of, said, value
 
 
 def test_what_is_put_back_comes_before_all_that_waits_and_counts() -> None:

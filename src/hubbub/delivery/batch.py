@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
-from hubbub.outgoing import Addressed, Outgoing
+from hubbub.delivery.message import Addressed, Outgoing
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.codec import Prepared
 from hubbub.types import Topic
@@ -53,7 +53,7 @@ class Loop(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None]) -> object: ...
 
 
-class _Batch:
+class _TopicBatch:
     """Messages of one topic, to the members it had when the first of them was sent."""
 
     __slots__ = ("members", "messages", "version")
@@ -64,10 +64,10 @@ class _Batch:
         self.messages: list[Outgoing] = []
 
 
-class Burst:
+class Batcher:
     """`loop` calls at the end of a turn.
 
-    `patience`: the part of the time the last burst took to write, for which messages of a topic wait for what else is
+    `patience`: the part of the time the last batch took to write, for which messages of a topic wait for what else is
     on its way. 0 where they come from this process; where they come from several, those that belong together do not
     come in one turn, and writing twice to a large room costs more than waiting does.
     """
@@ -86,8 +86,8 @@ class Burst:
         self._patience = patience
         self._pause = 0.0
         self._pausing = False
-        self._batches: list[_Batch] = []
-        self._open: dict[Topic, _Batch] = {}
+        self._batches: list[_TopicBatch] = []
+        self._open: dict[Topic, _TopicBatch] = {}
         self._own: dict[Target, Prepared | list[Outgoing]] = {}
         """What one connection alone is sent: one message that came before any batch, mostly, or several."""
         self._size = 0
@@ -99,7 +99,7 @@ class Burst:
         """To all of `members`. As long as `version` is the same, so are the members of every topic."""
         batch = self._open.get(topic)
         if batch is None or batch.version != version:
-            batch = self._open[topic] = _Batch(tuple(members), version)
+            batch = self._open[topic] = _TopicBatch(tuple(members), version)
             self._batches.append(batch)
         self._number += 1
         message.number = self._number
@@ -188,10 +188,10 @@ class Burst:
 
 
 def _sort(
-    batches: list[_Batch], own: dict[Target, list[Outgoing]]
-) -> tuple[dict[tuple[_Batch, ...], list[Target]], dict[Target, list[list[Outgoing]]]]:
+    batches: list[_TopicBatch], own: dict[Target, list[Outgoing]]
+) -> tuple[dict[tuple[_TopicBatch, ...], list[Target]], dict[Target, list[list[Outgoing]]]]:
     """Who shares what with whom, and who has something that nobody else has."""
-    gets: dict[Target, tuple[_Batch, ...]] = {}
+    gets: dict[Target, tuple[_TopicBatch, ...]] = {}
     for batch in batches:
         alone = (batch,)
         for member in batch.members:
@@ -200,7 +200,7 @@ def _sort(
     private = {
         target: [*(batch.messages for batch in gets.pop(target, ())), messages] for target, messages in own.items()
     }
-    groups: dict[tuple[_Batch, ...], list[Target]] = {}
+    groups: dict[tuple[_TopicBatch, ...], list[Target]] = {}
     for member, several in gets.items():
         groups.setdefault(several, []).append(member)
     return groups, private

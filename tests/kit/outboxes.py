@@ -1,8 +1,8 @@
 """Messages of a size, and what was taken in terms of sizes."""
 
+from hubbub.delivery.outbox import Lane
 from hubbub.options import Slow
 from hubbub.protocol.codec import Prepared, decode
-from hubbub.state.outbox import Lane
 
 OLDEST = Lane("a", Slow.DROP_OLDEST)
 CLOSING = [None, Lane("a", Slow.DISCONNECT), Lane("a", Slow.DISCONNECT, "key")]

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from hubbub import closes
+from hubbub.delivery.message import Outgoing
+from hubbub.delivery.outbox import Lane
 from hubbub.options import Slow
-from hubbub.outgoing import Outgoing
 from hubbub.ports.metrics import Count
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.state.outbox import Lane
 from hubbub.types import Position, user_topic
+from tests.delivery.test_fanout import ROOM, Setting
 from tests.recipients import Reader
-from tests.test_fanout import ROOM, Setting
 
 NOTICE = Envelope(Kind.NOTICE, b'{"type":"n"}')
 

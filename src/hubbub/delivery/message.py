@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
+from hubbub.delivery.outbox import Lane
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.state.outbox import Lane
 from hubbub.types import ConnectionId, User
 
 

@@ -1,9 +1,9 @@
 import pytest
 
+from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.options import Slow
-from hubbub.state.outbox import Lane, Outbox
 from hubbub.types import Position
-from tests.state.outboxes import ALL, CLOSING, DROPPING, OLDEST, of, said, value
+from tests.kit.outboxes import ALL, CLOSING, DROPPING, OLDEST, of, said, value
 
 
 def test_messages_leave_in_the_order_they_came() -> None:
