@@ -5,13 +5,13 @@ from typing import Any
 
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
-from hubbub.diffs import Diffs
 from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry, Past
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
-from hubbub.presence import Presence
+from hubbub.presence.diffs import Diffs
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.tasks import Background
 from hubbub.subscriptions import Subscriptions
@@ -33,7 +33,7 @@ class Setting:
         self.fanout = Fanout(self.registry, self.turn.batcher, metrics, limit=100)
         self.positions = Positions(self.broker, self.fanout, self.clock, metrics, spawn, Limits())
         self.subscriptions = Subscriptions(self.broker, self.clock, spawn, ended=self.positions.forget)
-        self.presence = Presence(
+        self.presence = PresenceTracker(
             self.broker, "node", self.background.begin, self.clock, lambda _: RoomOptions(), announce_users=False
         )
         self.diffs = Diffs(self.fanout, self.registry, self.clock, metrics)

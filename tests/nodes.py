@@ -6,10 +6,10 @@ from typing import Any
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.brokers.store import Store
 from hubbub.errors import Unavailable
-from hubbub.leases import Leases
 from hubbub.options import RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal
-from hubbub.presence import Presence
+from hubbub.presence.leases import NodeLease
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.envelope import Envelope
 from hubbub.scheduling.tasks import Background
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
@@ -67,7 +67,7 @@ class Line(MemoryBroker):
 class Node:
     def __init__(self, name: str, store: Store, clock: MovedClock) -> None:
         self.line, self.background = Line(store), Background()
-        self.presence = Presence(
+        self.presence = PresenceTracker(
             self.line,
             NodeId(name),
             self.background.begin,
@@ -75,7 +75,7 @@ class Node:
             lambda room: RoomOptions(presence=True, diff=room == "d"),
             announce_users=True,
         )
-        self.leases = Leases(self.line, NodeId(name), self.presence, clock, lease=10)
+        self.leases = NodeLease(self.line, NodeId(name), self.presence, clock, lease=10)
 
     async def start(self) -> None:
         await self.line.start(lambda *_: None, lambda: None, lambda _: None)

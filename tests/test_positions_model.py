@@ -11,13 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from hubbub import positions
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
-from hubbub.diffs import Diffs
 from hubbub.errors import Unavailable
 from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.metrics import Tally
 from hubbub.positions import Positions
-from hubbub.presence import Presence
+from hubbub.presence.diffs import Diffs
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.session import Since
 from hubbub.scheduling.tasks import Background
 from hubbub.subscriptions import Subscriptions
@@ -49,7 +49,7 @@ class World:
         broker: Any = self.broker
         self.positions = Positions(broker, self.fanout, self.clock, self.metrics, spawn, Limits(replay=5))
         subscriptions = Subscriptions(broker, self.clock, spawn, ended=self.positions.forget)
-        presence = Presence(
+        presence = PresenceTracker(
             broker, NodeId("n"), self.background.begin, self.clock, lambda _: OPTIONS, announce_users=False
         )
         diffs = Diffs(self.fanout, self.registry, self.clock, self.metrics)

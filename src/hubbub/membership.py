@@ -16,12 +16,12 @@ from typing import TypeAlias
 
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
-from hubbub.diffs import Diffs
 from hubbub.errors import NotJoined, TooManyRooms
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.broker import Broker
 from hubbub.positions import Positions
-from hubbub.presence import Presence
+from hubbub.presence.diffs import Diffs
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol import messages
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Since
@@ -41,7 +41,7 @@ class Membership:
         broker: Broker,
         fanout: Fanout,
         subscriptions: Subscriptions,
-        presence: Presence,
+        presence: PresenceTracker,
         positions: Positions,
         diffs: Diffs,
         spawn: Spawn,

@@ -16,12 +16,10 @@ from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.departure import Departure
-from hubbub.diffs import Diffs
 from hubbub.dispatch import Dispatch, Rule
 from hubbub.drain import Drain
 from hubbub.endpoint import Endpoint
 from hubbub.errors import InvalidCredential, Unavailable
-from hubbub.leases import Leases
 from hubbub.membership import Membership
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.outage import Outage
@@ -31,7 +29,9 @@ from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Metrics
 from hubbub.positions import Positions
-from hubbub.presence import Presence
+from hubbub.presence.diffs import Diffs
+from hubbub.presence.leases import NodeLease
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.messages import check_user
 from hubbub.room import Room
 from hubbub.rules import word
@@ -96,7 +96,7 @@ class Running:
         self._positions = Positions(broker, self._fanout, plan.clock, plan.metrics, spawn, plan.limits)
         self._subscriptions = Subscriptions(broker, plan.clock, spawn, ended=self._positions.forget)
         self._dispatch = Dispatch(plan.handlers, plan.rooms, plan.metrics, blocking=plan.limits.blocking)
-        self._presence = Presence(
+        self._presence = PresenceTracker(
             broker,
             self.node,
             self._background.begin,
@@ -105,7 +105,7 @@ class Running:
             announce_users=plan.announce_users,
             grace=plan.leaving.grace,
         )
-        self._leases = Leases(broker, self.node, self._presence, plan.clock, lease=plan.leaving.lease)
+        self._leases = NodeLease(broker, self.node, self._presence, plan.clock, lease=plan.leaving.lease)
         self._outage = Outage(self._may_send, limit=plan.limits.queued)
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), plan.facts)
         self.endpoint = Endpoint(self._services(), plan.authenticators, plan.origins, lambda: self.ready)

@@ -7,7 +7,7 @@ import pytest
 
 from hubbub import Leaving
 from hubbub.drain import DEAF
-from hubbub.leases import _RENEW, _TTL
+from hubbub.presence.leases import _RENEW, _TTL
 from tests.docs.pages import ROOT, read, rows, sections
 
 PAGE = "docs/explain/delivery.md"

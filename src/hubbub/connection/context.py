@@ -14,7 +14,7 @@ from hubbub.options import Heartbeat, History, Limits, Rate
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
 from hubbub.positions import Positions
-from hubbub.presence import Presence
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.room import Room
 from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, RoomName, User
@@ -30,7 +30,7 @@ class Context:
     metrics: Metrics
     registry: Registry[Recipient]
     subscriptions: Subscriptions
-    presence: Presence
+    presence: PresenceTracker
     positions: Positions
     inbox: History | None
     """What is kept for a user, whether or not one is there."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hubbub.state.occupancy import Occupancy
+from hubbub.presence.occupancy import Occupancy
 
 topics = st.sampled_from(["a", "b", "ab"])
 members = st.sampled_from(["a", "b", "ab", ""])

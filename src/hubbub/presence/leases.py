@@ -17,7 +17,7 @@ from typing import Any
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker, Held, Renewal
 from hubbub.ports.clock import Clock
-from hubbub.presence import Presence
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.types import NodeId
 
 _log = logging.getLogger("hubbub.leases")
@@ -31,10 +31,10 @@ _BATCH = 256
 _FORGOTTEN = 3600.0
 
 
-class Leases:
+class NodeLease:
     """`lease`: seconds after which a dead node's users are announced as gone."""
 
-    def __init__(self, broker: Broker, node: NodeId, presence: Presence, clock: Clock, *, lease: float) -> None:
+    def __init__(self, broker: Broker, node: NodeId, presence: PresenceTracker, clock: Clock, *, lease: float) -> None:
         self._broker = broker
         self._node = node
         self._presence = presence

@@ -13,10 +13,10 @@ from hubbub.delivery.fanout import Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.presence.changes import Changes, Diff
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.protocol.messages import prepare
-from hubbub.state.diffs import Changes, Diff
 from hubbub.types import RoomName, Topic, room_of
 
 # Names in one message, and the seconds until the next where there are more: ten thousand are told within two seconds,

@@ -5,9 +5,9 @@ from typing import Any
 from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
-from hubbub.diffs import Diffs
 from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
+from hubbub.presence.diffs import Diffs
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Topic, room_topic, user_topic
 from tests.recipients import Reader, Turn

@@ -1,6 +1,6 @@
 """Who is in a topic, kept true in the broker by this node.
 
-The local counter (`state/occupancy.py`) says what the broker should know; this actor makes the broker know it. Each
+The local counter (`presence/occupancy.py`) says what the broker should know; this actor makes the broker know it. Each
 (topic, member) that this node speaks for is a seat with one worker at most, which compares what should be with what
 the broker was told last and corrects the difference. So the two can never pass each other on the way, a tab that
 leaves while the next one comes ends in the right state, and a leave that could not be said is said later. A command
@@ -20,11 +20,11 @@ from hubbub.errors import Unavailable
 from hubbub.options import RoomOptions
 from hubbub.ports.broker import Announcement, Broker
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.presence.occupancy import Occupancy
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.backoff import Backoff
 from hubbub.scheduling.tasks import Begin
-from hubbub.state.occupancy import Occupancy
 from hubbub.types import EVERYONE, ONLINE, NodeId, RoomName, Topic, room_of
 
 # How many seats are announced anew at a time after the broker came back: enough to be quick, few enough to be kind.
@@ -65,7 +65,7 @@ class _Seat:
         return alarm is not None
 
 
-class Presence:
+class PresenceTracker:
     """`grace`: seconds for which a user whose last tab went counts as there.
 
     `options_of` says how a room's members are told.

@@ -3,7 +3,7 @@
 import asyncio
 
 from hubbub.options import RoomOptions
-from hubbub.presence import Presence
+from hubbub.presence.tracker import PresenceTracker
 from hubbub.scheduling.tasks import Background
 from hubbub.types import NodeId, Topic, room_topic
 from tests.scripted import MovedClock, ScriptedBroker, settle
@@ -16,7 +16,7 @@ class Setting:
         self.broker, self.background = ScriptedBroker(), Background()
         self.clock = MovedClock()
         self.options: dict[str, RoomOptions] = {}
-        self.presence = Presence(
+        self.presence = PresenceTracker(
             self.broker,
             NodeId("node"),
             self.background.spawn,

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from hubbub.scheduling.backoff import Backoff
+from tests.kit.seats import ROOM, Setting
 from tests.scripted import settle
-from tests.seats import ROOM, Setting
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +140,7 @@ async def test_one_who_is_waited_for_is_said_anew_with_the_others() -> None:
 
 
 async def test_it_is_said_anew_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence._BATCH", 3)
+    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 3)
     s = Setting()
     for number in range(7):
         entering = await s.enter(member=f"u{number}")
@@ -166,7 +166,7 @@ async def test_it_is_said_anew_in_batches(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_a_later_call_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence._BATCH", 1)
+    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
     s = Setting()
     for member in ("ann", "bob"):
         entering = await s.enter(member=member)
@@ -187,7 +187,7 @@ async def test_a_later_call_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_at_the_end_nothing_is_said_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence._BATCH", 1)
+    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
     s = Setting()
     for member in ("ann", "bob"):
         entering = await s.enter(member=member)
@@ -219,7 +219,7 @@ async def test_one_whose_lease_was_lost_while_it_was_said_anew_is_announced() ->
 
 
 async def test_one_who_left_and_came_back_meanwhile_is_not_said_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence._BATCH", 1)
+    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
     s = Setting()
     for member in ("bob", "ann"):
         entering = await s.enter(member=member)

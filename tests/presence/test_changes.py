@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.state.diffs import Changes, Diff
+from hubbub.presence.changes import Changes, Diff
 
 
 def changes(*noted: tuple[str, bool]) -> Changes:
