@@ -5,11 +5,11 @@ from typing import Any
 
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
+from hubbub.history.positions import Positions
 from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry, Past
 from hubbub.ports.metrics import Tally
-from hubbub.positions import Positions
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.envelope import Envelope, Kind

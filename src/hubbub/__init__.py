@@ -29,9 +29,9 @@ from hubbub.errors import (
     Unavailable,
     UnknownRoom,
 )
+from hubbub.history.page import Page
 from hubbub.hub import Hub, HubDep
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
-from hubbub.past import Page
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.room import Room
 from hubbub.types import Position, User

@@ -17,9 +17,10 @@ from typing import TypeAlias
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.errors import NotJoined, TooManyRooms
+from hubbub.history.positions import Positions
+from hubbub.history.topic import Standing
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.broker import Broker
-from hubbub.positions import Positions
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol import messages
@@ -28,7 +29,6 @@ from hubbub.protocol.session import Since
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Spawn
 from hubbub.subscriptions import Subscriptions
-from hubbub.track import Standing
 from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, room_topic, user_topic
 
 _Key: TypeAlias = tuple[Recipient, RoomName]

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hubbub.closes import short
-from hubbub.past import Page, page
+from hubbub.history.page import Page, page
 from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.sending import Exclude, Sender

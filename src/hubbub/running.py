@@ -20,6 +20,7 @@ from hubbub.dispatch import Dispatch, Rule
 from hubbub.drain import Drain
 from hubbub.endpoint import Endpoint
 from hubbub.errors import InvalidCredential, Unavailable
+from hubbub.history.positions import Positions
 from hubbub.membership import Membership
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.outage import Outage
@@ -28,7 +29,6 @@ from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Metrics
-from hubbub.positions import Positions
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.leases import NodeLease
 from hubbub.presence.tracker import PresenceTracker

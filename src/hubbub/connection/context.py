@@ -9,11 +9,11 @@ from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.dispatch import Dispatch
+from hubbub.history.positions import Positions
 from hubbub.membership import Membership
 from hubbub.options import Heartbeat, History, Limits, Rate
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
-from hubbub.positions import Positions
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.room import Room
 from hubbub.subscriptions import Subscriptions

@@ -1,19 +1,19 @@
 """What one worker knows of one topic that keeps history: where it stands, and the newest messages while they are asked
-for. Decides nothing about looking; that is `positions.py`.
+for. Decides nothing about looking; that is `history/positions.py`.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hubbub.delivery.message import Outgoing
+from hubbub.history.window import Missed, Window
 from hubbub.options import History, Limits
 from hubbub.ports.broker import Past
 from hubbub.protocol.session import Since
 from hubbub.scheduling.single_flight import SingleFlight
-from hubbub.state.window import Missed, Window
 from hubbub.types import Position
 
-#: Rounds for which the newest messages stay at hand after somebody asked for them.
+#: IdleCheck for which the newest messages stay at hand after somebody asked for them.
 _WARM = 10
 #: The part of the time for which messages are kept, by which they may be handed out too long.
 _STALE = 0.1
@@ -29,7 +29,7 @@ class Standing(NamedTuple):
     missed: Sequence[Outgoing]
 
 
-class Track:
+class TopicHistory:
     """`position` None: nobody has looked yet."""
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Track:
         "window",
     )
 
-    def __init__(self, keep: History, limits: Limits, look: Callable[["Track"], SingleFlight[None]]) -> None:
+    def __init__(self, keep: History, limits: Limits, look: Callable[["TopicHistory"], SingleFlight[None]]) -> None:
         self.keep = keep
         self.position: Position | None = None
         self.last: bytes | None = None
@@ -73,9 +73,9 @@ class Track:
         self._crowded = False
         self.window: Window[Outgoing] | None = None
         self.idle = 0
-        """Rounds without a message or a look."""
+        """IdleCheck without a message or a look."""
         self.stuck = 0
-        """Rounds behind."""
+        """IdleCheck behind."""
         self._age = self._open = 0
         self._limits = limits
 

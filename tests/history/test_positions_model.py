@@ -8,23 +8,23 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from hubbub import positions
+from hubbub.history import positions
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
 from hubbub.errors import Unavailable
-from hubbub.membership import Membership
+from hubbub.history.positions import Positions
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.metrics import Tally
-from hubbub.positions import Positions
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.session import Since
+from hubbub.rooms.membership import Membership
+from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
-from hubbub.subscriptions import Subscriptions
 from hubbub.types import NodeId, Position, RoomName, room_topic
+from tests.kit.streams import Asked, Ledger, StreamBroker
 from tests.recipients import Reader, Turn
 from tests.scripted import MovedClock, settle
-from tests.streams import Asked, Ledger, StreamBroker
 
 ROOM = RoomName("r")
 TOPIC = room_topic(ROOM)

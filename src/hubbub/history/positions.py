@@ -8,7 +8,7 @@ and for one in which nothing was heard for 25 seconds, because what is missing a
 
 One look into history serves everybody who waits for one (`scheduling/single_flight.py`). It brings the worker forward
 itself, so a joiner never waits for what the other connection will bring. While clients come back, the newest messages
-are kept at hand (`state/window.py`), and most joins need no look at all.
+are kept at hand (`history/window.py`), and most joins need no look at all.
 
 Under a new epoch nothing is known of what was missed of the old one. That is told as a gap from 0, and the worker goes
 on with what comes next: looking up what came before lost, because after a failover to an older replica that is what the
@@ -22,16 +22,16 @@ from functools import partial
 from hubbub import closes
 from hubbub.delivery.fanout import Fanout
 from hubbub.errors import Unavailable
+from hubbub.history.idle_check import IdleCheck, in_batches
+from hubbub.history.topic import Standing, TopicHistory, came_by, went_back
+from hubbub.history.window import Missed
 from hubbub.options import History, Limits
 from hubbub.ports.broker import Broker, Past
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.session import Since
-from hubbub.rounds import Rounds, in_batches
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Spawn
-from hubbub.state.window import Missed
-from hubbub.track import Standing, Track, came_by, went_back
 from hubbub.types import Position, Topic
 
 _log = logging.getLogger("hubbub.positions")
@@ -51,8 +51,8 @@ class Positions:
         self._metrics = metrics
         self._spawn = spawn
         self._limits = limits
-        self._tracks: dict[Topic, Track] = {}
-        self._rounds = Rounds(self._tracks, clock, lambda: broker.ready, self._look_after, self._send_away)
+        self._tracks: dict[Topic, TopicHistory] = {}
+        self._rounds = IdleCheck(self._tracks, clock, lambda: broker.ready, self._look_after, self._send_away)
 
         self.coming_back = 0
         """How often the broker came back of which not every topic was looked up yet."""
@@ -113,7 +113,7 @@ class Positions:
         track = self._tracks.get(topic)
         if track is None:
             look = partial(self._look_for, topic)
-            track = self._tracks[topic] = Track(keep, self._limits, look)
+            track = self._tracks[topic] = TopicHistory(keep, self._limits, look)
             self._rounds.begin()
         depths = track.depths
         for looks in range(_TRIES):
@@ -142,17 +142,17 @@ class Positions:
 
     # How messages are passed on.
 
-    def _pass_on(self, topic: Topic, track: Track, data: bytes, position: Position) -> None:
+    def _pass_on(self, topic: Topic, track: TopicHistory, data: bytes, position: Position) -> None:
         track.position, track.last = position, data
         outgoing = self._fanout.deliver(topic, data, position)
         if track.window is not None:
             track.window.append(outgoing or self._fanout.read(topic, data, position))
 
-    def _begin_anew(self, topic: Topic, track: Track, position: Position) -> None:
+    def _begin_anew(self, topic: Topic, track: TopicHistory, position: Position) -> None:
         """Another life of the stream, of which nothing was passed on up to this position."""
         self._skip(topic, track, Position(position.epoch, 0), position.offset)
 
-    def _skip(self, topic: Topic, track: Track, here: Position, upto: int) -> None:
+    def _skip(self, topic: Topic, track: TopicHistory, here: Position, upto: int) -> None:
         """What is between is nowhere any more."""
         track.window = track.last = None
         track.position = Position(here.epoch, upto)
@@ -160,18 +160,18 @@ class Positions:
 
     # How history is looked into.
 
-    def _fall_behind(self, topic: Topic, track: Track) -> None:
+    def _fall_behind(self, topic: Topic, track: TopicHistory) -> None:
         track.behind = True
         if not track.catching_up:
             self._spawn(self._catch_up(topic, track))
 
-    async def _come_back(self, tracks: Sequence[tuple[Topic, Track]]) -> None:
+    async def _come_back(self, tracks: Sequence[tuple[Topic, TopicHistory]]) -> None:
         try:
             await in_batches(self._catch_up, tracks)
         finally:
             self.coming_back -= 1
 
-    async def _catch_up(self, topic: Topic, track: Track, *, once: bool = False) -> None:
+    async def _catch_up(self, topic: Topic, track: TopicHistory, *, once: bool = False) -> None:
         """Until it has, or the broker is away: then it is tried again in the next round. `once`: look in any case."""
         if track.catching_up:
             return
@@ -185,10 +185,10 @@ class Positions:
         finally:
             track.catching_up = False
 
-    def _look_for(self, topic: Topic, track: Track) -> SingleFlight[None]:
+    def _look_for(self, topic: Topic, track: TopicHistory) -> SingleFlight[None]:
         return SingleFlight(self._spawn, partial(self._look, topic, track))
 
-    async def _look(self, topic: Topic, track: Track) -> None:
+    async def _look(self, topic: Topic, track: TopicHistory) -> None:
         here, last, doubts = track.position, track.last, track.doubts
         # What is behind is brought forward first: the newest few may not reach back to where it stands.
         deep = track.deep and not (track.behind and here is not None)
@@ -212,7 +212,7 @@ class Positions:
         if self._tracks.get(topic) is track and track.doubts == doubts:
             self._apply(topic, track, here, past, deep=deep)
 
-    def _apply(self, topic: Topic, track: Track, asked: Position | None, past: Past, *, deep: bool) -> None:
+    def _apply(self, topic: Topic, track: TopicHistory, asked: Position | None, past: Past, *, deep: bool) -> None:
         """`asked`: where the topic stood when the look began."""
         here, top = track.position, past.top
         track.idle = 0
@@ -236,7 +236,7 @@ class Positions:
             track.depths += 1
         self._settle(topic, track, top)
 
-    def _bring_forward(self, topic: Topic, track: Track, here: Position, past: Past, *, deep: bool) -> bool:
+    def _bring_forward(self, topic: Topic, track: TopicHistory, here: Position, past: Past, *, deep: bool) -> bool:
         """Pass on what history has and the members have not. False where this look does not reach back so far."""
         fresh = [entry for entry in past.entries if entry.offset > here.offset]
         hole = fresh[0].offset > here.offset + 1 if fresh else past.top.offset > here.offset
@@ -253,7 +253,7 @@ class Positions:
             self._skip(topic, track, here, past.top.offset)
         return True
 
-    def _settle(self, topic: Topic, track: Track, top: Position) -> None:
+    def _settle(self, topic: Topic, track: TopicHistory, top: Position) -> None:
         """It is caught up with, where the look reached the top, and what came during it goes on from there."""
         if track.position is not None and track.position.offset < top.offset:
             self._fall_behind(topic, track)
@@ -269,7 +269,7 @@ class Positions:
 
     # What the rounds call.
 
-    def _look_after(self, doubtful: Sequence[tuple[Topic, Track]]) -> None:
+    def _look_after(self, doubtful: Sequence[tuple[Topic, TopicHistory]]) -> None:
         self._spawn(in_batches(partial(self._catch_up, once=True), doubtful))
 
     def _send_away(self, topic: Topic) -> None:

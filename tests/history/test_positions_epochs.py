@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.protocol.session import Since
 from hubbub.types import Position
-from tests.one_room import TOPIC, Setting
+from tests.kit.one_room import TOPIC, Setting
 from tests.scripted import settle
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hubbub.state.window import Missed, Window
+from hubbub.history.window import Missed, Window
 
 
 @dataclass(frozen=True)

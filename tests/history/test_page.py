@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.brokers.memory import MemoryBroker
+from hubbub.history.page import Page, page
 from hubbub.options import History
 from hubbub.outage import Outage
-from hubbub.past import Page, page
 from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.sending import Sender

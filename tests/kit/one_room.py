@@ -4,16 +4,16 @@ from typing import Any
 
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
+from hubbub.history.positions import Positions
+from hubbub.history.topic import Standing
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
-from hubbub.positions import Positions
 from hubbub.protocol.session import Since
 from hubbub.scheduling.tasks import Background
-from hubbub.track import Standing
 from hubbub.types import Position, room_topic
+from tests.kit.streams import StreamBroker
 from tests.recipients import Reader, Turn
 from tests.scripted import MovedClock, settle
-from tests.streams import StreamBroker
 
 TOPIC = room_topic("r")
 KEEP = History(size=1_000, ttl=60)

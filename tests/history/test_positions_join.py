@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from hubbub.errors import Unavailable
+from hubbub.history.topic import Standing
 from hubbub.protocol.session import Since
-from hubbub.track import Standing
 from hubbub.types import Position
-from tests.one_room import TOPIC, Setting, offsets
+from tests.kit.one_room import TOPIC, Setting, offsets
 from tests.scripted import settle
 
 

@@ -3,12 +3,12 @@
 import pytest
 
 from hubbub.delivery.message import Outgoing
+from hubbub.history.topic import TopicHistory
+from hubbub.history.window import Missed
 from hubbub.options import History, Limits
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.session import Since
 from hubbub.scheduling.single_flight import SingleFlight
-from hubbub.state.window import Missed
-from hubbub.track import Track
 from hubbub.types import Position
 
 HERE = Position("e", 7)
@@ -18,11 +18,13 @@ async def _never() -> None:
     raise AssertionError("nobody asked")
 
 
-def track(*, size: int = 100, ttl: float = 3600, **limits: int) -> Track:
-    return Track(History(size=size, ttl=ttl), Limits(**limits), lambda _: SingleFlight(lambda work: None, _never))  # type: ignore[arg-type,return-value]
+def track(*, size: int = 100, ttl: float = 3600, **limits: int) -> TopicHistory:
+    return TopicHistory(
+        History(size=size, ttl=ttl), Limits(**limits), lambda _: SingleFlight(lambda work: None, _never)
+    )  # type: ignore[arg-type,return-value]
 
 
-def opened(made: Track, *sizes: int) -> Track:
+def opened(made: TopicHistory, *sizes: int) -> TopicHistory:
     """At hand are messages of these sizes, up to HERE."""
     made.position = HERE
     made.open_window(HERE.offset - len(sizes))
@@ -107,7 +109,7 @@ def test_what_waits_keeps_its_order_and_a_look_finds_what_is_kept() -> None:
 def test_where_too_much_waits_it_is_looked_up_or_let_past(most: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = track()
     if most == "count":
-        monkeypatch.setattr("hubbub.track._WAITING", 0)
+        monkeypatch.setattr("hubbub.history.topic._WAITING", 0)
         data = b"x"
     else:
         data = b"x" * (made._limits.outbox + 1)

@@ -10,27 +10,27 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from hubbub.history.topic import TopicHistory
 from hubbub.ports.clock import Alarm, Clock
-from hubbub.track import Track
 from hubbub.types import Topic
 
 _log = logging.getLogger("hubbub.positions")
 
 #: Seconds from one round to the next, and rounds without a message before a topic is looked up.
 _ROUND, _IDLE = 1.0, 25
-#: Rounds for which a topic may stay behind while the broker is ready.
+#: IdleCheck for which a topic may stay behind while the broker is ready.
 _STUCK = 30
 #: Topics looked up at a time: enough to be quick, few enough to be kind.
 _BATCH = 64
 
 
-class Rounds:
+class IdleCheck:
     def __init__(
         self,
-        tracks: Mapping[Topic, Track],
+        tracks: Mapping[Topic, TopicHistory],
         clock: Clock,
         ready: Callable[[], bool],
-        look_after: Callable[[Sequence[tuple[Topic, Track]]], None],
+        look_after: Callable[[Sequence[tuple[Topic, TopicHistory]]], None],
         send_away: Callable[[Topic], None],
     ) -> None:
         self._tracks = tracks
@@ -55,7 +55,7 @@ class Rounds:
         if not self._tracks:
             return
         ready = self._ready()
-        doubtful: list[tuple[Topic, Track]] = []
+        doubtful: list[tuple[Topic, TopicHistory]] = []
         for topic, track in tuple(self._tracks.items()):
             track.grow_old()
             if not ready or track.position is None:
@@ -77,7 +77,7 @@ class Rounds:
 
 
 async def in_batches(
-    do: Callable[[Topic, Track], Coroutine[Any, Any, None]], tracks: Sequence[tuple[Topic, Track]]
+    do: Callable[[Topic, TopicHistory], Coroutine[Any, Any, None]], tracks: Sequence[tuple[Topic, TopicHistory]]
 ) -> None:
     """Do it for all of them."""
     for start in range(0, len(tracks), _BATCH):

@@ -6,11 +6,11 @@ import logging
 import pytest
 
 from hubbub import closes
+from hubbub.history.topic import Standing
 from hubbub.ports.metrics import Count
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.track import Standing
 from hubbub.types import Position
-from tests.one_room import TOPIC, Setting
+from tests.kit.one_room import TOPIC, Setting
 from tests.scripted import settle
 
 
@@ -88,7 +88,7 @@ async def test_a_hole_at_the_end_of_what_is_kept_is_told() -> None:
 
 
 async def test_a_long_hole_takes_several_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.positions._FILL", 10)
+    monkeypatch.setattr("hubbub.history.positions._FILL", 10)
     s = Setting()
     await s.join()
     s.lose(35)
@@ -119,7 +119,7 @@ async def test_what_comes_while_the_broker_is_asked_waits_and_loses_nothing() ->
 
 
 async def test_notices_are_let_past_where_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.track._WAITING", 2)
+    monkeypatch.setattr("hubbub.history.topic._WAITING", 2)
     s = Setting()
     await s.join()
     s.broker.at_once = False
@@ -275,7 +275,7 @@ async def test_nobody_is_sent_away_from_a_room_that_only_talks_faster_than_it_ca
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each look is overtaken, and each brings the members forward."""
-    monkeypatch.setattr("hubbub.track._WAITING", 0)
+    monkeypatch.setattr("hubbub.history.topic._WAITING", 0)
     s = Setting()
     await s.join()
     s.broker.at_once = False
