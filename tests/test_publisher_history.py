@@ -18,7 +18,7 @@ from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker
 from hubbub.client import publisher as module
 from hubbub.client.publisher import AsyncPublisher
-from hubbub.rules import Rules
+from hubbub.rooms.retention import Retention
 from hubbub.types import EVERYONE, room_topic, user_topic
 from tests.client import Tab
 from tests.hub.serving import Names, serving, simple
@@ -177,14 +177,14 @@ async def test_rules_that_cannot_be_read_are_no_reason_to_keep_nothing(
 
 def test_the_first_pattern_wins_and_what_none_matches_is_not_kept() -> None:
     said = {"rooms": [["team:{id}", 5, 1.5], ["quiet:{x}", None, None], ["{rest:path}", 7, 60]], "inbox": None}
-    rules = Rules.read(json.dumps(said).encode())
+    rules = Retention.read(json.dumps(said).encode())
     assert rules.kept(room_topic("team:7")) == History(size=5, ttl=1.5)
     assert rules.kept(room_topic("quiet:7")) is None
     assert rules.kept(room_topic("team:7/x")) == History(size=7, ttl=60)
     assert rules.kept(user_topic("ann")) is rules.kept(EVERYONE) is None
-    assert Rules.read(b'{"rooms": [], "inbox": [3, 4]}').kept(user_topic("ann")) == History(size=3, ttl=4)
-    assert Rules.read(b'{"rooms": [], "inbox": [3, 4]}').kept(EVERYONE) is None
-    assert Rules.read(None).kept(room_topic("a")) is None
+    assert Retention.read(b'{"rooms": [], "inbox": [3, 4]}').kept(user_topic("ann")) == History(size=3, ttl=4)
+    assert Retention.read(b'{"rooms": [], "inbox": [3, 4]}').kept(EVERYONE) is None
+    assert Retention.read(None).kept(room_topic("a")) is None
 
 
 async def test_what_is_sent_at_once_keeps_its_order(url: str, name: str, kept: Callable[[], Any]) -> None:

@@ -33,9 +33,9 @@ from hubbub.history.page import Page
 from hubbub.hub import Hub, HubDep
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator, Carrier, Credential
-from hubbub.room import Room
+from hubbub.rooms.room import Room
+from hubbub.rooms.user import UserHandle
 from hubbub.types import Position, User
-from hubbub.user import UserHandle
 
 __version__ = "0.1.0"
 

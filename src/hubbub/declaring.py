@@ -11,8 +11,8 @@ from hubbub.errors import ConfigurationError
 from hubbub.injection import FastAPIInjection
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.injection import Injected
+from hubbub.rooms.patterns import Patterns, placeholders
 from hubbub.state.handlers import Handlers
-from hubbub.state.patterns import Patterns, placeholders
 from hubbub.types import User
 
 F = TypeVar("F", bound=Callable[..., Any])

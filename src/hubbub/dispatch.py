@@ -21,8 +21,8 @@ from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
+from hubbub.rooms.patterns import Patterns
 from hubbub.state.handlers import Handlers
-from hubbub.state.patterns import Patterns
 from hubbub.types import RoomName
 
 _log = logging.getLogger("hubbub.dispatch")

@@ -31,13 +31,13 @@ from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.protocol import messages
-from hubbub.room import Room
+from hubbub.rooms.publishing import Exclude
+from hubbub.rooms.room import Room
+from hubbub.rooms.user import UserHandle
 from hubbub.running import Plan, Running
 from hubbub.scheduling.clock import SystemClock
-from hubbub.sending import Exclude
 from hubbub.server_process import workers_of_this_server
 from hubbub.types import NodeId, Position, User, UserId
-from hubbub.user import UserHandle
 
 # Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
 _STATE = "hubbub:"

@@ -21,9 +21,7 @@ from hubbub.drain import Drain
 from hubbub.endpoint import Endpoint
 from hubbub.errors import InvalidCredential, Unavailable
 from hubbub.history.positions import Positions
-from hubbub.membership import Membership
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
-from hubbub.outage import Outage
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -33,16 +31,18 @@ from hubbub.presence.diffs import Diffs
 from hubbub.presence.leases import NodeLease
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.messages import check_user
-from hubbub.room import Room
-from hubbub.rules import word
+from hubbub.rooms.membership import Membership
+from hubbub.rooms.patterns import Patterns, placeholders
+from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.publishing import Sender
+from hubbub.rooms.retention import word
+from hubbub.rooms.room import Room
+from hubbub.rooms.subscriptions import Subscriptions
+from hubbub.rooms.user import UserHandle
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
-from hubbub.sending import Sender
 from hubbub.state.handlers import Handlers
-from hubbub.state.patterns import Patterns, placeholders
-from hubbub.subscriptions import Subscriptions
 from hubbub.types import EVERYONE, OWN_ROOM, NodeId, RoomName, Topic, User, UserId, room_topic, user_topic
-from hubbub.user import UserHandle
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05
@@ -106,7 +106,7 @@ class Running:
             grace=plan.leaving.grace,
         )
         self._leases = NodeLease(broker, self.node, self._presence, plan.clock, lease=plan.leaving.lease)
-        self._outage = Outage(self._may_send, limit=plan.limits.queued)
+        self._publish_queue = PublishQueue(self._may_send, limit=plan.limits.queued)
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), plan.facts)
         self.endpoint = Endpoint(self._services(), plan.authenticators, plan.origins, lambda: self.ready)
         self._drain = Drain(self.endpoint.connections, plan.clock, closing=plan.limits.closing)
@@ -208,7 +208,7 @@ class Running:
                     await self._declare()
 
     def _sender(self, topic: Topic, room: RoomName | None, keep: History | None) -> Sender:
-        return Sender(topic, self.broker, self._outage, limit=self._plan.limits.payload, room=room, keep=keep)
+        return Sender(topic, self.broker, self._publish_queue, limit=self._plan.limits.payload, room=room, keep=keep)
 
     async def _authenticate(self, token: str) -> User:
         claim = examine_message(token, self._plan.authenticators, limit=self._plan.limits.credential)

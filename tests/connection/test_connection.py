@@ -16,9 +16,9 @@ from hubbub.ports.broker import Announcement
 from hubbub.ports.metrics import Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.rooms.patterns import Patterns
 from hubbub.running import Plan, Running
 from hubbub.state.handlers import Handlers
-from hubbub.state.patterns import Patterns
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
 from tests.scripted import MovedClock, settle
 

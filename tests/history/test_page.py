@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.history.page import Page, page
 from hubbub.options import History
-from hubbub.outage import Outage
 from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.sending import Sender
+from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.publishing import Sender
 from hubbub.types import Position, RoomName, Topic
 
 TOPIC = Topic("room:r")
@@ -21,7 +21,9 @@ KEEP = History(size=100, ttl=60)
 
 
 def sender(broker: Any, keep: History | None = KEEP) -> Sender:
-    return Sender(TOPIC, broker, Outage(lambda: broker.ready, limit=1), limit=1_000, room=RoomName("r"), keep=keep)
+    return Sender(
+        TOPIC, broker, PublishQueue(lambda: broker.ready, limit=1), limit=1_000, room=RoomName("r"), keep=keep
+    )
 
 
 async def talked(times: int, keep: History = KEEP) -> tuple[MemoryBroker, Sender, Position]:

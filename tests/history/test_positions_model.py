@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from hubbub.history import positions
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
 from hubbub.errors import Unavailable
+from hubbub.history import positions
 from hubbub.history.positions import Positions
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.metrics import Tally

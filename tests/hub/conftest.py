@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
-from hubbub.subscriptions import Subscriptions
+from hubbub.rooms.subscriptions import Subscriptions
 from tests.hub.serving import DEFAULTS, Names
 
 

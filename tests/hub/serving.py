@@ -177,7 +177,7 @@ def left_behind(hub: Hub) -> dict[str, int]:
         "waker": len(here._waker),
         "held": len(here._fanout._held),
         "positions": len(here._positions),
-        "outage": len(here._outage),
+        "publish_queue": len(here._publish_queue),
         "unauthenticated": len(here.endpoint.unauthenticated),
     }
     return {what: count for what, count in counts.items() if count}

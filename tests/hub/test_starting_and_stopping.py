@@ -14,7 +14,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.client.publisher import AsyncPublisher
 from hubbub.options import Leaving
 from hubbub.ports.broker import Renewal
-from hubbub.rules import Rules
+from hubbub.rooms.retention import Retention
 from hubbub.types import RoomName, room_topic
 from tests.client import Tab
 from tests.hub.conftest import Mortal
@@ -104,7 +104,7 @@ async def test_a_room_that_keeps_is_not_taken_for_one_of_a_pattern_with_types_th
         return True
 
     await hub.start()
-    rules = Rules.read(await hub._here.broker.declared())
+    rules = Retention.read(await hub._here.broker.declared())
     for name, kept in (("team:red", keep), ("quiet:x", None), ("other", keep)):
         assert rules.kept(room_topic(name)) == hub._here._dispatch.options_of(RoomName(name)).history == kept
     await hub.stop()

@@ -24,7 +24,7 @@ from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History, Limits
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.rules import Rules
+from hubbub.rooms.retention import Retention
 from hubbub.types import EVERYONE, OWN_ROOM, Position, Topic, room_of, room_topic, user_topic
 
 try:
@@ -139,7 +139,7 @@ class Publisher(_Publishing[Position | None]):
             "retry_on_timeout": False,
         }
         self._redis = redis.Redis(connection_pool=redis.ConnectionPool(**options))
-        self._rules: tuple[float, Rules] = (0.0, Rules())
+        self._rules: tuple[float, Retention] = (0.0, Retention())
 
     def close(self) -> None:
         """Give its connections back; one that is used again makes new ones."""
@@ -174,11 +174,11 @@ class Publisher(_Publishing[Position | None]):
             first = self._redis.eval(PUBLISH.body.decode(), *arguments)
         return first
 
-    def _known_rules(self) -> Rules:
+    def _known_rules(self) -> Retention:
         until, rules = self._rules
         if time.monotonic() >= until:
             declared: Any = self._redis.get(self._keys.rules)
-            rules = Rules.read(declared)
+            rules = Retention.read(declared)
             self._rules = (time.monotonic() + _RULES, rules)
         return rules
 
@@ -194,7 +194,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
     async def __aenter__(self) -> Self:
         self._commands = Commands(self._server.connect, deadline=self._deadline)
         self._order = asyncio.Lock()
-        self._rules: tuple[float, Rules] = (0.0, Rules())
+        self._rules: tuple[float, Retention] = (0.0, Retention())
         return self
 
     async def __aexit__(
@@ -228,9 +228,9 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
             return position(await commands.run(PUBLISH, keys, *arguments, data))
         return position(*await commands.run_together(channel, PUBLISH, keys, *arguments, data))
 
-    async def _known_rules(self, commands: Commands) -> Rules:
+    async def _known_rules(self, commands: Commands) -> Retention:
         until, rules = self._rules
         if time.monotonic() >= until:
-            rules = Rules.read(await commands.call(b"GET", self._keys.rules))
+            rules = Retention.read(await commands.call(b"GET", self._keys.rules))
             self._rules = (time.monotonic() + _RULES, rules)
         return rules

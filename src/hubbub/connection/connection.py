@@ -38,7 +38,7 @@ from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.session import Answer, End, Event, Session
-from hubbub.room import Room
+from hubbub.rooms.room import Room
 from hubbub.scheduling.serial import Serial
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 

@@ -10,13 +10,13 @@ from hubbub.delivery.fanout import Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.dispatch import Dispatch
 from hubbub.history.positions import Positions
-from hubbub.membership import Membership
 from hubbub.options import Heartbeat, History, Limits, Rate
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
 from hubbub.presence.tracker import PresenceTracker
-from hubbub.room import Room
-from hubbub.subscriptions import Subscriptions
+from hubbub.rooms.membership import Membership
+from hubbub.rooms.room import Room
+from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.types import NodeId, RoomName, User
 
 

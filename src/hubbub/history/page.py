@@ -8,7 +8,7 @@ from typing import Any
 from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, UnknownEnvelope
 from hubbub.protocol.messages import with_offset
-from hubbub.sending import Sender
+from hubbub.rooms.publishing import Sender
 from hubbub.types import Position
 
 

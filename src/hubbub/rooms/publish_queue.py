@@ -14,7 +14,7 @@ from hubbub.errors import Unavailable
 _LOOK = 0.05
 
 
-class Outage:
+class PublishQueue:
     """`over` says whether messages may leave; at most `limit` wait for that."""
 
     def __init__(self, over: Callable[[], bool], *, limit: int) -> None:
@@ -26,7 +26,7 @@ class Outage:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def end(self, within: float) -> None:
+    async def wait(self, within: float) -> None:
         """Returns when it is over. Raises Unavailable after `within` seconds, or where too many wait."""
         if not self._waiting and self._over():
             return

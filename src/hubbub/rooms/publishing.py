@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from hubbub.delivery.fanout import Recipient
 from hubbub.errors import Unavailable
 from hubbub.options import History
-from hubbub.outage import Outage
 from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.types import Position, RoomName, Topic, User
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
@@ -49,14 +49,21 @@ def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
 class Sender:
     """Sends to one topic. `room` is added to what is sent, `keep` says what is kept of it, `limit` how large it is."""
 
-    __slots__ = ("_broker", "_limit", "_outage", "_room", "keep", "topic")
+    __slots__ = ("_broker", "_limit", "_queue", "_room", "keep", "topic")
 
     def __init__(
-        self, topic: Topic, broker: Broker, outage: Outage, *, limit: int, room: RoomName | None, keep: History | None
+        self,
+        topic: Topic,
+        broker: Broker,
+        queue: PublishQueue,
+        *,
+        limit: int,
+        room: RoomName | None,
+        keep: History | None,
     ) -> None:
         self.topic = topic
         self._broker = broker
-        self._outage = outage
+        self._queue = queue
         self._limit = limit
         self._room = room
         self.keep = keep
@@ -87,7 +94,7 @@ class Sender:
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         while True:
-            await self._outage.end(until - loop.time())
+            await self._queue.wait(until - loop.time())
             try:
                 return await self._broker.publish(self.topic, envelope, keep=self.keep, key=once)
             except Unavailable:

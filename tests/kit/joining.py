@@ -6,15 +6,15 @@ from typing import Any
 from hubbub.delivery.fanout import Fanout
 from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
-from hubbub.membership import Membership
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry, Past
 from hubbub.ports.metrics import Tally
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.rooms.membership import Membership
+from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
-from hubbub.subscriptions import Subscriptions
 from hubbub.types import Position, room_topic
 from tests.recipients import Reader, Turn
 from tests.scripted import Call, MovedClock, ScriptedBroker, settle

@@ -11,7 +11,7 @@ from hubbub.options import RoomOptions, Slow
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.scheduling.backoff import Backoff
-from tests.joining import KEEP, STEPS, Setting
+from tests.kit.joining import KEEP, STEPS, Setting
 from tests.recipients import Reader
 from tests.scripted import cancel, settle
 

@@ -26,9 +26,9 @@ from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol import messages
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Since
+from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Spawn
-from hubbub.subscriptions import Subscriptions
 from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, room_topic, user_topic
 
 _Key: TypeAlias = tuple[Recipient, RoomName]

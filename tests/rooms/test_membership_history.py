@@ -9,7 +9,7 @@ from hubbub.options import History, RoomOptions
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.types import Position, user_topic
-from tests.joining import KEEP, Setting, message
+from tests.kit.joining import KEEP, Setting, message
 from tests.recipients import Reader
 from tests.scripted import settle
 

@@ -9,7 +9,7 @@ from hubbub.closes import short
 from hubbub.history.page import Page, page
 from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.sending import Exclude, Sender
+from hubbub.rooms.publishing import Exclude, Sender
 from hubbub.types import ONLINE, ConnectionId, Position, UserId
 
 

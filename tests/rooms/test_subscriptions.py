@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from hubbub.errors import Unavailable
+from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
-from hubbub.subscriptions import Subscriptions
 from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
 
 

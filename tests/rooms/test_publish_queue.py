@@ -7,8 +7,8 @@ import pytest
 
 from hubbub.errors import Unavailable
 from hubbub.options import History
-from hubbub.outage import Outage
-from hubbub.sending import Sender
+from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.publishing import Sender
 from hubbub.types import EVERYONE, Position
 from tests.scripted import cancel, settle
 
@@ -34,11 +34,11 @@ class Away:
 class Setting:
     def __init__(self, *, limit: int = 10, keep: History | None = None) -> None:
         self.broker: Any = Away()
-        self.outage = Outage(lambda: self.broker.ready, limit=limit)
-        self.sender = Sender(EVERYONE, self.broker, self.outage, limit=100, room=None, keep=keep)
+        self.queue = PublishQueue(lambda: self.broker.ready, limit=limit)
+        self.sender = Sender(EVERYONE, self.broker, self.queue, limit=100, room=None, keep=keep)
 
     async def wait(self, within: float = LONG) -> asyncio.Task[None]:
-        task = asyncio.create_task(self.outage.end(within))
+        task = asyncio.create_task(self.queue.wait(within))
         await settle()
         return task
 
@@ -50,12 +50,12 @@ class Setting:
     def back_for_a_moment(self) -> None:
         """And away again before anything has left."""
         self.broker.ready = True
-        self.outage.look()
+        self.queue.look()
         self.broker.ready = False
 
     async def back(self) -> None:
         self.broker.ready = True
-        self.outage.look()
+        self.queue.look()
         await settle()
 
 
@@ -65,19 +65,19 @@ KEEP = History(size=10, ttl=60)
 async def test_a_broker_that_is_there_is_not_waited_for() -> None:
     s = Setting()
     s.broker.ready = True
-    await s.outage.end(0.0)
-    assert len(s.outage) == 0
+    await s.queue.wait(0.0)
+    assert len(s.queue) == 0
 
 
 async def test_all_who_wait_go_on_in_their_order_when_it_is_back() -> None:
     s = Setting()
     sent = [await s.send(type) for type in "abc"]
-    assert len(s.outage) == 3
+    assert len(s.queue) == 3
     assert s.broker.published == []
     await s.back()
     assert [task.done() for task in sent] == [True] * 3
     assert [data for data, _ in s.broker.published] == [f'{{"type":"{type}"}}' for type in "abc"]
-    assert len(s.outage) == 0
+    assert len(s.queue) == 0
 
 
 async def test_who_comes_while_others_wait_goes_behind_them() -> None:
@@ -86,7 +86,7 @@ async def test_who_comes_while_others_wait_goes_behind_them() -> None:
     s.broker.ready = True
     second = await s.send("b")
     assert not second.done()
-    s.outage.look()
+    s.queue.look()
     await settle()
     assert first.done()
     assert second.done()
@@ -97,7 +97,7 @@ async def test_no_more_wait_than_may() -> None:
     s = Setting(limit=2)
     waiting = [await s.wait() for _ in range(2)]
     with pytest.raises(Unavailable, match="2 messages wait"):
-        await s.outage.end(LONG)
+        await s.queue.wait(LONG)
     await s.back()
     assert [task.exception() for task in waiting] == [None, None]
 
@@ -107,15 +107,15 @@ async def test_patience_ends() -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(Unavailable):
-        await s.outage.end(0.05)
+        await s.queue.wait(0.05)
     assert 0.04 < loop.time() - began < 5
-    assert len(s.outage) == 0
+    assert len(s.queue) == 0
 
 
 async def test_who_stops_waiting_leaves_its_place() -> None:
     s = Setting(limit=1)
     await cancel(await s.wait())
-    assert len(s.outage) == 0
+    assert len(s.queue) == 0
     last = await s.wait()
     await s.back()
     assert last.exception() is None
@@ -207,14 +207,14 @@ async def test_who_stops_waiting_in_the_turn_in_which_it_is_over() -> None:
     await s.back()
     assert first.cancelled()
     assert second.exception() is None
-    assert len(s.outage) == 0
+    assert len(s.queue) == 0
 
 
 async def test_who_comes_while_the_others_are_being_told_does_not_pass_them() -> None:
     s = Setting()
     tasks = [await s.send(type) for type in ("a", "b")]
     s.broker.ready = True
-    s.outage.look()
+    s.queue.look()
     # In the same turn, as a handler does that is begun within it.
     await s.sender.send({"type": "c"}, exclude=None, patience=LONG)
     await asyncio.gather(*tasks)
@@ -233,7 +233,7 @@ async def test_however_many_came_and_went_it_is_looked_as_often() -> None:
         looks += 1
         return False
 
-    s.outage._over = over
+    s.queue._over = over
     with pytest.raises(Unavailable):
-        await s.outage.end(0.2)
+        await s.queue.wait(0.2)
     assert looks <= 6

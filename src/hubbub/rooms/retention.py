@@ -12,17 +12,17 @@ from typing import Any, Self
 
 from hubbub.errors import ConfigurationError
 from hubbub.options import History
-from hubbub.state.patterns import Patterns
+from hubbub.rooms.patterns import Patterns
 from hubbub.types import Topic, room_of
 
 
 def word(rooms: Iterable[tuple[str, History | None]], inbox: History | None) -> bytes:
-    """What `Rules.read` reads."""
+    """What `Retention.read` reads."""
     rules = [(pattern, *(_figures(keep) or (None, None))) for pattern, keep in rooms]
     return json.dumps({"rooms": rules, "inbox": _figures(inbox)}).encode()
 
 
-class Rules:
+class Retention:
     """Before any hub ran, nothing is kept."""
 
     def __init__(self) -> None:

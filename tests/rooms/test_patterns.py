@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from hubbub.state.patterns import Match, Patterns, placeholders
+from hubbub.rooms.patterns import Match, Patterns, placeholders
 
 CONTROLS = ["\x00", "\t", "\n", "\r", "\x1f", "\x7f", "\x80", "\x85", "\x9f"]
 

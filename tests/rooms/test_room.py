@@ -7,10 +7,10 @@ import pytest
 
 from hubbub import ConfigurationError, Hub
 from hubbub.options import History, RoomOptions, Slow
-from hubbub.outage import Outage
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.room import Room
-from hubbub.sending import Sender
+from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.publishing import Sender
+from hubbub.rooms.room import Room
 from hubbub.types import Position, RoomName, Topic, room_topic
 
 
@@ -30,7 +30,9 @@ class Keeping:
 
 def room(broker: Any, keep: History | None = None) -> Room:
     name = RoomName("a")
-    sender = Sender(room_topic(name), broker, Outage(lambda: broker.ready, limit=1), limit=100, room=name, keep=keep)
+    sender = Sender(
+        room_topic(name), broker, PublishQueue(lambda: broker.ready, limit=1), limit=100, room=name, keep=keep
+    )
     return Room(name, broker, sender)
 
 
