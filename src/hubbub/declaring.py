@@ -6,13 +6,13 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from hubbub.connection.connection import Connection
-from hubbub.dispatch import Rule
 from hubbub.errors import ConfigurationError
-from hubbub.injection import FastAPIInjection
+from hubbub.handlers.dispatch import Rule
+from hubbub.handlers.fastapi import FastAPIInjection
+from hubbub.handlers.table import HandlerTable
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.injection import Injected
 from hubbub.rooms.patterns import Patterns, placeholders
-from hubbub.state.handlers import Handlers
 from hubbub.types import User
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,7 +23,7 @@ class Declarations:
 
     def __init__(self) -> None:
         self._injection = FastAPIInjection()
-        self._handlers: Handlers[Injected] = Handlers()
+        self._handlers: HandlerTable[Injected] = HandlerTable()
         self._rooms: Patterns[Rule] = Patterns()
         self._facts: list[Callable[[], dict[str, Any]]] = []
 

@@ -16,10 +16,11 @@ from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.departure import Departure
-from hubbub.dispatch import Dispatch, Rule
 from hubbub.drain import Drain
 from hubbub.endpoint import Endpoint
 from hubbub.errors import InvalidCredential, Unavailable
+from hubbub.handlers.dispatch import Dispatch, Rule
+from hubbub.handlers.table import HandlerTable
 from hubbub.history.positions import Positions
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
@@ -41,7 +42,6 @@ from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.rooms.user import UserHandle
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
-from hubbub.state.handlers import Handlers
 from hubbub.types import EVERYONE, OWN_ROOM, NodeId, RoomName, Topic, User, UserId, room_topic, user_topic
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
@@ -73,7 +73,7 @@ class Plan:
     leaving: Leaving
     metrics: Metrics
     clock: Clock
-    handlers: Handlers[Injected]
+    handlers: HandlerTable[Injected]
     rooms: Patterns[Rule]
     facts: list[Callable[[], dict[str, Any]]]
 

@@ -11,6 +11,7 @@ from hubbub.brokers.memory import MemoryBroker
 from hubbub.closes import Close
 from hubbub.connection.connection import Connection
 from hubbub.errors import ConnectionClosed
+from hubbub.handlers.table import HandlerTable
 from hubbub.options import Heartbeat, Leaving, Limits
 from hubbub.ports.broker import Announcement
 from hubbub.ports.metrics import Tally
@@ -18,7 +19,6 @@ from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.patterns import Patterns
 from hubbub.running import Plan, Running
-from hubbub.state.handlers import Handlers
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
 from tests.scripted import MovedClock, settle
 
@@ -87,7 +87,7 @@ class Setting:
             leaving=Leaving(),
             metrics=Tally(),
             clock=self.clock,
-            handlers=Handlers(),
+            handlers=HandlerTable(),
             rooms=Patterns(),
             facts=[],
         )

@@ -8,7 +8,7 @@ from typing import Any
 from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Recipient
 from hubbub.delivery.registry import Registry
-from hubbub.dispatch import Dispatch
+from hubbub.handlers.dispatch import Dispatch
 from hubbub.history.positions import Positions
 from hubbub.options import Heartbeat, History, Limits, Rate
 from hubbub.ports.clock import Clock

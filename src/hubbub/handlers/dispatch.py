@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType
+from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
 from hubbub.ports.injection import Injected
 from hubbub.ports.metrics import Count, Metrics
@@ -22,7 +23,6 @@ from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
 from hubbub.rooms.patterns import Patterns
-from hubbub.state.handlers import Handlers
 from hubbub.types import RoomName
 
 _log = logging.getLogger("hubbub.dispatch")
@@ -47,7 +47,7 @@ class Rule:
 class Dispatch:
     def __init__(
         self,
-        handlers: Handlers[Injected],
+        handlers: HandlerTable[Injected],
         rooms: Patterns[Rule],
         metrics: Metrics,
         *,

@@ -5,8 +5,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from hubbub.errors import InvalidMessage
+from hubbub.handlers.table import HandlerTable, types_of
 from hubbub.protocol.messages import RESERVED
-from hubbub.state.handlers import Handlers, types_of
 
 
 class Say(BaseModel):
@@ -82,7 +82,7 @@ def test_no_model_can_have_a_type_of_the_protocol(type: str) -> None:
 
 
 def test_a_function_is_found_under_every_type_of_its_model() -> None:
-    handlers: Handlers[str] = Handlers()
+    handlers: HandlerTable[str] = HandlerTable()
     handlers.declare(Say, "say it")
     handlers.declare(Draw, "draw it")
     found = [handlers.get(type) for type in ("say", "line", "circle")]
@@ -95,14 +95,14 @@ def test_a_function_is_found_under_every_type_of_its_model() -> None:
 
 @pytest.mark.parametrize("type", ["", "Say", "say ", "type"])
 def test_what_nobody_declared_has_no_handler(type: str) -> None:
-    handlers: Handlers[str] = Handlers()
+    handlers: HandlerTable[str] = HandlerTable()
     assert handlers.get(type) is None
     handlers.declare(Say, "say it")
     assert handlers.get(type) is None
 
 
 def test_a_type_has_one_handler_and_a_refused_declaration_leaves_no_trace() -> None:
-    handlers: Handlers[str] = Handlers()
+    handlers: HandlerTable[str] = HandlerTable()
     handlers.declare(Say, "first")
     with pytest.raises(ValueError, match="there is a handler for 'say' already: Say"):
         handlers.declare(model(Literal["new", "say"]), "second")
@@ -114,16 +114,16 @@ def test_a_type_has_one_handler_and_a_refused_declaration_leaves_no_trace() -> N
 
 def test_a_model_without_a_type_is_not_declared() -> None:
     with pytest.raises(ValueError, match="Odd needs a field like"):
-        Handlers[str]().declare(model(str), "never")
+        HandlerTable[str]().declare(model(str), "never")
 
 
 def test_handlers_of_two_hubs_do_not_meet() -> None:
-    Handlers[str]().declare(Say, "say it")
-    assert Handlers[str]().get("say") is None
+    HandlerTable[str]().declare(Say, "say it")
+    assert HandlerTable[str]().get("say") is None
 
 
 def read(kind: type[BaseModel], fields: dict[str, Any]) -> BaseModel:
-    handlers: Handlers[None] = Handlers()
+    handlers: HandlerTable[None] = HandlerTable()
     handlers.declare(kind, None)
     handler = handlers.get(types_of(kind)[0])
     assert handler is not None

@@ -44,7 +44,7 @@ class Handler(Generic[T]):
 
 
 @dataclass(slots=True)
-class Handlers(Generic[T]):
+class HandlerTable(Generic[T]):
     _by_type: dict[str, Handler[T]] = field(default_factory=dict)
 
     def declare(self, model: type[BaseModel], function: T) -> None:
