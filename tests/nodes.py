@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from hubbub.brokers.memory import MemoryBroker
-from hubbub.brokers.store import Store
+from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.options import RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.cluster import Cluster, Stats
 from hubbub.types import NodeId
 from tests.scripted import cancel, settle

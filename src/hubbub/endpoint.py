@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket
 from hubbub import closes
 from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
 from hubbub.auth.origin import Origin, origin_allowed
-from hubbub.auth.several import Claim, examine
+from hubbub.auth.select import Claim, examine
 from hubbub.connection.connection import Connection
 from hubbub.connection.context import Context
 from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, InvalidMessage, described

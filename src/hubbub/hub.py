@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from hubbub.auth import redaction
 from hubbub.auth.origin import parse_origins
-from hubbub.auth.several import arrange
+from hubbub.auth.select import arrange
 from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
 from hubbub.cluster import Lease, Stats
 from hubbub.connection.connection import Connection

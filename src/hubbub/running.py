@@ -9,7 +9,7 @@ from typing import Any
 
 from hubbub import closes
 from hubbub.auth.origin import Origin
-from hubbub.auth.several import Claim, examine_message
+from hubbub.auth.select import Claim, examine_message
 from hubbub.cluster import Cluster
 from hubbub.connection.context import Context
 from hubbub.delivery.batch import Batcher

@@ -12,9 +12,9 @@ import pytest
 from redis import Redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.brokers.memory.store import Store
 from hubbub.brokers.redis import RedisBroker
-from hubbub.brokers.store import Store
 from hubbub.ports.broker import Broker
 from hubbub.testing.conformance.meeting import NewBroker
 from hubbub.types import Topic

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.broker import Broker
 from hubbub.testing.conformance import Conformance

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hubbub.brokers.memory import MemoryBroker
-from hubbub.brokers.store import Store
+from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.brokers.memory.store import Store
 from hubbub.options import History
 from hubbub.ports.broker import Announcement, Renewal
 from hubbub.types import Position, Topic, room_topic

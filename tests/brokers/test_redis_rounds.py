@@ -178,7 +178,7 @@ class TestMessagesOfOneTurn:
 
 class TestDeadlines:
     def test_are_each_callers_own(self, valkey: EmbeddedValkey) -> None:
-        """Asked while a round is on its way that never comes back: nobody waits longer than his own time."""
+        """Request while a round is on its way that never comes back: nobody waits longer than his own time."""
 
         async def main() -> None:
             commands = Commands(Server(valkey.url, deadline=0.5).connect, deadline=0.5)

@@ -7,8 +7,8 @@ from redis import Redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker
-from hubbub.brokers.redis.asked import Script
 from hubbub.brokers.redis.commands import Commands
+from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.server import Server
 from hubbub.errors import Unavailable
 from hubbub.options import History

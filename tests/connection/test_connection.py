@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubbub import closes
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.closes import Close
 from hubbub.connection.connection import Connection
 from hubbub.errors import ConnectionClosed

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 import hubbub
 from hubbub.options import Limits
-from hubbub.state.history import KEY_KNOWN
+from hubbub.ports.broker import KEY_KNOWN
 from tests.browser.conftest import Tabs, browser, tabs, until
 from tests.client import Tab
 from tests.docs.conftest import SECRET

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from hubbub import Connection, ExpiredCredential, Hub, InvalidCredential, User
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.auth import Credential
 from hubbub.ports.broker import Announcement

@@ -8,7 +8,7 @@ import websockets
 from pydantic import BaseModel
 
 from hubbub import Hub, Unavailable
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from tests.client import Tab
 from tests.hub.conftest import Mortal

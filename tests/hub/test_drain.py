@@ -13,7 +13,7 @@ from fastapi import Depends
 from pydantic import BaseModel
 
 from hubbub import Connection
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from tests.client import Tab
 from tests.hub.leaving import hub_that_leaves, operated, status, tabs, terminate, told_by_signals
 from tests.hub.serving import Names, inside, serving, simple, until

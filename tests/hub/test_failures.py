@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, WebSocket
 from pydantic import BaseModel, field_validator
 
 from hubbub import Connection, Hub
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.types import Topic
 from tests.client import Tab
 from tests.hub.serving import Names, at_rest, inside, serving, simple, until

@@ -14,7 +14,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from hubbub import ConfigurationError, Hub, HubDep, Lease, Unavailable
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from tests.client import Tab
 from tests.hub.serving import Names, at_rest, eventually, inside, serving, simple, until
 

@@ -9,7 +9,7 @@ import websockets
 from pydantic import BaseModel
 
 from hubbub import History, Hub, HubDep
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from hubbub.client.publisher import AsyncPublisher
 from hubbub.options import Leaving

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hubbub.brokers.store import Presence as Truth
+from hubbub.brokers.memory.store import PresenceTable as Truth
 from hubbub.ports.broker import Renewal
 from hubbub.types import OCCUPIED
 from tests.nodes import ROOM, Node, Setting

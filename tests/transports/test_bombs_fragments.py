@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hubbub.transports import patience
+from hubbub.transports import timeouts
 from tests.transports.raw import CONT, PING, TEXT, Both, both, frame
 from tests.transports.resources import MIB, gone, memory
 from tests.transports.ways import ROUTES
@@ -57,7 +57,7 @@ async def test_one_fragment_too_many(server: Both, path: str) -> None:
 @ROUTES
 @pytest.mark.parametrize("pings", [False, True])
 async def test_a_message_that_does_not_become_whole(monkeypatch: pytest.MonkeyPatch, path: str, pings: bool) -> None:
-    monkeypatch.setattr(patience, "ASSEMBLED", 0.4)
+    monkeypatch.setattr(timeouts, "ASSEMBLED", 0.4)
     async with both() as server, server.peer(path) as peer:
         second = frame(CONT, b"and on", fin=False)
         await peer.send(frame(TEXT, b"begun", fin=False) + second[:4])
@@ -78,7 +78,7 @@ async def test_a_message_that_does_not_become_whole(monkeypatch: pytest.MonkeyPa
 @ROUTES
 async def test_whole_messages_in_pieces_are_no_slow_one(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """Each begins in the packet in which the one before ended; none takes long."""
-    monkeypatch.setattr(patience, "ASSEMBLED", 0.3)
+    monkeypatch.setattr(timeouts, "ASSEMBLED", 0.3)
     async with both() as server, server.peer(path) as peer:
         stream = frame(TEXT, b'{"type":"ping"}') * 9
         size = len(stream) // 9

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hubbub import Limits
-from hubbub.transports import patience
+from hubbub.transports import timeouts
 from tests.client import Tab
 from tests.hub.serving import until
 from tests.transports.raw import TEXT, Peer, both, frame, hub_of
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("no_traceback")
 
 async def test_stalled_readers_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten of a hundred take nothing: the others have everything at once, and no descriptor stays."""
-    monkeypatch.setattr(patience, "STALLED", 0.5)
+    monkeypatch.setattr(timeouts, "STALLED", 0.5)
     async with both(hub_of(limits=Limits(closing=0.5, payload=40_000, outbox=200_000))) as server:
         tabs = [await Tab(server.address.ws, token=f"u{number}").__aenter__() for number in range(30)]
         for tab in tabs:
@@ -48,7 +48,7 @@ async def test_stalled_readers_are_let_go(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_a_plain_route_that_pours_into_a_stalled_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "STALLED", 0.3)
+    monkeypatch.setattr(timeouts, "STALLED", 0.3)
     async with both() as server, server.peer("/pour", buffer=4096) as peer:
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await gone(server)
@@ -56,7 +56,7 @@ async def test_a_plain_route_that_pours_into_a_stalled_reader(monkeypatch: pytes
 
 async def test_a_slow_reader_is_no_stalled_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes a little at a time, far less than a third of what its socket buffers."""
-    monkeypatch.setattr(patience, "STALLED", 0.3)
+    monkeypatch.setattr(timeouts, "STALLED", 0.3)
     async with both() as server, server.peer("/pour", buffer=4096) as peer:
         for _ in range(20):
             await peer.reader.readexactly(8000)

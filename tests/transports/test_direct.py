@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from hubbub.transports import patience
+from hubbub.transports import timeouts
 from hubbub.transports.direct import DirectTransport
 from tests.hub.serving import until
 from tests.transports.driven import Driven, Ends, block, numbered, numbers
@@ -59,7 +59,7 @@ async def test_what_does_not_fit_stays_where_it_can_be_dropped(ends: Ends) -> No
 @pytest.mark.parametrize("reads", [True, False])
 async def test_taken_over_with_something_buffered(monkeypatch: pytest.MonkeyPatch, reads: bool) -> None:
     """The handshake's answer is not out yet: nothing overtakes it, and patience has begun."""
-    monkeypatch.setattr(patience, "STALLED", 0.3)
+    monkeypatch.setattr(timeouts, "STALLED", 0.3)
     here, there = over_tcp()
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
     here.setblocking(False)

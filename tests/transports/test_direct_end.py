@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from hubbub import closes
-from hubbub.transports import patience
+from hubbub.transports import timeouts
 from tests.hub.serving import until
 from tests.transports.driven import Ends, block, numbered, numbers, taken_over, transports
 from tests.transports.raw import CLOSE, CONT, PING, TEXT, frame
@@ -91,13 +91,13 @@ async def test_a_peer_that_breaks_the_protocol_while_blocked(ends: Ends) -> None
 
 
 async def test_a_peer_that_takes_nothing(monkeypatch: pytest.MonkeyPatch, ends: Ends) -> None:
-    monkeypatch.setattr(patience, "STALLED", 0.2)
+    monkeypatch.setattr(timeouts, "STALLED", 0.2)
     block(ends)
     await until(lambda: ends.gone, "aborted", within=2)
 
 
 async def test_a_peer_that_takes_a_little(monkeypatch: pytest.MonkeyPatch, ends: Ends) -> None:
-    monkeypatch.setattr(patience, "STALLED", 0.7)
+    monkeypatch.setattr(timeouts, "STALLED", 0.7)
     sent = block(ends)
     for number in range(sent, sent + 100):
         ends.driven.send(numbered(number, 3000))
@@ -132,7 +132,7 @@ async def test_after_the_end_nothing_happens(ends: Ends) -> None:
 @pytest.mark.parametrize("how", ["abort", "peer", "close", "stalled", "held", "begun", "answered"])
 async def test_nothing_keeps_the_connection_alive(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No timer, no cycle: it goes without the garbage collector."""
-    monkeypatch.setattr(patience, "STALLED", 0.1)
+    monkeypatch.setattr(timeouts, "STALLED", 0.1)
     before = len(transports())
     ends = await taken_over(closing=0.1)
     driven = weakref.ref(ends.driven)

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from hubbub import closes
-from hubbub.transports.writing import Writing
+from hubbub.transports.socket_writer import Writing
 from tests.hub.serving import until
 from tests.transports.driven import Ends, block, numbered, numbers, taken_over
 

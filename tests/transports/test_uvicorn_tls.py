@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from hubbub import Limits
-from hubbub.transports import patience
+from hubbub.transports import timeouts
 from tests.client import Tab
 from tests.hub.serving import until
 from tests.transports.raw import both, hub_of
@@ -21,7 +21,7 @@ from tests.transports.ways import HTTP, fast
 async def test_with_tls(
     protocol: str, certificate: tuple[Path, Path], trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "STALLED", 0.4)
+    monkeypatch.setattr(timeouts, "STALLED", 0.4)
     where, key = certificate
     hub = hub_of(limits=Limits(closing=0.5))
     tls = {"ssl_certfile": str(where), "ssl_keyfile": str(key), "http": f"hubbub.transports.http:{protocol}"}
@@ -52,7 +52,7 @@ async def test_a_slow_reader_by_tls_is_no_stalled_one(
     certificate: tuple[Path, Path], trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it takes at a time is less than what asyncio hides below TLS."""
-    monkeypatch.setattr(patience, "STALLED", 0.9)
+    monkeypatch.setattr(timeouts, "STALLED", 0.9)
     where, key = certificate
 
     def read_a_little(port: int) -> int:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.errors import ConfigurationError
 from hubbub.ports.broker import Broker
 from hubbub.ports.metrics import Metrics

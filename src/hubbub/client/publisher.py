@@ -35,8 +35,8 @@ try:
     from redis.retry import Retry
 
     from hubbub.brokers.redis.commands import Commands
-    from hubbub.brokers.redis.keeping import PUBLISH, asking, position
     from hubbub.brokers.redis.keys import Keys
+    from hubbub.brokers.redis.publishing import PUBLISH, asking, position
     from hubbub.brokers.redis.resp import without_arguments
     from hubbub.brokers.redis.server import Server, in_redis_terms
 except ImportError:

@@ -23,6 +23,11 @@ from hubbub.types import Position, Topic
 #: position of a message that is kept.
 Deliver: TypeAlias = Callable[[Topic, bytes, Position | None], None]
 
+#: Seconds for which an idempotency key is known, at least.
+KEY_KNOWN = 300.0
+#: Seconds for which a position outlives the messages it was given to, at least.
+POSITION_KNOWN = 24 * 60 * 60.0
+
 
 class Announcement(NamedTuple):
     """Published in the same atomic step as a change of presence: the envelope `data` on `topic`."""

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hubbub.brokers.memory import MemoryBroker
-from hubbub.brokers.store import Store
+from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
 from hubbub.ports.clock import Alarm, Clock

@@ -13,7 +13,7 @@ from hubbub.closes import Close
 from hubbub.ports.transport import Driven
 from hubbub.protocol.codec import Prepared
 from hubbub.testing.conversation import NO_CLOSE
-from hubbub.transports.absent import NOBODY
+from hubbub.transports.null import NOBODY
 
 
 class Line:

@@ -20,8 +20,8 @@ from typing import Any
 from starlette.applications import Starlette
 
 from hubbub import Hub
-from hubbub.brokers.store import Presence, Store
-from hubbub.state.history import Streams
+from hubbub.brokers.memory.store import PresenceTable, Store
+from hubbub.brokers.memory.streams import Streams
 from hubbub.testing.broker import NetworkBroker
 from hubbub.testing.clock import ManualClock
 from hubbub.testing.node import Node
@@ -71,7 +71,7 @@ class Network:
     def flush(self) -> None:
         """It forgets everything: history, presence, leases, turns, reports. Who is subscribed stays so."""
         self._store.streams = Streams(self._new_epoch)
-        self._store.presence = Presence()
+        self._store.presence = PresenceTable()
         self._store.turns = {}
         self._store.reports = {}
         self._store.rules = None

@@ -17,10 +17,10 @@ from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
 from hubbub.protocol.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
 from hubbub.scheduling.token_bucket import TokenBucket
-from hubbub.transports import patience
-from hubbub.transports.absent import NOBODY, NOWHERE
-from hubbub.transports.patience import Deadline, Stall
-from hubbub.transports.writing import Writing
+from hubbub.transports import timeouts
+from hubbub.transports.null import NOBODY, NOWHERE
+from hubbub.transports.socket_writer import Writing
+from hubbub.transports.timeouts import Deadline, Stall
 
 _log = logging.getLogger("hubbub.transports.direct")
 
@@ -258,7 +258,7 @@ class DirectTransport(Writing):
     def _watch_assembly(self, *, anew: bool) -> None:
         """A message has begun; `anew` says that it is another one than last time."""
         if self._assembly is None:
-            self._assembly = Deadline(patience.ASSEMBLED, self._not_whole)
+            self._assembly = Deadline(timeouts.ASSEMBLED, self._not_whole)
         if anew or not self._assembly.running:
             self._assembly.start()
 
@@ -270,7 +270,7 @@ class DirectTransport(Writing):
         self._alarm = Stall(self._socket, self._stalled)
 
     def _stalled(self) -> None:
-        _log.info("a peer took nothing for %.0f seconds and is dropped", patience.STALLED)
+        _log.info("a peer took nothing for %.0f seconds and is dropped", timeouts.STALLED)
         self.abort()
 
     def _set_alarm(self, seconds: float | None) -> None:

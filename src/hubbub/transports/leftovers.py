@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hubbub.transports.direct import DirectTransport
-from hubbub.transports.patience import acknowledged
+from hubbub.transports.timeouts import acknowledged
 
 _log = logging.getLogger("hubbub.transports.leftovers")
 

@@ -27,12 +27,12 @@ from hubbub.closes import Close
 from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
 from hubbub.scheduling.token_bucket import TokenBucket
-from hubbub.transports import direct, patience
-from hubbub.transports.absent import NOWHERE
+from hubbub.transports import direct, timeouts
 from hubbub.transports.asgi import EXTENSION
 from hubbub.transports.compression import Compression
 from hubbub.transports.direct import DirectTransport
-from hubbub.transports.patience import Bounded, Deadline, Stall
+from hubbub.transports.null import NOWHERE
+from hubbub.transports.timeouts import Bounded, Deadline, Stall
 
 HANDSHAKE = 10.0
 """Seconds for the application to accept or refuse."""
@@ -245,7 +245,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
                 self._assembly.stop()
             return
         if self._assembly is None:
-            self._assembly = Deadline(patience.ASSEMBLED, self._not_whole)
+            self._assembly = Deadline(timeouts.ASSEMBLED, self._not_whole)
         if anew or not self._assembly.running:
             self._assembly.start()
 

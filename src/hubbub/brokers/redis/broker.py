@@ -7,19 +7,18 @@ and announcing are one step; messages are PUBLISHed and come back to the sender 
 import random
 from collections.abc import Callable, Sequence
 
-from hubbub.brokers.redis.asked import Script
 from hubbub.brokers.redis.commands import Commands
-from hubbub.brokers.redis.keeping import PUBLISH, asking, milliseconds, new_epoch, position
 from hubbub.brokers.redis.keys import Keys, decoded, encoded, quoted, quoted_whole, unquoted
 from hubbub.brokers.redis.listener import Listener
 from hubbub.brokers.redis.probe import Probe
+from hubbub.brokers.redis.publishing import PUBLISH, asking, milliseconds, new_epoch, position
+from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.server import Server
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History
-from hubbub.ports.broker import Announcement, Deliver, Entry, Held, Past, Renewal
+from hubbub.ports.broker import POSITION_KNOWN, Announcement, Deliver, Entry, Held, Past, Renewal
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.scheduling.backoff import Backoff
-from hubbub.state.history import POSITION_KNOWN
 from hubbub.types import Position, Topic
 
 _READ, _TURN_BACK = Script("read"), Script("turn_back")

@@ -22,8 +22,8 @@ from typing import Any
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from hubbub.brokers.redis.asked import Asked, Script, Sent, size_of
 from hubbub.brokers.redis.link import Link
+from hubbub.brokers.redis.requests import Request, Script, Sent, size_of
 from hubbub.brokers.redis.resp import Argument, Reader, without_arguments
 from hubbub.errors import Unavailable
 
@@ -41,10 +41,10 @@ class Commands:
         self._connect = connect
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Asked] = deque()
+        self._waiting: deque[Request] = deque()
         self._round: deque[Sent] = deque()
         # Of this round what the server did not know the script of.
-        self._again: list[Asked] = []
+        self._again: list[Request] = []
         self._round_due = 0.0
         self._leaving = False
         # One for all calls, because the first that was asked is the first to be due.
@@ -106,7 +106,7 @@ class Commands:
             raise Unavailable
         due = self._loop.time() + self._deadline
         reply: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.append(Asked(command, reply, due, channel, own))
+        self._waiting.append(Request(command, reply, due, channel, own))
         if self._alarm is None:
             self._alarm = self._loop.call_at(due, self._end_overdue)
         if self._link is None:
@@ -128,29 +128,29 @@ class Commands:
         # Which may still take a message of their channel.
         open_: dict[Argument, Sent] = {}
         while self._waiting and len(self._round) < _ROUND and size < _ROUND_BYTES:
-            asked = self._waiting.popleft()
-            if asked.reply.done():
+            request = self._waiting.popleft()
+            if request.reply.done():
                 continue
-            size += size_of(asked.command)
-            if asked.channel is None:
+            size += size_of(request.command)
+            if request.channel is None:
                 open_.clear()
-                self._round.append(Sent(self._whole(asked)))
+                self._round.append(Sent(self._whole(request)))
                 continue
-            bundle = open_.get(asked.channel)
-            if bundle is None or not bundle.takes(asked):
-                open_[asked.channel] = bundle = Sent(self._whole(asked))
+            bundle = open_.get(request.channel)
+            if bundle is None or not bundle.takes(request):
+                open_[request.channel] = bundle = Sent(self._whole(request))
                 self._round.append(bundle)
         if self._round:
             self._round_due = self._loop.time() + self._deadline
             self._link.write(b"".join([sent.packed() for sent in self._round]))
 
-    def _whole(self, asked: Asked) -> Asked:
+    def _whole(self, request: Request) -> Request:
         """With the script itself, where the server has not been sent it on this link."""
-        name, sha = asked.command[:2]
+        name, sha = request.command[:2]
         if name != b"EVALSHA" or sha in self._known:
-            return asked
+            return request
         self._known.add(sha)
-        return asked._replace(command=(b"EVAL", self._scripts[sha], *asked.command[2:]))
+        return request._replace(command=(b"EVAL", self._scripts[sha], *request.command[2:]))
 
     def _read(self, reader: Reader) -> Iterator[None]:
         while (answer := reader.gets()) is not False:
@@ -158,15 +158,15 @@ class Commands:
                 raise NotConnected("the server said what nobody asked")
             sent = self._round.popleft()
             if isinstance(answer, NoScriptError):
-                self._known.discard(sent.asked[0].command[1])
-                self._again += sent.asked
+                self._known.discard(sent.requests[0].command[1])
+                self._again += sent.requests
             elif isinstance(answer, ResponseError):
-                for asked in sent.asked:
-                    _fail(asked.reply, answer)
+                for request in sent.requests:
+                    _fail(request.reply, answer)
             else:
-                for at, asked in enumerate(sent.asked):
-                    if not asked.reply.done():
-                        asked.reply.set_result((answer, at) if asked.own == 2 else answer)
+                for at, request in enumerate(sent.requests):
+                    if not request.reply.done():
+                        request.reply.set_result((answer, at) if request.own == 2 else answer)
             if not self._round and self._again:
                 self._waiting.extendleft(reversed(self._again))
                 self._again.clear()
@@ -210,12 +210,12 @@ class Commands:
         late = TimeoutError(f"no answer within {self._deadline:g} s")
         if self._round and self._round_due <= now and self._link is not None:
             self._link.fail(late)
-        pending = [asked for sent in self._round for asked in sent.asked]
-        for asked in chain(pending, self._again, self._waiting):
-            if asked.due <= now:
-                _fail(asked.reply, late)
+        pending = [request for sent in self._round for request in sent.requests]
+        for request in chain(pending, self._again, self._waiting):
+            if request.due <= now:
+                _fail(request.reply, late)
         self._forget_answered()
-        due = [asked.due for asked in (*pending, *self._again, *self._waiting) if not asked.reply.done()]
+        due = [request.due for request in (*pending, *self._again, *self._waiting) if not request.reply.done()]
         if self._round and self._link is not None and self._link.up:
             due.append(self._round_due)
         if due:
@@ -223,10 +223,10 @@ class Commands:
 
     def _fail_round(self, error: Exception) -> None:
         while self._round:
-            for asked in self._round.popleft().asked:
-                _fail(asked.reply, error)
-        for asked in self._again:
-            _fail(asked.reply, error)
+            for request in self._round.popleft().requests:
+                _fail(request.reply, error)
+        for request in self._again:
+            _fail(request.reply, error)
         self._again.clear()
 
     def _fail_waiting(self, error: Exception, until: float = math.inf) -> None:

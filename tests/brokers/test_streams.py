@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.brokers.memory.streams import Stream, Streams
 from hubbub.options import History
-from hubbub.state.history import KEY_KNOWN, POSITION_KNOWN, Stream, Streams
+from hubbub.ports.broker import KEY_KNOWN, POSITION_KNOWN
 from hubbub.types import Position
 
 KEEP = History(size=5, ttl=10)

@@ -2,12 +2,12 @@
 
 import random
 
-from hubbub.brokers.redis.asked import Script
 from hubbub.brokers.redis.keys import Keys
+from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.resp import Argument
 from hubbub.options import History
+from hubbub.ports.broker import KEY_KNOWN, POSITION_KNOWN
 from hubbub.protocol.envelope import POSITIONED
-from hubbub.state.history import KEY_KNOWN, POSITION_KNOWN
 from hubbub.types import Position, Topic
 
 PUBLISH = Script("publish")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.transports.patience import acknowledged
+from hubbub.transports.timeouts import acknowledged
 
 
 @pytest.mark.parametrize("gone", [OSError(9, "Bad file descriptor"), ValueError("negative file descriptor: -1")])

@@ -12,7 +12,7 @@ from hubbub.protocol.envelope import BUNDLE, join
 _BUNDLE_BYTES = 256 * 1024
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """`due`: when the caller's time is over, in the loop's seconds.
 
     A message may travel with others of its `channel` that differ from it in the last `own` arguments alone.
@@ -28,27 +28,27 @@ class Asked(NamedTuple):
 class Sent:
     """One command of a round and whose it is: several callers', where it carries their messages together."""
 
-    __slots__ = ("_size", "asked")
+    __slots__ = ("_size", "requests")
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = [asked]
-        self._size = size_of(asked.command)
+    def __init__(self, request: Request) -> None:
+        self.requests = [request]
+        self._size = size_of(request.command)
 
-    def takes(self, asked: Asked) -> bool:
+    def takes(self, request: Request) -> bool:
         """Whether it now carries this message too, of the same channel."""
-        if asked.command[2 : -asked.own] != self.asked[0].command[2 : -asked.own]:
+        if request.command[2 : -request.own] != self.requests[0].command[2 : -request.own]:
             return False
-        size = self._size + size_of(asked.command)
-        if len(self.asked) == BUNDLE or size > _BUNDLE_BYTES:
+        size = self._size + size_of(request.command)
+        if len(self.requests) == BUNDLE or size > _BUNDLE_BYTES:
             return False
-        self.asked.append(asked)
+        self.requests.append(request)
         self._size = size
         return True
 
     def packed(self) -> bytes:
-        command = self.asked[0].command
-        messages: list[Any] = [asked.command[-1] for asked in self.asked]
-        match self.asked[0].own:
+        command = self.requests[0].command
+        messages: list[Any] = [request.command[-1] for request in self.requests]
+        match self.requests[0].own:
             case 1:
                 command = (*command[:-1], join(messages))
             case 2:

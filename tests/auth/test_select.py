@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from hubbub.auth.carriers import Absent, Malformed, Unusable
-from hubbub.auth.several import Claim, arrange, examine, examine_message
+from hubbub.auth.select import Claim, arrange, examine, examine_message
 from hubbub.errors import ConfigurationError
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.types import User, UserId

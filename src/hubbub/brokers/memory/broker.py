@@ -7,7 +7,7 @@ message to a second worker.
 import time
 from collections.abc import Callable, Sequence
 
-from hubbub.brokers.store import Store
+from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Announcement, Deliver, Entry, Held, Past, Renewal

@@ -11,12 +11,8 @@ from heapq import heappop, heappush
 from itertools import islice
 
 from hubbub.options import History
+from hubbub.ports.broker import KEY_KNOWN, POSITION_KNOWN
 from hubbub.types import Position
-
-#: Seconds for which an idempotency key is known.
-KEY_KNOWN = 300.0
-#: Seconds for which a position outlives the messages.
-POSITION_KNOWN = 24 * 60 * 60.0
 
 
 class Stream:

@@ -10,9 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from hubbub.brokers.memory.streams import Streams
 from hubbub.options import History
 from hubbub.ports.broker import Announcement, Deliver, Held, Renewal
-from hubbub.state.history import Streams
 from hubbub.types import Position, Topic
 
 logger = logging.getLogger("hubbub.brokers.memory")
@@ -27,7 +27,7 @@ class Store:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.streams = Streams(lambda: secrets.token_hex(8))
-        self.presence = Presence()
+        self.presence = PresenceTable()
         self.turns: dict[str, Turn] = {}
         self.reports: dict[str, tuple[bytes, float]] = {}
         self.rules: bytes | None = None
@@ -119,7 +119,7 @@ class Turn:
         self.until = 0.0
 
 
-class Presence:
+class PresenceTable:
     """Who is in which topic by whom, and which of the holders are to be believed."""
 
     def __init__(self) -> None:
