@@ -6,7 +6,7 @@ from typing import Any
 
 from hubbub import closes
 from hubbub.closes import Close
-from hubbub.drain import Drain
+from hubbub.hub.drain import Drain
 from hubbub.protocol.codec import Prepared
 from tests.scripted import MovedClock, settle
 

@@ -15,7 +15,7 @@ from hubbub import ConfigurationError, Hub, InvalidMessage, Unavailable
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.client.publisher import AsyncPublisher, Publisher
 from tests.client import Tab
-from tests.hub.serving import Names, serving, simple, until
+from tests.integration.hub.serving import Names, serving, simple, until
 from tests.publishers import OpenPublisher, awaiting, blocking
 
 

@@ -21,7 +21,7 @@ from hubbub.client.publisher import AsyncPublisher
 from hubbub.rooms.retention import Retention
 from hubbub.types import EVERYONE, room_topic, user_topic
 from tests.client import Tab
-from tests.hub.serving import Names, serving, simple
+from tests.integration.hub.serving import Names, serving, simple
 from tests.publishers import OpenPublisher, awaiting, blocking
 
 KEPT = History(size=10, ttl=60)

@@ -9,7 +9,6 @@ Names not listed here are private to the package and may change.
 
 from hubbub.auth.jwt import JWTAuth
 from hubbub.auth.sessions import SessionAuth, SessionStore
-from hubbub.cluster import Lease, Stats, Worker
 from hubbub.connection.connection import Connection
 from hubbub.errors import (
     ConfigurationError,
@@ -30,7 +29,8 @@ from hubbub.errors import (
     UnknownRoom,
 )
 from hubbub.history.page import Page
-from hubbub.hub import Hub, HubDep
+from hubbub.hub.cluster import Lease, Stats, Worker
+from hubbub.hub.hub import Hub, HubDep
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.rooms.room import Room

@@ -16,7 +16,7 @@ import pytest
 import websockets
 
 from hubbub.brokers.embedded import EmbeddedValkey
-from hubbub.departure import _ECHO
+from hubbub.hub.signals import _ECHO
 from tests.client import Tab
 from tests.running import Served, clean_environment, wait_for
 

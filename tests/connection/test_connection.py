@@ -12,13 +12,13 @@ from hubbub.closes import Close
 from hubbub.connection.connection import Connection
 from hubbub.errors import ConnectionClosed
 from hubbub.handlers.table import HandlerTable
+from hubbub.hub.runtime import Plan, Runtime
 from hubbub.options import Heartbeat, Leaving, Limits
 from hubbub.ports.broker import Announcement
 from hubbub.ports.metrics import Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.patterns import Patterns
-from hubbub.running import Plan, Running
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
 from tests.scripted import MovedClock, settle
 
@@ -91,7 +91,7 @@ class Setting:
             rooms=Patterns(),
             facts=[],
         )
-        self.running = Running(plan, self.broker)
+        self.running = Runtime(plan, self.broker)
         self.wire = Wire()
 
     async def connect(self, user: User) -> Connection:

@@ -13,7 +13,7 @@ from hubbub import Hub, JWTAuth
 from tests.client import Tab
 from tests.docs.conftest import SECRET
 from tests.docs.pages import examples
-from tests.hub.serving import serving, simple
+from tests.integration.hub.serving import serving, simple
 
 PAGE = "docs/howto/authenticate.md"
 Example = Callable[[str, str], ModuleType]

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from hubbub import Leaving
-from hubbub.drain import DEAF
+from hubbub.hub.drain import DEAF
 from hubbub.presence.leases import _RENEW, _TTL
 from tests.docs.pages import ROOT, read, rows, sections
 

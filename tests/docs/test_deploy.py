@@ -7,7 +7,7 @@ import httpx
 
 from hubbub.cli.settings import Settings
 from tests.docs.pages import read
-from tests.hub.serving import serving
+from tests.integration.hub.serving import serving
 
 PAGE = "docs/howto/deploy.md"
 

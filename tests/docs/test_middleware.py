@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket
 
 from hubbub import ConfigurationError, Hub, JWTAuth
 from tests.client import Tab
-from tests.hub.serving import serving
+from tests.integration.hub.serving import serving
 
 PAGE = "docs/howto/middleware.md"
 Example = Callable[[str, str], ModuleType]

@@ -20,7 +20,7 @@ from tests.browser.conftest import Tabs, browser, tabs, until
 from tests.client import Tab
 from tests.docs.conftest import SECRET
 from tests.docs.pages import blocks, read
-from tests.hub.serving import serving
+from tests.integration.hub.serving import serving
 from tests.running import Served
 
 __all__ = ["browser", "tabs"]  # fixtures

@@ -7,7 +7,7 @@ import pytest
 import websockets
 
 from tests.client import Tab
-from tests.hub.serving import at_rest, serving
+from tests.integration.hub.serving import at_rest, serving
 
 PAGE = "docs/howto/plain-routes.md"
 Example = Callable[[str, str], ModuleType]

@@ -11,7 +11,7 @@ import pytest
 from hubbub import Hub
 from tests.client import Tab
 from tests.docs.pages import consoles
-from tests.hub.serving import Names, serving, simple
+from tests.integration.hub.serving import Names, serving, simple
 from tests.running import HUBBUB, clean_environment
 
 PAGE = "docs/howto/publish-from-elsewhere.md"

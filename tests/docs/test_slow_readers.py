@@ -12,7 +12,7 @@ from hubbub.ports.metrics import Count
 from hubbub.protocol import messages
 from tests.client import Tab
 from tests.docs.pages import plain, read, rows
-from tests.hub.serving import at_rest, serving
+from tests.integration.hub.serving import at_rest, serving
 
 PAGE = "docs/howto/slow-readers.md"
 

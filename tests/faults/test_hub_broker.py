@@ -17,7 +17,7 @@ from hubbub.testing.proxy import Proxy
 from tests.brokers.servers import frozen, kill, path_of
 from tests.client import Tab
 from tests.faults.hubs import ROOM, Worker, nothing_was_lost, short_lease, talking, two_members, worker, workers
-from tests.hub.serving import until
+from tests.integration.hub.serving import until
 from tests.ledger.stage import Valkey
 
 

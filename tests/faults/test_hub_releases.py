@@ -5,7 +5,7 @@ from redis import Redis
 from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.metrics import Count, Tally
 from tests.faults.hubs import Worker, workers
-from tests.hub.serving import inside
+from tests.integration.hub.serving import inside
 
 # As the release published that knew neither history nor positions.
 LOBBY = "hubbub:{{hubbub:room:{room}}}:live:0"

@@ -1,1 +1,0 @@
-"""The Python API on real servers in this process."""

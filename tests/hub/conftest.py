@@ -1,85 +1,80 @@
-"""A Valkey for the hubs of a test to meet on, and one that may be killed."""
+"""A hub and a server that write down what they hear; the server's handlers of signals are this process's."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from types import FrameType, SimpleNamespace
+from typing import Any
 
 import pytest
-import redis
 
-from hubbub.brokers.embedded import EmbeddedValkey
-from hubbub.rooms.subscriptions import Subscriptions
-from tests.hub.serving import DEFAULTS, Names
+from hubbub.hub.signals import ShutdownSignals
 
-
-@pytest.fixture(scope="session")
-def _valkey_of_the_session() -> Iterator[str]:
-    with EmbeddedValkey() as server:
-        yield server.url
+#: Seconds.
+CLOSING = 0.05
 
 
-@pytest.fixture
-def valkey(_valkey_of_the_session: str) -> str:
-    """The URL of an empty Valkey."""
-    with redis.Redis.from_url(_valkey_of_the_session) as client:
-        client.flushall()
-    return _valkey_of_the_session
+class Hub:
+    """One that takes until `gate` is set to send its clients away."""
+
+    def __init__(self, log: list[Any], *, done: bool = True, fails: bool = False) -> None:
+        self._log = log
+        self._fails = fails
+        self.begun: Callable[[], object] = lambda: None
+        self.gate = asyncio.Event()
+        if done:
+            self.gate.set()
+
+    async def depart(self, *, at_once: bool) -> None:
+        self._log.append(("depart", at_once))
+        self.begun()
+        if self._fails:
+            raise RuntimeError("no")
+        await self.gate.wait()
+        self._log.append("departed")
+
+    def hurry(self) -> None:
+        self._log.append("hurry")
+        self.gate.set()
 
 
-@pytest.fixture
-def keys(valkey: str) -> Callable[[], list[str]]:
-    """What is in it, but for the one lease of each node, which ends by itself, and what the hubs have declared."""
+class Server:
+    """What uvicorn's is, as far as anybody can see from its signal handler."""
 
-    def read() -> list[str]:
-        with redis.Redis.from_url(valkey) as client:
-            found = sorted(key.decode() for key in client.keys("*"))
-        return [key for key in found if not key.endswith((":leases", ":rules"))]
+    def __init__(self, log: list[Any], *, reload: bool = False) -> None:
+        self._log = log
+        self.config = SimpleNamespace(reload=reload, workers=3, ws_protocol_class=None)
+        self.server_state = SimpleNamespace(connections=set())
 
-    return read
-
-
-class Mortal:
-    def __init__(self, server: EmbeddedValkey) -> None:
-        self._server = server
-        self.url = server.url
-
-    def kill(self) -> None:
-        os.kill(self._server.pid, signal.SIGKILL)
-        while self._server.alive:
-            pass
-
-    def start(self) -> None:
-        """At the same address, with nothing in it."""
-        self._server.start()
+    def handle_exit(self, number: int, frame: FrameType | None) -> None:
+        self._log.append(signal.Signals(number).name)
 
 
 @pytest.fixture
-def mortal() -> Iterator[Mortal]:
-    with EmbeddedValkey() as server:
-        yield Mortal(server)
+def log() -> list[Any]:
+    return []
 
 
 @pytest.fixture
-def names() -> Names:
-    return Names()
+def server(log: list[Any]) -> Iterator[Server]:
+    """Its handlers are installed."""
+    here = Server(log)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, here.handle_exit)
+    try:
+        yield here
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-@pytest.fixture(autouse=True, params=["asgi", "direct"])
-def _transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All tests here run on both transports: that of any ASGI server, and our own."""
-    if request.param == "direct":
-        monkeypatch.setitem(DEFAULTS, "ws", "hubbub.transports.uvicorn:HubbubProtocol")
+def join(hub: Hub) -> ShutdownSignals:
+    signals = ShutdownSignals.join(hub, closing=CLOSING)
+    assert signals is not None
+    return signals
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("HUBBUB_BROKER", "HUBBUB_WORKERS", "HUBBUB_DEV", "WEB_CONCURRENCY"):
-        monkeypatch.delenv(variable, raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _short_linger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a test need not wait a second until a topic nobody needs is given up."""
-    defaults = Subscriptions.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "linger", 0.05)
+def told(number: int = signal.SIGTERM) -> None:
+    os.kill(os.getpid(), number)

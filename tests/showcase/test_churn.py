@@ -30,7 +30,7 @@ ROOMS = [f"room-{number}" for number in range(12)]
 
 APP = """
 import asyncio, os
-from hubbub.hub import HubDep
+from hubbub.hub.hub import HubDep
 from hubbub.showcase.app import create_app
 
 app = create_app()

@@ -8,7 +8,7 @@ import pytest
 from hubbub import Limits
 from hubbub.transports import timeouts
 from tests.client import Tab
-from tests.hub.serving import until
+from tests.integration.hub.serving import until
 from tests.transports.raw import TEXT, Peer, both, frame, hub_of
 from tests.transports.resources import MIB, descriptors, gone, memory
 

@@ -8,7 +8,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.transports.socket_writer import Writing
-from tests.hub.serving import until
+from tests.integration.hub.serving import until
 from tests.transports.driven import Ends, block, numbered, numbers, taken_over
 
 

@@ -12,7 +12,7 @@ from hubbub import Connection
 from hubbub.transports import uvicorn
 from hubbub.transports.uvicorn import HubbubProtocol
 from tests.client import Tab
-from tests.hub.serving import until
+from tests.integration.hub.serving import until
 from tests.transports.raw import CLOSE, PING, PONG, both, frame, hub_of
 from tests.transports.ways import HTTP, fast
 

@@ -13,7 +13,7 @@ from hubbub import Connection
 from hubbub.transports.direct import DirectTransport
 from hubbub.transports.uvicorn import HubbubProtocol
 from tests.client import Tab
-from tests.hub.serving import connection_of, until
+from tests.integration.hub.serving import connection_of, until
 from tests.transports.raw import TEXT, both, frame, hub_of
 
 

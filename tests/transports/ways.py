@@ -5,7 +5,7 @@ import pytest
 from hubbub import Hub
 from hubbub.transports.direct import DirectTransport
 from tests.client import Tab
-from tests.hub.serving import connection_of
+from tests.integration.hub.serving import connection_of
 
 HTTP = pytest.mark.parametrize("protocol", ["HubbubHTTP", "HubbubH11"])
 ROUTES = pytest.mark.parametrize("path", ["/ws", "/plain"])

@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
-from hubbub.endpoint import RETRY_AFTER
 from hubbub.errors import Unavailable
-from hubbub.hub import HubDep
+from hubbub.hub.endpoint import RETRY_AFTER
+from hubbub.hub.hub import HubDep
 
 
 def operations() -> APIRouter:

@@ -17,9 +17,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from starlette.requests import ClientDisconnect
 
-from hubbub.endpoint import RETRY_AFTER
 from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
-from hubbub.hub import HubDep
+from hubbub.hub.endpoint import RETRY_AFTER
+from hubbub.hub.hub import HubDep
 from hubbub.protocol.codec import decode
 from hubbub.types import Position
 

@@ -1,0 +1,262 @@
+"""The hub: what an application asks, and how it runs.
+
+An ordinary object, made by the application, never a global of ours: two hubs in one process do not know each other
+unless broker and name are equal. What is declared on it stands in `hub/declarations.py`; `hub.router` starts the hub
+with the application and stops it with it.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+
+from hubbub.auth import redaction
+from hubbub.auth.origin import parse_origins
+from hubbub.auth.select import arrange
+from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
+from hubbub.connection.connection import Connection
+from hubbub.errors import ConfigurationError
+from hubbub.hub.cluster import Lease, Stats
+from hubbub.hub.declarations import Declarations
+from hubbub.hub.runtime import Plan, Runtime
+from hubbub.hub.server_process import workers_of_this_server
+from hubbub.hub.signals import leaving_from_environment
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
+from hubbub.ports.auth import Authenticator
+from hubbub.ports.broker import Broker
+from hubbub.ports.clock import Clock
+from hubbub.ports.metrics import Metrics, Tally
+from hubbub.protocol import messages
+from hubbub.rooms.publishing import Exclude
+from hubbub.rooms.room import Room
+from hubbub.rooms.user import UserHandle
+from hubbub.scheduling.clock import SystemClock
+from hubbub.types import NodeId, Position, User, UserId
+
+# Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
+_STATE = "hubbub:"
+
+
+class Hub(Declarations):
+    """Real-time for one FastAPI application.
+
+    `broker`: a URL (`redis://`, `rediss://`, `valkey://`, `unix://`, `memory`) or a broker object; default
+    HUBBUB_BROKER, else memory, which joins the connections of one process only. `name` keeps two hubs on one broker
+    apart. `auth`: one authenticator or several, for the hub's own route and `hub.accept`; without one, nobody gets in
+    there. `path`: of the WebSocket route in `hub.router`. `origins`: the web origins that may connect, default those
+    whose host is the request's own, checked where a cookie or nothing authenticates. `announce_users`: tell everyone
+    `user_connected` and `user_disconnected`. `inbox`: what is kept of the messages to a user, also of one who is not
+    there; the user's tabs get it by joining the room `@me` with `since`; default nothing. `leaving`: how long users are
+    believed to be there, and how a worker goes; default `Leaving()`, its window from HUBBUB_DRAIN. `rate`: messages a
+    client may send, default `Rate()`, none in development (HUBBUB_DEV=1).
+
+    Raises ConfigurationError for what cannot work.
+    """
+
+    def __init__(
+        self,
+        broker: str | Broker | None = None,
+        *,
+        auth: Authenticator | Sequence[Authenticator] = (),
+        name: str = "hubbub",
+        path: str = "/ws",
+        origins: Sequence[str] | None = None,
+        announce_users: bool = False,
+        inbox: History | None = None,
+        leaving: Leaving | None = None,
+        limits: Limits | None = None,
+        heartbeat: Heartbeat | None = None,
+        rate: Rate | None = None,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__()
+        chosen = broker if broker is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
+        self._broker = check_broker_url(chosen) if isinstance(chosen, str) else chosen
+        self._name = name
+        self._starts = 0
+        self._running: Runtime | None = None
+        self._starting: asyncio.Future[None] | None = None
+        self.metrics = metrics or Tally()
+        self.limits = limits or Limits()
+        self._plan = Plan(
+            authenticators=arrange(auth),
+            origins=None if origins is None else parse_origins(origins),
+            limits=self.limits,
+            heartbeat=heartbeat or Heartbeat(),
+            rate=rate or (None if os.environ.get("HUBBUB_DEV") == "1" else Rate()),
+            announce_users=announce_users,
+            inbox=inbox,
+            leaving=leaving or leaving_from_environment(),
+            metrics=self.metrics,
+            clock=clock or SystemClock(),
+            handlers=self._handlers,
+            rooms=self._rooms,
+            facts=self._facts,
+        )
+        self.router = APIRouter(lifespan=self._lifespan)
+        self.router.add_api_websocket_route(path, self._own_route)
+
+    # What it asks.
+
+    def room(self, name: str) -> Room:
+        """A room. Raises InvalidMessage for a bad name, ConfigurationError while the hub is not running."""
+        return self._here.room(messages.check_room(name, limit=self.limits.name))
+
+    def user(self, id: str) -> UserHandle:
+        """A user. Raises InvalidMessage for a bad id, ConfigurationError while the hub is not running."""
+        checked = messages.check_name(id, limit=self.limits.name, field="user")
+        return self._here.user(UserId(checked))
+
+    async def broadcast(
+        self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None, patience: float = 0.0
+    ) -> Position | None:
+        """To every connection of every worker; `patience` as in `Room.send`. Nothing is kept of it, so None.
+
+        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away.
+        """
+        return await self._here.everyone().send(message, exclude=exclude, patience=patience)
+
+    async def stats(self) -> Stats:
+        """Counts of the whole cluster, at most a second old. Raises Unavailable."""
+        return await self._here.cluster.stats()
+
+    def lease(self, name: str, *, ttl: float = 10.0) -> Lease:
+        """For work that one worker of the cluster is to do; lost `ttl` seconds after the last turn."""
+        here = self._here
+        return Lease(here.broker, here.node, name, ttl)
+
+    @property
+    def node(self) -> NodeId:
+        """This worker's id, as `welcome` says it."""
+        return self._here.node
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker can do its work: running, not stopping, and in touch with the broker."""
+        return self._running is not None and self._running.ready
+
+    # How sockets come in.
+
+    async def accept(self, websocket: WebSocket) -> AsyncIterator[Connection]:
+        """A dependency for a plain WebSocket route: `connection: Annotated[Connection, Depends(hub.accept)]`.
+
+        The client authenticates and speaks `hubbub.v1` as on the hub's own route; its application messages go to the
+        route, by `async for message in connection`, as dicts. The connection is closed when the route returns.
+        """
+        async with self.connect(websocket) as connection:
+            yield connection
+
+    async def accept_text(self, websocket: WebSocket) -> AsyncIterator[Connection]:
+        """As `accept`, for a route that speaks its own language: every frame comes as a str, and no `welcome` is sent.
+
+        There is no `ping` of ours either; the server's own finds dead peers.
+        """
+        async with self.connect(websocket, text=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def connect(
+        self, websocket: WebSocket, *, user: User | str | None = None, text: bool = False
+    ) -> AsyncIterator[Connection]:
+        """`async with hub.connect(websocket, user="alice") as connection`, with an identity from elsewhere.
+
+        Without `user` the client authenticates as on the hub's own route. Raises HandshakeRefused where the client was
+        refused; it has been answered, so let it pass.
+        """
+        async with self._here.endpoint.enter(websocket, user=user, text=text) as connection:
+            yield connection
+
+    async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
+        """A route of your own that is like the hub's own: messages go to the handlers of `@hub.on`.
+
+        Returns when the connection is gone.
+        """
+        await self._here.endpoint.serve(websocket, user=user)
+
+    async def _own_route(self, websocket: WebSocket) -> None:
+        await self._here.endpoint.serve(websocket, to_the_end=False)
+
+    # How it is started and stopped.
+
+    async def start(self) -> None:
+        """Start, or count one more start. Raises ConfigurationError for several workers on the memory broker."""
+        while self._starting is not None:
+            await asyncio.wait((self._starting,))
+        if self._running is None or self._running.stopping:
+            self._starting = started = asyncio.get_running_loop().create_future()
+            try:
+                self._running = await self._begin()
+            finally:
+                self._starting = None
+                started.set_result(None)
+        self._starts += 1
+
+    async def _begin(self) -> Runtime:
+        broker = self._broker
+        if isinstance(broker, str):
+            broker = choose_broker(broker, name=self._name, metrics=self.metrics)
+        if not broker.shared and (workers := workers_of_this_server()) > 1:
+            raise ConfigurationError(
+                f"{workers} workers cannot meet on the memory broker: each would have rooms of its own. "
+                "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
+            )
+        redaction.install()
+        running = Runtime(self._plan, broker)
+        try:
+            await running.start()
+        except BaseException:
+            await running.stop()
+            raise
+        return running
+
+    async def stop(self) -> None:
+        """Count one start less, and stop with the last. Nothing happens where it is not running."""
+        self._starts = max(0, self._starts - 1)
+        running = self._running
+        if self._starts == 0 and running is not None:
+            try:
+                # Handlers that are given the time to finish still need their hub.
+                await running.stop()
+            finally:
+                if self._running is running:
+                    self._running = None
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Any) -> AsyncIterator[dict[str, Any]]:
+        await self.start()
+        try:
+            yield {f"{_STATE}{id(self):x}": self}
+        finally:
+            await self.stop()
+
+    @property
+    def _here(self) -> Runtime:
+        if self._running is None:
+            raise ConfigurationError(
+                "this hub is not running: app.include_router(hub.router) starts it with the application"
+            )
+        return self._running
+
+
+def current_hub(connection: HTTPConnection) -> Hub:
+    """The hub of the application that serves this request. Raises ConfigurationError unless it has exactly one."""
+    hubs = [value for key, value in connection.scope.get("state", {}).items() if key.startswith(_STATE)]
+    if len(hubs) == 1:
+        hub: Hub = hubs[0]
+        return hub
+    raise ConfigurationError(
+        "this application has several hubs: depend on the one you mean, Depends(lambda: hub)"
+        if hubs
+        else "this application has no running hub: app.include_router(hub.router), and run its lifespan"
+    )
+
+
+#: In a path operation, a handler or a service: `hub: HubDep`.
+HubDep = Annotated[Hub, Depends(current_hub)]

@@ -1,0 +1,179 @@
+"""Being told to end: the hubs of a process send their clients away before the server hears of it.
+
+uvicorn closes all sockets first and ends the lifespan afterwards, too late for a word to anybody. So the first hub that
+starts puts itself before the handlers of SIGTERM and SIGINT that are installed then, and they are called when every hub
+is done: requests are answered meanwhile. A second signal hurries the hubs, unless it is the echo of the first. No
+window for SIGINT, somebody waits at a terminal, nor where the server reloads. A protocol class that does it lost: it
+would be there under one server only.
+
+Off the main thread there are no signals; then clients are told when the hub stops.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Protocol, TypeAlias
+
+from hubbub.errors import ConfigurationError
+from hubbub.options import Leaving
+from hubbub.transports.leftovers import Leftovers
+
+_log = logging.getLogger("hubbub.departure")
+
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any]
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# The same order, given again: a service manager tells all processes of a service, and the parent tells its workers.
+_ECHO = 1.0
+# What a transport needs for what was said last, where it has a task of its own.
+_SAID = 0.05
+# A server looks ten times a second whether it is to end, and then lets go of what it still has.
+_NOTICED = 0.25
+
+
+class Departing(Protocol):
+    """A hub that runs."""
+
+    async def depart(self, *, at_once: bool) -> None:
+        """Send everybody away; returns when they are gone or had their time, with `at_once` as soon as all are told."""
+
+    def hurry(self) -> None:
+        """Take no more time for it."""
+
+
+class ShutdownSignals:
+    """What is installed for the signals as long as hubs run, one for all of a process."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, closing: float) -> None:
+        self._loop = loop
+        self._closing = closing
+        self._hubs: list[Departing] = []
+        self._before: dict[int, _Handler | int | None] = {}
+        self._told: int | None = None
+        self._told_at = 0.0
+        self._hurried = self._passed_on = False
+        self._work: asyncio.Task[None] | None = None
+
+    @classmethod
+    def join(cls, hub: Departing, *, closing: float) -> "ShutdownSignals | None":
+        """Tell `hub` of signals until `leave`. None where this thread gets none. Call from the event loop.
+
+        `closing`: seconds after which a socket that is closed and takes nothing is dropped.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        loop = asyncio.get_running_loop()
+        found = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        departure = found if isinstance(found, cls) and found.of(loop) else cls(loop, closing=closing)
+        departure.add(hub)
+        return departure
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether this is that loop's; one whose hubs were never stopped may still be installed."""
+        return self._loop is loop
+
+    def add(self, hub: Departing) -> None:
+        self._hubs.append(hub)
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            # An ignored one stays ignored, and None is a handler that is not Python's and could not be put back.
+            if number in self._before or handler in (None, signal.SIG_IGN):
+                continue
+            self._before[number] = handler
+            signal.signal(number, self._handle)
+
+    def leave(self, hub: Departing) -> None:
+        """`hub` has stopped. With the last one the handlers are again what they were. May be called twice."""
+        if hub not in self._hubs:
+            return
+        self._hubs.remove(hub)
+        if self._hubs:
+            return
+        if self._work is not None:
+            self._work.cancel()
+        for number, handler in self._before.items():
+            # Who put himself before us calls us, and we call on.
+            if signal.getsignal(number) == self._handle:
+                signal.signal(number, handler)
+        self._pass_on_once()
+
+    @property
+    def config(self) -> Any:
+        """The server's, for whoever looks for it where its handler was."""
+        return getattr(self._server, "config", None)
+
+    @property
+    def _server(self) -> Any:
+        servers = (getattr(handler, "__self__", None) for handler in self._before.values())
+        return next((server for server in servers if hasattr(server, "config")), None)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        # Between any two instructions of the main thread: what is to be done is left to the loop.
+        if self._hubs and not self._loop.is_closed():
+            if self._told is None:
+                self._told, self._told_at = number, self._loop.time()
+                self._loop.call_soon_threadsafe(self._begin)
+                return
+            if number == self._told == signal.SIGTERM and self._loop.time() - self._told_at < _ECHO:
+                return
+            if not self._hurried:
+                self._hurried, self._told = True, number
+                self._loop.call_soon_threadsafe(self._hurry)
+                if not self._passed_on:
+                    return
+        self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        self._passed_on = True
+        handler = self._before[number]
+        if callable(handler):
+            handler(number, None)
+        else:
+            signal.signal(number, handler)
+            signal.raise_signal(number)
+
+    def _begin(self) -> None:
+        self._work = self._loop.create_task(self._depart())
+
+    async def _depart(self) -> None:
+        at_once = self._told == signal.SIGINT or bool(getattr(self.config, "reload", False))
+        work = (hub.depart(at_once=at_once) for hub in self._hubs)
+        for failure in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(failure, Exception):
+                _log.error("a hub could not send its clients away", exc_info=failure)
+        await asyncio.sleep(_SAID)
+        leftovers = Leftovers(self._server)
+        try:
+            if not at_once and not self._hurried:
+                await leftovers.drop_idle()
+        except Exception:  # noqa: BLE001 - whatever it was, the server must hear that it is to end
+            _log.exception("sockets that are closed already could not be dropped")
+        self._pass_on_once()
+        await asyncio.sleep(self._closing)
+        leftovers.drop()
+
+    def _hurry(self) -> None:
+        for hub in self._hubs:
+            hub.hurry()
+        # Whatever a hub does then, nobody waits longer for it.
+        self._loop.call_later(_NOTICED, self._pass_on_once)
+        self._loop.call_later(2 * _NOTICED, Leftovers(self._server).drop)
+
+    def _pass_on_once(self) -> None:
+        if not self._passed_on and self._told is not None:
+            self._pass_on(self._told)
+
+
+def leaving_from_environment() -> Leaving:
+    """What holds where the code says nothing: HUBBUB_DRAIN is the window. Raises ConfigurationError."""
+    window = os.environ.get("HUBBUB_DRAIN")
+    if not window:
+        return Leaving()
+    try:
+        return Leaving(window=float(window))
+    except ValueError:
+        raise ConfigurationError(f"HUBBUB_DRAIN is a number of seconds, 0 or more, not {window!r}") from None

@@ -1,0 +1,189 @@
+"""Signals to this very process, and who hears of them in which order."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.hub.conftest import Hub, Server, join, told
+from tests.integration.hub.serving import until
+from tests.scripted import settle
+
+
+async def test_the_server_hears_of_it_when_the_hub_is_done(server: Server, log: list[Any]) -> None:
+    hub = Hub(log, done=False)
+    departure = join(hub)
+    told()
+    await settle()
+    assert log == [("depart", False)]
+    hub.gate.set()
+    await until(lambda: len(log) == 3, "passed on")
+    assert log == [("depart", False), "departed", "SIGTERM"]
+    departure.leave(hub)
+    assert log[3:] == []
+
+
+async def test_a_loop_that_sleeps_is_woken(server: Server, log: list[Any]) -> None:
+    hub = Hub(log)
+    departure = join(hub)
+    begun = asyncio.Event()
+    hub.begun = begun.set
+    began = time.monotonic()
+    threading.Timer(0.1, told).start()
+    # Nothing else happens in this loop: without being woken it would sleep until the timeout.
+    async with asyncio.timeout(10):
+        await begun.wait()
+    assert time.monotonic() < began + 5
+    departure.leave(hub)
+
+
+async def test_sigint_is_passed_on_as_soon_as_all_are_told(server: Server, log: list[Any]) -> None:
+    hub = Hub(log)
+    departure = join(hub)
+    told(signal.SIGINT)
+    await until(lambda: "SIGINT" in log, "passed on")
+    assert log == [("depart", True), "departed", "SIGINT"]
+    departure.leave(hub)
+
+
+async def test_where_the_server_reloads_there_is_no_window(server: Server, log: list[Any]) -> None:
+    server.config.reload = True
+    hub = Hub(log)
+    departure = join(hub)
+    told()
+    await until(lambda: "SIGTERM" in log, "passed on")
+    assert log[0] == ("depart", True)
+    departure.leave(hub)
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_hurries_the_hubs_and_goes_to_the_server_once(
+    server: Server, log: list[Any], second: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
+    hub = Hub(log, done=False)
+    departure = join(hub)
+    told()
+    await until(lambda: log == [("depart", False)], "begun")
+    told(second)
+    await until(lambda: second.name in log, "passed on")
+    assert log == [("depart", False), "hurry", "departed", second.name]
+    departure.leave(hub)
+    assert len(log) == 4
+
+
+async def test_a_hub_that_does_not_hurry_holds_nobody_up(
+    server: Server, log: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
+    hub = Hub(log, done=False)
+    hub.hurry = lambda: None  # type: ignore[method-assign]
+    departure = join(hub)
+    told()
+    await until(lambda: log == [("depart", False)], "begun")
+    told()
+    told()  # at once, past everybody
+    time.sleep(0)  # noqa: ASYNC251 - the handler runs between two instructions
+    assert log == [("depart", False), "SIGTERM"]
+    departure.leave(hub)
+    assert log == [("depart", False), "SIGTERM"]
+
+
+async def test_nobody_is_waited_for_longer_than_a_server_takes_to_notice(
+    server: Server, log: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
+    hub = Hub(log, done=False)
+    hub.hurry = lambda: None  # type: ignore[method-assign]
+    departure = join(hub)
+    told()
+    await until(lambda: log == [("depart", False)], "begun")
+    told(signal.SIGINT)
+    await until(lambda: log == [("depart", False), "SIGINT"], "passed on all the same")
+    departure.leave(hub)
+
+
+async def test_a_sigterm_that_came_by_two_ways_is_one(server: Server, log: list[Any]) -> None:
+    hub = Hub(log, done=False)
+    departure = join(hub)
+    told()
+    told()
+    await until(lambda: log == [("depart", False)], "begun")
+    told()
+    time.sleep(0)  # noqa: ASYNC251 - the handler runs between two instructions
+    assert log == [("depart", False)]
+    told(signal.SIGINT)
+    await until(lambda: "departed" in log, "hurried")
+    departure.leave(hub)
+
+
+async def test_a_second_sigint_after_the_first_was_passed_on_forces_the_server(server: Server, log: list[Any]) -> None:
+    hub = Hub(log)
+    departure = join(hub)
+    told(signal.SIGINT)
+    await until(lambda: "SIGINT" in log, "passed on")
+    told(signal.SIGINT)
+    await until(lambda: "hurry" in log, "hurried")
+    assert log.count("SIGINT") == 2
+    departure.leave(hub)
+
+
+async def test_several_hubs_share_one_and_go_together(server: Server, log: list[Any]) -> None:
+    slow, quick = Hub(log, done=False), Hub(log)
+    departure = join(slow)
+    assert join(quick) is departure
+    told()
+    await until(lambda: "departed" in log, "the first is done")
+    assert log == [("depart", False), ("depart", False), "departed"]
+    slow.gate.set()
+    await until(lambda: "SIGTERM" in log, "passed on")
+    assert log.count("SIGTERM") == 1
+    departure.leave(quick)
+    assert signal.getsignal(signal.SIGTERM) != server.handle_exit
+    departure.leave(slow)
+    assert signal.getsignal(signal.SIGTERM) == server.handle_exit
+
+
+async def test_a_hub_that_fails_holds_up_nobody(
+    server: Server, log: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    hubs = [Hub(log, fails=True), Hub(log)]
+    departures = [join(hub) for hub in hubs]
+    told()
+    await until(lambda: "SIGTERM" in log, "passed on")
+    assert "departed" in log
+    assert "could not send its clients away" in caplog.text
+    for departure, hub in zip(departures, hubs, strict=True):
+        departure.leave(hub)
+
+
+async def test_a_hub_that_stops_while_it_departs_does_not_swallow_the_signal(server: Server, log: list[Any]) -> None:
+    hub = Hub(log, done=False)
+    departure = join(hub)
+    told()
+    await until(lambda: log, "begun")
+    departure.leave(hub)
+    await settle()
+    assert log == [("depart", False), "SIGTERM"]
+    assert signal.getsignal(signal.SIGTERM) == server.handle_exit
+
+
+class Broken:
+    """Connections that cannot even be looked at."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise ValueError("negative file descriptor: -1")
+
+
+async def test_the_server_hears_of_it_whatever_goes_wrong_before(server: Server, log: list[Any]) -> None:
+    server.server_state.connections = Broken()
+    server.config.ws_protocol_class = Broken
+    hub = Hub(log)
+    departure = join(hub)
+    told()
+    await until(lambda: "SIGTERM" in log, "passed on")
+    departure.leave(hub)

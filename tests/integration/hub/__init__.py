@@ -1,0 +1,1 @@
+"""The Python API on real servers in this process."""

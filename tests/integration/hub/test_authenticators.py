@@ -1,0 +1,132 @@
+"""Authenticators of the application's own: they hang, they fail, they give what is no user."""
+
+import asyncio
+import logging
+import math
+from typing import Any
+
+import pytest
+import websockets
+
+from hubbub import Credential, Hub, Limits, SessionAuth, User
+from tests.client import Tab
+from tests.integration.hub.serving import at_rest, inside, serving, simple, until
+
+SECRET = "secret-of-ann"
+# What an authenticator may wrongly give, and the error it comes to.
+BAD: dict[str, tuple[Any, str]] = {
+    "none": (None, "TypeError"),
+    "a name": ("ann", "TypeError"),
+    "202 bytes": (User("é" * 101), "ValueError"),  # type: ignore[arg-type]
+    "nothing": (User(""), "ValueError"),  # type: ignore[arg-type]
+    "a newline": (User("ann\nbob"), "ValueError"),  # type: ignore[arg-type]
+    "a lone surrogate": (User("\ud800"), "ValueError"),  # type: ignore[arg-type]
+    "a number": (User(7), "ValueError"),  # type: ignore[arg-type]
+    "no end": (User("ann", expires=math.inf), "ValueError"),  # type: ignore[arg-type]
+    "not a time": (User("ann", expires=math.nan), "ValueError"),  # type: ignore[arg-type]
+}
+
+
+class Gives:
+    cookie: str | None = "session"
+    bearer = True
+
+    def __init__(self, user: Any) -> None:
+        self._user = user
+
+    async def authenticate(self, credential: Credential) -> User:
+        return self._user  # type: ignore[no-any-return]
+
+
+class Hangs(Gives):
+    async def authenticate(self, credential: Credential) -> User:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class Quotes(Gives):
+    async def authenticate(self, credential: Credential) -> User:
+        raise LookupError(f"no row for {credential.value}")
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    """The one line about it; uvicorn has one of its own for whatever is answered by HTTP."""
+    ours = [each for each in caplog.records if each.name.startswith("hubbub.") and each.levelno >= logging.ERROR]
+    [line] = [each.getMessage() for each in ours]
+    return line
+
+
+async def refused(server_ws: str, **options: Any) -> int:
+    with pytest.raises(websockets.InvalidStatus) as refusal:
+        await Tab(server_ws, **options).open()
+    return refusal.value.response.status_code
+
+
+async def test_one_that_hangs_has_its_time() -> None:
+    hub = Hub(auth=Hangs(None), limits=Limits(authenticate=0.3))
+    async with serving(simple(hub)) as server:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert await refused(server.ws, token="ann") == 503
+        assert 0.25 < loop.time() - began < 3
+        tab = await Tab(server.ws).open()
+        began = loop.time()
+        await tab.send("auth", token="ann")
+        assert await tab.closed() == 1013
+        assert 0.25 < loop.time() - began < 3
+        assert tab.log == []
+        await tab.leave()
+        await until(lambda: not inside(hub).endpoint.connections, "gone")
+        assert inside(hub).endpoint.entering == 0
+        assert not inside(hub).endpoint.unauthenticated
+        assert not inside(hub).registry
+
+
+@pytest.mark.parametrize("what", BAD)
+async def test_what_is_no_user_lets_nobody_in(what: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    user, error = BAD[what]
+    hub = Hub(auth=Gives(user))
+    async with serving(simple(hub)) as server:
+        assert await refused(server.ws, additional_headers={"Cookie": f"session={SECRET}"}, origin=server.url) == 500
+        line = told(caplog)
+        assert f"builtins.{error} at " in line
+        assert "in check_user" in line
+        caplog.clear()
+        tab = await Tab(server.ws).open()
+        await tab.send("auth", token=SECRET)
+        assert await tab.closed() == 1011
+        assert tab.log == []
+        await tab.leave()
+        line = told(caplog)
+        assert f"builtins.{error} at " in line
+        assert "in check_user" in line
+        await at_rest(hub)
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("how", ["authenticator", "store"])
+async def test_what_quotes_the_secret_is_not_quoted(how: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def load(session_id: str) -> User | None:
+        raise LookupError(f"no row for {session_id}")
+
+    hub = Hub(auth=SessionAuth(load) if how == "store" else Quotes(None))
+    async with serving(simple(hub)) as server:
+        assert await refused(server.ws, additional_headers={"Cookie": f"session={SECRET}"}, origin=server.url) == 500
+        place = "in load" if how == "store" else "in authenticate"
+        assert "builtins.LookupError at " in told(caplog)
+        assert f"{__file__}:" in told(caplog)
+        assert told(caplog).endswith(place)
+        if how == "authenticator":
+            caplog.clear()
+            tab = await Tab(server.ws).open()
+            await tab.send("auth", token=SECRET)
+            assert await tab.closed() == 1011
+            await tab.leave()
+            assert "builtins.LookupError at " in told(caplog)
+            assert told(caplog).endswith(place)
+        await at_rest(hub)
+    assert "no row for" not in caplog.text
+    assert SECRET not in caplog.text

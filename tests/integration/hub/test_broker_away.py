@@ -1,0 +1,166 @@
+"""The broker goes away in the middle and comes back, with nothing in it."""
+
+import time
+from typing import Literal
+
+import pytest
+import websockets
+from pydantic import BaseModel
+
+from hubbub import Hub, Unavailable
+from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.brokers.redis import RedisBroker
+from tests.client import Tab
+from tests.integration.hub.conftest import Mortal
+from tests.integration.hub.serving import Names, at_rest, eventually, serving, simple, until
+
+DEADLINE = 0.5
+
+
+class Say(BaseModel):
+    type: Literal["say"]
+
+
+def hub_on(mortal: Mortal) -> Hub:
+    hub = Hub(RedisBroker(mortal.url, deadline=DEADLINE), auth=Names())
+
+    @hub.on(Say)
+    async def say(message: Say) -> None:
+        await hub.room("open:a").send({"type": "said"})
+
+    return hub
+
+
+async def test_away_and_back(mortal: Mortal) -> None:
+    hubs = [hub_on(mortal) for _ in range(2)]
+    async with serving(simple(hubs[0])) as left, serving(simple(hubs[1])) as right:
+        await until(lambda: all(hub.ready for hub in hubs), "there")
+        async with (
+            Tab(left.ws, token="ann") as ann,
+            Tab(right.ws, token="bob") as bob,
+            Tab(left.ws, token="cid") as cid,
+        ):
+            for tab in (ann, bob, cid):
+                await tab.join("open:a")
+            mortal.kill()
+            await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
+            for ask in (lambda: ann.ask("join_room", room="open:b"), lambda: ann.ask("say")):
+                began = time.monotonic()
+                answer = await ask()
+                assert (answer["type"], answer["code"]) == ("error", "unavailable")
+                assert time.monotonic() - began < 4 * DEADLINE
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                await hubs[1].broadcast({"type": "x"})
+            assert time.monotonic() - began < 2 * DEADLINE
+            # Ping is answered while a join waits for the broker.
+            await ann.send("join_room", room="open:c", id="j")
+            assert (await ann.ask("ping"))["type"] == "pong"
+            await until(lambda: any(each.get("id") == "j" for each in ann.log), "an answer to the join")
+            [answer] = [each for each in ann.log if each.get("id") == "j"]
+            assert answer["code"] == "unavailable"
+            # No local shortcut, and leaving needs nobody.
+            assert not [each for tab in (ann, bob, cid) for each in tab.received("said")]
+            assert (await cid.ask("leave_room", room="open:a"))["type"] == "room_left"
+
+            mortal.start()
+            await until(lambda: all(hub.ready for hub in hubs), "it is back", within=15)
+
+            async def restored() -> bool:
+                online = [await hubs[1].user(who).is_online() for who in ("ann", "bob", "cid")]
+                members = await hubs[0].room("open:a").members()
+                return all(online) and members == ["ann", "bob"] and (await hubs[0].stats()).rooms == 1
+
+            await eventually(restored, "all is known again")
+            assert await hubs[1].user("ann").connections() == [ann.welcome["connection"]]
+            assert (await ann.ask("say"))["type"] == "ack"
+            for tab in (ann, bob):
+                await until(lambda tab=tab: tab.received("said"), "said")  # type: ignore[misc]
+            assert not cid.received("said")
+            assert (await cid.join("open:a"))["members"] == ["ann", "bob", "cid"]
+            await ann.join("open:b")
+        for hub in hubs:
+            await at_rest(hub)
+            assert await hub.room("open:a").members() == []
+            assert not await hub.user("ann").is_online()
+
+
+class Absent(MemoryBroker):
+    """Does what it is asked, and says that it is away while `away` is set."""
+
+    away = False
+
+    @property
+    def ready(self) -> bool:
+        return super().ready and not self.away
+
+
+async def test_a_room_that_was_heard_cannot_be_joined_while_the_broker_is_away() -> None:
+    """The subscription does not stand any more, whatever this worker remembers: `room_joined` would be a lie."""
+    broker = Absent()
+    hub = Hub(broker, auth=Names())
+
+    @hub.rooms("plain")
+    async def anybody() -> bool:
+        return True
+
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as ann, Tab(server.ws, token="bob") as bob:
+        await ann.join("plain")
+        broker.away = True
+        began = time.monotonic()
+        answer = await bob.ask("join_room", room="plain")
+        assert (answer["type"], answer["code"]) == ("error", "unavailable")
+        assert time.monotonic() - began < 1
+        broker.away = False
+        await bob.join("plain")
+        await hub.room("plain").send({"type": "news"})
+        for tab in (ann, bob):
+            await tab.expect("news")
+
+
+async def test_nobody_is_announced_again_when_the_broker_is_back(mortal: Mortal) -> None:
+    hubs = [hub_on(mortal) for _ in range(2)]
+    async with (
+        serving(simple(hubs[0])) as left,
+        serving(simple(hubs[1])) as right,
+        Tab(left.ws, token="ann") as ann,
+        Tab(right.ws, token="bob") as bob,
+    ):
+        for tab in (ann, bob):
+            await tab.join("open:a")
+        await ann.expect("user_joined_room", user="bob")
+        before = {tab: len(tab.log) for tab in (ann, bob)}
+        mortal.kill()
+        await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
+        mortal.start()
+        await until(lambda: all(hub.ready for hub in hubs), "it is back", within=15)
+
+        async def complete() -> bool:
+            online = [await hubs[0].user(who).is_online() for who in ("ann", "bob")]
+            return all(online) and await hubs[1].room("open:a").members() == ["ann", "bob"]
+
+        await eventually(complete, "all is known again")
+        await hubs[0].broadcast({"type": "end"})
+        for tab, seen in before.items():
+            await tab.expect("end")
+            assert {each["type"] for each in tab.log[seen:]} <= {"end", "ping"}
+        await bob.leave()
+        assert (await ann.expect("user_left_room"))["user"] == "bob"
+        assert await hubs[0].room("open:a").members() == ["ann"]
+        async with Tab(right.ws, token="bob") as again:
+            await again.join("open:a")
+            assert (await ann.expect("user_joined_room"))["user"] == "bob"
+
+
+async def test_a_worker_without_a_broker_takes_nobody(mortal: Mortal) -> None:
+    hub = hub_on(mortal)
+    mortal.kill()
+    async with serving(simple(hub)) as server:
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await Tab(server.ws, token="ann").open()
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"]
+        mortal.start()
+        await until(lambda: hub.ready, "it has come", within=15)
+        async with Tab(server.ws, token="ann") as ann:
+            await ann.join("open:a")
