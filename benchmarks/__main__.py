@@ -51,13 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(asked: argparse.Namespace) -> None:
     # Here and not above, so that --help needs nothing that is not installed.
-    from benchmarks import capacity, machine, peers, report, works
+    from benchmarks import capacity, machine, peers, report, workloads
 
-    functions: dict[str, Callable[[works.Bench], list[Table]]] = {
-        "fanout": works.fanout,
-        "rooms": works.rooms,
-        "requests": works.requests,
-        "handshakes": works.handshakes,
+    functions: dict[str, Callable[[workloads.Bench], list[Table]]] = {
+        "fanout": workloads.fanout,
+        "rooms": workloads.rooms,
+        "requests": workloads.requests,
+        "handshakes": workloads.handshakes,
         "idle": capacity.idle,
         "many": capacity.many,
         "stall": capacity.stall,
@@ -67,9 +67,9 @@ def measure(asked: argparse.Namespace) -> None:
     peers.install()
     # Servers inherit it.
     machine.raise_file_limit(16_384)
-    bench = works.Bench({server}, {load}, asked.repetitions, asked.seconds)
+    bench = workloads.Bench({server}, {load}, asked.repetitions, asked.seconds)
     if asked.quick:
-        bench = works.Bench({server}, {load}, 1, 1.0, scale=10)
+        bench = workloads.Bench({server}, {load}, 1, 1.0, scale=10)
     described = machine.describe(peers.bun_program()) | {"date": datetime.datetime.now(datetime.UTC).date().isoformat()}
     print(report.machine(described), end="\n\n", flush=True)
     if busy := machine.warn_when_busy():

@@ -13,7 +13,7 @@ from benchmarks.load import Load, errors, loading, outcome, run
 from benchmarks.machine import raise_file_limit
 from benchmarks.peers import Contestant
 from benchmarks.serving import Running, pinned, serving
-from benchmarks.works import Bench, noting
+from benchmarks.workloads import Bench, noting
 from hubbub.brokers.embedded import EmbeddedValkey
 
 _IDLE = 4000

@@ -1,12 +1,12 @@
-"""How each server under test is spoken to: dialects of `hubbub.bench.dialect`."""
+"""How each server under test is spoken to: dialects of `hubbub.loadtest.dialect`."""
 
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from hubbub.auth.jwt import JWTAuth
-from hubbub.bench.dialect import Dialect, Step
-from hubbub.bench.v1 import ROOM_MESSAGE, HubbubV1, HubbubV1Requests, user
+from hubbub.loadtest.dialect import Dialect, Step
+from hubbub.loadtest.v1 import ROOM_MESSAGE, HubbubV1, HubbubV1Requests, user
 
 # As a browser's JSON.stringify writes it.
 _json = partial(json.dumps, separators=(",", ":"))

@@ -21,12 +21,12 @@ from benchmarks.serving import Running, pinned
 from hubbub.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from hubbub.bench.talk import Speaker, Talk
+    from hubbub.loadtest.traffic import Speaker, Traffic
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is to be run: `workload` are the arguments of `hubbub.bench.workload.Workload`."""
+    """What is to be run: `workload` are the arguments of `hubbub.loadtest.workloads.Workload`."""
 
     dialect: str
     workload: dict[str, Any]
@@ -76,7 +76,7 @@ def outcome(process: "subprocess.Popen[str]", *, within: float = 300.0) -> dict[
 
 
 def run(server: Running, load: Load, *, cores: set[int]) -> dict[str, Any]:
-    """Run it to its end: `hubbub.bench.result.Result` as JSON, for a fan-out with what `_of_rounds` says.
+    """Run it to its end: `hubbub.loadtest.result.Result` as JSON, for a fan-out with what `_of_rounds` says.
 
     Raises LoadFailed.
     """
@@ -92,17 +92,17 @@ def errors(said: dict[str, Any]) -> str | None:
     return ", ".join(found) or None
 
 
-def _record_rounds(talk: "type[Talk]") -> list[tuple[float, int]]:
+def _record_rounds(traffic: "type[Traffic]") -> list[tuple[float, int]]:
     """When how many messages were sent, from the end of the warm-up to the end of the time."""
     rounds: list[tuple[float, int]] = []
-    say = talk.say
+    say = traffic.say
 
-    def timed(self: "Talk", speaker: "Speaker", number: int = 1) -> None:
+    def timed(self: "Traffic", speaker: "Speaker", number: int = 1) -> None:
         if time.perf_counter_ns() >= self.counting:
             rounds.append((time.perf_counter(), number))
         say(self, speaker, number)
 
-    talk.say = timed  # type: ignore[method-assign]
+    traffic.say = timed  # type: ignore[method-assign]
     return rounds
 
 
@@ -124,12 +124,12 @@ def _of_rounds(rounds: list[tuple[float, int]], members: int) -> dict[str, Any]:
 def _main() -> int:
     # Here, because the process that starts the load has no use for the engine.
     from benchmarks.dialects import dialect
-    from hubbub.bench.run import run as run_load
-    from hubbub.bench.talk import Talk
-    from hubbub.bench.workload import BenchError, Target, Workload
+    from hubbub.loadtest.run import run as run_load
+    from hubbub.loadtest.traffic import Traffic
+    from hubbub.loadtest.workloads import BenchError, Target, Workload
 
     asked = json.load(sys.stdin)
-    rounds = _record_rounds(Talk) if asked["workload"]["kind"] == "fanout" else []
+    rounds = _record_rounds(Traffic) if asked["workload"]["kind"] == "fanout" else []
     target = Target.parse(f"ws://127.0.0.1:{asked['port']}")
     raise_file_limit(asked["workload"].get("connections", 1000) + 200)
     try:

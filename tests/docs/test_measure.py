@@ -1,10 +1,10 @@
-"""`docs/howto/measure.md`: its program measures a real server. The command is tested in `tests/bench`."""
+"""`docs/howto/measure.md`: its program measures a real server. The command is tested in `tests/loadtest`."""
 
 from collections.abc import Callable
 from types import ModuleType
 
-from hubbub.bench.dialect import Dialect
-from hubbub.bench.workload import KINDS
+from hubbub.loadtest.dialect import Dialect
+from hubbub.loadtest.workloads import KINDS
 from tests.docs.pages import plain, read, rows, sections
 from tests.running import Served
 
@@ -24,4 +24,4 @@ def test_every_workload_is_there() -> None:
 def test_a_dialect_has_as_many_members_as_it_says() -> None:
     members = [name for name in vars(Dialect) if not name.startswith("_")]
     assert len(members) == 8
-    assert "the eight members of\n`hubbub.bench.dialect.Dialect`" in read(PAGE)
+    assert "the eight members of\n`hubbub.loadtest.dialect.Dialect`" in read(PAGE)

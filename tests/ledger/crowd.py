@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hubbub.bench.frames import CLOSE, PING, PONG, TEXT, Reading, frame
+from hubbub.loadtest.frames import CLOSE, PING, PONG, TEXT, Reading, frame
 
 _HEAD_END = b"\r\n\r\n"
 

@@ -18,13 +18,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from hubbub.auth.jwt import JWTAuth
-from hubbub.bench.result import Latency, Result
-from hubbub.bench.run import Progress as Step
-from hubbub.bench.run import run
-from hubbub.bench.v1 import HubbubV1, HubbubV1Requests, user
-from hubbub.bench.workload import KINDS, BenchError, Target, Workload, WrongSetting
 from hubbub.cli.settings import Settings
 from hubbub.errors import ConfigurationError
+from hubbub.loadtest.result import Latency, Result
+from hubbub.loadtest.run import Progress as Step
+from hubbub.loadtest.run import run
+from hubbub.loadtest.v1 import HubbubV1, HubbubV1Requests, user
+from hubbub.loadtest.workloads import KINDS, BenchError, Target, Workload, WrongSetting
 
 #: Above this share of a core the tool may be what was measured.
 BUSY = 0.9

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from hubbub.bench.connection import Connection
-from hubbub.bench.crowd import Crowd, clock
-from hubbub.bench.dialect import Dialect
-from hubbub.bench.frames import frame
-from hubbub.bench.stream import Counts, Stream
-from hubbub.bench.tags import Tags
-from hubbub.bench.workload import BenchError, Workload
+from hubbub.loadtest.connection import Connection
+from hubbub.loadtest.crowd import Crowd, clock
+from hubbub.loadtest.dialect import Dialect
+from hubbub.loadtest.frames import frame
+from hubbub.loadtest.stream import Counts, Stream
+from hubbub.loadtest.tags import Tags
+from hubbub.loadtest.workloads import BenchError, Workload
 
 LONGEST_WAIT = 0.1
 SECOND = 10**9
@@ -50,7 +50,7 @@ class Speaker:
         return self._frame.replace(self._blank, self.tag)
 
 
-class Manner(Protocol):
+class Schedule(Protocol):
     """Which speaker sends when."""
 
     def start(self) -> None:
@@ -71,7 +71,7 @@ class Manner(Protocol):
         """Afterwards the streams know what has not come back."""
 
 
-class Talk:
+class Traffic:
     """The clockwork of a workload. `report` is told the phase and the seconds of it that are over, now and then."""
 
     def __init__(
@@ -124,7 +124,7 @@ class Talk:
             self.first = self.first or now
         self._crowd.send(speaker.connection, data)
 
-    def run(self, manner: Manner) -> None:
+    def run(self, schedule: Schedule) -> None:
         """Until the time is up and all is there. Raises BenchError where the server closes, refuses or stalls."""
         workload, counts = self._workload, self._counts
         self.began = progress = clock()
@@ -133,22 +133,22 @@ class Talk:
         patience = workload.patience * SECOND
         arrived = 0
         used = time.process_time()
-        manner.start()
+        schedule.start()
         while True:
             now = clock()
             self.over = self.over or now >= self.ends
-            if self.over and not manner.owed:
+            if self.over and not schedule.owed:
                 break
             left = (self.ends - now) / SECOND if not self.over else LONGEST_WAIT
-            manner.read(max(0.0, min(LONGEST_WAIT, left, manner.wait)))
-            if counts.arrived > arrived or not manner.owed:
+            schedule.read(max(0.0, min(LONGEST_WAIT, left, schedule.wait)))
+            if counts.arrived > arrived or not schedule.owed:
                 arrived, progress = counts.arrived, clock()
             elif clock() - progress > patience:
                 if self.over:
                     break
                 raise BenchError(f"the server stalls: nothing was delivered for {workload.patience:g} s")
             self._tell(clock())
-        manner.finish()
+        schedule.finish()
         self.cpu = (time.process_time() - used) * SECOND / (clock() - self.began)
 
     def _tell(self, now: int) -> None:

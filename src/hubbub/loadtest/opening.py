@@ -17,11 +17,11 @@ from collections.abc import Generator
 from http import HTTPStatus
 from typing import NoReturn
 
-from hubbub.bench.connection import Connection
-from hubbub.bench.dialect import Dialect, Step
-from hubbub.bench.frames import CLOSE, PING, PONG, TEXT, ProtocolFault, Reading, close_of, frame
-from hubbub.bench.poller import READABLE, WRITABLE
-from hubbub.bench.workload import BenchError, Target
+from hubbub.loadtest.connection import Connection
+from hubbub.loadtest.dialect import Dialect, Step
+from hubbub.loadtest.frames import CLOSE, PING, PONG, TEXT, ProtocolFault, Reading, close_of, frame
+from hubbub.loadtest.poller import READABLE, WRITABLE
+from hubbub.loadtest.workloads import BenchError, Target
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LONGEST_ANSWER = 64 * 1024

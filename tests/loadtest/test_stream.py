@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.bench.frames import ProtocolFault
-from hubbub.bench.histogram import Histogram
-from hubbub.bench.stream import Arrival, Counts, Refusal, State, Stream
-from hubbub.bench.tags import Tags
-from tests.bench.scripted import Plain, text
+from hubbub.loadtest.frames import ProtocolFault
+from hubbub.loadtest.histogram import Histogram
+from hubbub.loadtest.stream import Arrival, Counts, Refusal, State, Stream
+from hubbub.loadtest.tags import Tags
+from tests.loadtest.scripted import Plain, text
 
 TAGS = Tags()
 PUBLISHERS = [3, 8]

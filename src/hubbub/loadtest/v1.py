@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable, Sequence
 
-from hubbub.bench.dialect import Step
 from hubbub.errors import ConfigurationError
+from hubbub.loadtest.dialect import Step
 
 ROOM_MESSAGE = '{"type":"room_message","room":"{room}","content":"{content}"}'
 

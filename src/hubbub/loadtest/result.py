@@ -4,8 +4,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from hubbub.bench.histogram import Histogram
-from hubbub.bench.workload import Workload
+from hubbub.loadtest.histogram import Histogram
+from hubbub.loadtest.workloads import Workload
 
 
 @dataclass(frozen=True, slots=True)

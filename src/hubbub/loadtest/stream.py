@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-from hubbub.bench.dialect import Dialect
-from hubbub.bench.frames import CLOSE, PING, PONG, TEXT, Reading, close_of, frame
-from hubbub.bench.histogram import Histogram
-from hubbub.bench.tags import Tags
 from hubbub.errors import HubbubError
+from hubbub.loadtest.dialect import Dialect
+from hubbub.loadtest.frames import CLOSE, PING, PONG, TEXT, Reading, close_of, frame
+from hubbub.loadtest.histogram import Histogram
+from hubbub.loadtest.tags import Tags
 
 _NOTHING = b"\0"
 

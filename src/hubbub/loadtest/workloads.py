@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from hubbub.bench.tags import TAG_SIZE
 from hubbub.errors import ConfigurationError, HubbubError
+from hubbub.loadtest.tags import TAG_SIZE
 
 Kind = Literal["fanout", "rooms", "request", "idle"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from hubbub.bench import connecting
-from hubbub.bench.dialect import Dialect, Step
-from hubbub.bench.result import Errors, Result
-from hubbub.bench.run import run
-from hubbub.bench.workload import BenchError, Target, Workload, WrongSetting
-from tests.bench.scripted import Plain, Server, _switch, text
+from hubbub.loadtest import connecting
+from hubbub.loadtest.dialect import Dialect, Step
+from hubbub.loadtest.result import Errors, Result
+from hubbub.loadtest.run import run
+from hubbub.loadtest.workloads import BenchError, Target, Workload, WrongSetting
+from tests.loadtest.scripted import Plain, Server, _switch, text
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlb2Z0aGV0b2tlbg"
 

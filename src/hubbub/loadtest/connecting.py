@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from hubbub.bench.connection import Connection
-from hubbub.bench.crowd import Crowd, clock
-from hubbub.bench.dialect import Dialect
-from hubbub.bench.histogram import Histogram
-from hubbub.bench.opening import opening
-from hubbub.bench.poller import WRITABLE
-from hubbub.bench.stream import Stream
-from hubbub.bench.workload import BenchError, Target, Workload, WrongSetting
+from hubbub.loadtest.connection import Connection
+from hubbub.loadtest.crowd import Crowd, clock
+from hubbub.loadtest.dialect import Dialect
+from hubbub.loadtest.histogram import Histogram
+from hubbub.loadtest.opening import opening
+from hubbub.loadtest.poller import WRITABLE
+from hubbub.loadtest.stream import Stream
+from hubbub.loadtest.workloads import BenchError, Target, Workload, WrongSetting
 
 try:
     import resource

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from hubbub.bench import crowd
-from hubbub.bench.poller import _Selector
-from hubbub.bench.result import Errors
-from hubbub.bench.run import Progress, run
-from hubbub.bench.workload import Workload
-from tests.bench.scripted import Plain, Server, measure, text
+from hubbub.loadtest import crowd
+from hubbub.loadtest.poller import _Selector
+from hubbub.loadtest.result import Errors
+from hubbub.loadtest.run import Progress, run
+from hubbub.loadtest.workloads import Workload
+from tests.loadtest.scripted import Plain, Server, measure, text
 from tests.running import wait_for
 
 

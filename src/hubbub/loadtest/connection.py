@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from hubbub.bench.poller import READABLE, WRITABLE, Poller
+from hubbub.loadtest.poller import READABLE, WRITABLE, Poller
 
 #: Reads into a buffer; the number of bytes, 0 at the end. Raises BlockingIOError where there is nothing yet.
 ReadInto: TypeAlias = Callable[[bytearray], int]

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from hubbub.auth.jwt import JWTAuth
-from hubbub.bench.result import Errors, Latency, Result
-from hubbub.bench.workload import Workload
 from hubbub.cli.bench import table
+from hubbub.loadtest.result import Errors, Latency, Result
+from hubbub.loadtest.workloads import Workload
 from tests.cli.conftest import Command
 from tests.running import Served
 

@@ -6,10 +6,10 @@ time, when a reply comes in pieces, when a heartbeat is in between. Parsing ever
 sending and receiving together.
 """
 
-from hubbub.bench.crowd import Crowd, clock
-from hubbub.bench.poller import READABLE
-from hubbub.bench.stream import Arrival, Counts
-from hubbub.bench.talk import LONGEST_WAIT, Speaker, Talk
+from hubbub.loadtest.crowd import Crowd, clock
+from hubbub.loadtest.poller import READABLE
+from hubbub.loadtest.stream import Arrival, Counts
+from hubbub.loadtest.traffic import LONGEST_WAIT, Speaker, Traffic
 
 
 class Asker:
@@ -35,8 +35,9 @@ class Requests:
 
     wait = LONGEST_WAIT
 
-    def __init__(self, talk: Talk, crowd: Crowd, counts: Counts, speakers: list[Speaker]) -> None:
-        self._talk = talk
+    def __init__(self, traffic: Traffic, crowd: Crowd, counts: Counts, speakers: list[Speaker]) -> None:
+
+        self._traffic = traffic
         self._crowd = crowd
         self._counts = counts
         self._askers = [Asker(speaker) for speaker in speakers]
@@ -84,7 +85,7 @@ class Requests:
             self._tell(asker)
 
     def _ask(self, asker: Asker) -> None:
-        counted = self._talk.admit()
+        counted = self._traffic.admit()
         if counted is None:
             return
         speaker = asker.speaker

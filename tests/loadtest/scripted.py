@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from hubbub.bench.dialect import Dialect, Step
-from hubbub.bench.result import Result
-from hubbub.bench.run import run
-from hubbub.bench.workload import Target, Workload
+from hubbub.loadtest.dialect import Dialect, Step
+from hubbub.loadtest.result import Result
+from hubbub.loadtest.run import run
+from hubbub.loadtest.workloads import Target, Workload
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

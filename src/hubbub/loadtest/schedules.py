@@ -1,8 +1,8 @@
 """Who talks when: together, apart, steadily, or not at all. Requests have a file of their own."""
 
-from hubbub.bench.crowd import Crowd, clock
-from hubbub.bench.stream import Stream
-from hubbub.bench.talk import LONGEST_WAIT, SECOND, Speaker, Talk
+from hubbub.loadtest.crowd import Crowd, clock
+from hubbub.loadtest.stream import Stream
+from hubbub.loadtest.traffic import LONGEST_WAIT, SECOND, Speaker, Traffic
 
 
 class _InRooms:
@@ -10,8 +10,9 @@ class _InRooms:
 
     wait = LONGEST_WAIT
 
-    def __init__(self, talk: Talk, crowd: Crowd, streams: list[Stream], speakers: list[Speaker]) -> None:
-        self._talk = talk
+    def __init__(self, traffic: Traffic, crowd: Crowd, streams: list[Stream], speakers: list[Speaker]) -> None:
+
+        self._traffic = traffic
         self._crowd = crowd
         self._streams = streams
         self._speakers = speakers
@@ -28,9 +29,9 @@ class Together(_InRooms):
     """So many messages in flight over all speakers, who talk in turn; one is over when all members have it."""
 
     def __init__(
-        self, talk: Talk, crowd: Crowd, streams: list[Stream], speakers: list[Speaker], *, in_flight: int
+        self, traffic: Traffic, crowd: Crowd, streams: list[Stream], speakers: list[Speaker], *, in_flight: int
     ) -> None:
-        super().__init__(talk, crowd, streams, speakers)
+        super().__init__(traffic, crowd, streams, speakers)
         self._free = in_flight
         self._turn = 0
         for stream in streams:
@@ -43,7 +44,7 @@ class Together(_InRooms):
         # Whose turn it is gets one more than the others where the number does not divide.
         for place in range(count if share else more):
             speaker = self._speakers[(self._turn + place) % count]
-            self._talk.say(speaker, share + (place < more))
+            self._traffic.say(speaker, share + (place < more))
         self._turn = (self._turn + more) % count
 
     def read(self, timeout: float) -> None:
@@ -58,16 +59,16 @@ class Together(_InRooms):
 class Apart(_InRooms):
     """Every speaker has one message in flight, and talks again when it has its own message back."""
 
-    def __init__(self, talk: Talk, crowd: Crowd, streams: list[Stream], speakers: list[Speaker]) -> None:
-        super().__init__(talk, crowd, streams, speakers)
+    def __init__(self, traffic: Traffic, crowd: Crowd, streams: list[Stream], speakers: list[Speaker]) -> None:
+        super().__init__(traffic, crowd, streams, speakers)
         self._by_descriptor = {each.connection.descriptor: each for each in speakers}
 
     def start(self) -> None:
         for speaker in self._speakers:
-            self._talk.say(speaker)
+            self._traffic.say(speaker)
 
     def read(self, timeout: float) -> None:
-        states, speakers, say = self._crowd.states, self._by_descriptor, self._talk.say
+        states, speakers, say = self._crowd.states, self._by_descriptor, self._traffic.say
         for descriptor, _ in self._crowd.read(timeout):
             state, speaker = states[descriptor], speakers.get(descriptor)
             if state is not None and speaker is not None and state.highest[speaker.index] >= speaker.number:
@@ -78,23 +79,23 @@ class Steadily(_InRooms):
     """So many messages a second, whatever comes back; the speakers talk in turn."""
 
     def __init__(
-        self, talk: Talk, crowd: Crowd, streams: list[Stream], speakers: list[Speaker], *, rate: float
+        self, traffic: Traffic, crowd: Crowd, streams: list[Stream], speakers: list[Speaker], *, rate: float
     ) -> None:
-        super().__init__(talk, crowd, streams, speakers)
+        super().__init__(traffic, crowd, streams, speakers)
         self._rate = rate
         self._said = 0
 
     @property
     def wait(self) -> float:  # type: ignore[override]  # the others' is constant
-        due = self._talk.began / SECOND + self._said / self._rate
+        due = self._traffic.began / SECOND + self._said / self._rate
         wait = due - clock() / SECOND
         # The kernel counts in milliseconds here and would wake us too late.
         return wait if wait > 0.001 else 0.0
 
     def start(self) -> None:
-        due = int((clock() - self._talk.began) / SECOND * self._rate) + 1
-        while self._said < due and not self._talk.over:
-            self._talk.say(self._speakers[self._said % len(self._speakers)])
+        due = int((clock() - self._traffic.began) / SECOND * self._rate) + 1
+        while self._said < due and not self._traffic.over:
+            self._traffic.say(self._speakers[self._said % len(self._speakers)])
             self._said += 1
 
     def read(self, timeout: float) -> None:

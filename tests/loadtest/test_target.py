@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hubbub.bench.result import Errors
-from hubbub.bench.run import run
-from hubbub.bench.workload import BenchError, Target, Workload
 from hubbub.errors import ConfigurationError
-from tests.bench.scripted import Plain, Server
+from hubbub.loadtest.result import Errors
+from hubbub.loadtest.run import run
+from hubbub.loadtest.workloads import BenchError, Target, Workload
+from tests.loadtest.scripted import Plain, Server
 
 
 @pytest.fixture

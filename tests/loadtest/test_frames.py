@@ -2,7 +2,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from hubbub.bench.frames import CLOSE, PING, TEXT, ProtocolFault, Reading, close_of, frame
+from hubbub.loadtest.frames import CLOSE, PING, TEXT, ProtocolFault, Reading, close_of, frame
 
 SIZES = [0, 1, 125, 126, 65_535, 65_536, 100_000]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hubbub.bench.result import Errors
-from hubbub.bench.workload import BenchError
-from tests.bench.scripted import Plain, Server, measure, text
+from hubbub.loadtest.result import Errors
+from hubbub.loadtest.workloads import BenchError
+from tests.loadtest.scripted import Plain, Server, measure, text
 
 RESET = struct.pack("ii", 1, 0)
 

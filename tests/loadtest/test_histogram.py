@@ -3,7 +3,7 @@ import math
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hubbub.bench.histogram import Histogram
+from hubbub.loadtest.histogram import Histogram
 
 TIMES = st.lists(st.integers(0, 2**62), min_size=1, max_size=300)
 

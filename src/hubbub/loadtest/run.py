@@ -11,17 +11,17 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hubbub.bench.asking import Requests
-from hubbub.bench.connecting import Connected, Connecting
-from hubbub.bench.connection import Connection
-from hubbub.bench.crowd import Crowd, clock
-from hubbub.bench.dialect import Dialect
-from hubbub.bench.manners import Apart, Silently, Steadily, Together
-from hubbub.bench.result import Errors, Latency, Result
-from hubbub.bench.stream import Counts, Stream
-from hubbub.bench.tags import TAG_SIZE, Tags, padding
-from hubbub.bench.talk import Manner, Speaker, Talk
-from hubbub.bench.workload import Target, Workload
+from hubbub.loadtest.connecting import Connected, Connecting
+from hubbub.loadtest.connection import Connection
+from hubbub.loadtest.crowd import Crowd, clock
+from hubbub.loadtest.dialect import Dialect
+from hubbub.loadtest.request_load import Requests
+from hubbub.loadtest.result import Errors, Latency, Result
+from hubbub.loadtest.schedules import Apart, Silently, Steadily, Together
+from hubbub.loadtest.stream import Counts, Stream
+from hubbub.loadtest.tags import TAG_SIZE, Tags, padding
+from hubbub.loadtest.traffic import Schedule, Speaker, Traffic
+from hubbub.loadtest.workloads import Target, Workload
 
 _BETWEEN_REPORTS = 200_000_000
 _SECOND = 10**9
@@ -90,17 +90,17 @@ class _Run:
             stream=self._stream,
             report=lambda opened: self._report("connecting", opened, workload.members + workload.stall),
         ).all()
-        talk = Talk(workload, self._crowd, counts, self._report)
+        traffic = Traffic(workload, self._crowd, counts, self._report)
         idle = workload.kind == "idle"
-        talk.run(self._manner(talk, connected))
+        traffic.run(self._schedule(traffic, connected))
         closed = self._crowd.stalled_closed
-        nanoseconds = talk.ends - talk.counting if idle else max(0, counts.last - talk.first)
+        nanoseconds = traffic.ends - traffic.counting if idle else max(0, counts.last - traffic.first)
         return Result(
             workload=workload,
             connections=len(connected.connections),
             connecting=Latency.of(connected.latency),
             connections_per_second=len(connected.connections) * _SECOND / connected.took,
-            messages=talk.messages,
+            messages=traffic.messages,
             deliveries=counts.latency.count,
             seconds=nanoseconds / _SECOND,
             latency=Latency.of(counts.latency),
@@ -112,8 +112,8 @@ class _Run:
             ),
             received=counts.received,
             stalled_closed=len(closed) + self._crowd.closed_unseen(),
-            first_closed=(closed[0] - talk.began) / _SECOND if closed else None,
-            tool_cpu=talk.cpu,
+            first_closed=(closed[0] - traffic.began) / _SECOND if closed else None,
+            tool_cpu=traffic.cpu,
         )
 
     def _make_streams(self) -> list[Stream]:
@@ -149,7 +149,8 @@ class _Run:
     def _joined(self, number: int) -> str | None:
         return self._room(number) if self._workload.room_count else None
 
-    def _manner(self, talk: Talk, connected: Connected) -> Manner:
+    def _schedule(self, traffic: Traffic, connected: Connected) -> Schedule:
+
         workload = self._workload
         members = connected.connections[: workload.members]
         crowd, streams = self._crowd, self._streams
@@ -157,14 +158,14 @@ class _Run:
             return Silently(crowd)
         speakers = self._speakers(members[: workload.publishers] if workload.kind == "fanout" else members)
         if workload.rate is not None:
-            return Steadily(talk, crowd, streams, speakers, rate=workload.rate)
+            return Steadily(traffic, crowd, streams, speakers, rate=workload.rate)
         match workload.kind:
             case "fanout":
-                return Together(talk, crowd, streams, speakers, in_flight=workload.in_flight)
+                return Together(traffic, crowd, streams, speakers, in_flight=workload.in_flight)
             case "rooms":
-                return Apart(talk, crowd, streams, speakers)
+                return Apart(traffic, crowd, streams, speakers)
             case "request":
-                return Requests(talk, crowd, self._counts, speakers)
+                return Requests(traffic, crowd, self._counts, speakers)
 
     def _speakers(self, connections: list[Connection]) -> list[Speaker]:
         text = padding(self._workload.text - TAG_SIZE, random.Random(self._workload.seed))  # noqa: S311  # it pads

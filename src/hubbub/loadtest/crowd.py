@@ -1,19 +1,19 @@
 """All connections of a run in one loop of one thread, read as fast as the kernel gives.
 
 `read` is the loop that decides what the tool can measure. Everything in it is there because it was measured: lists by
-descriptor instead of attributes, one buffer for all, a comparison instead of a parse (see `hubbub.bench.stream`), and
-the latencies of one arrival counted together. Of a read's 4.8 µs the kernel takes 4; a loop in C that counts nothing
-reads 1.2 times as much, which is not worth a compiler.
+descriptor instead of attributes, one buffer for all, a comparison instead of a parse (see `hubbub.loadtest.stream`),
+and the latencies of one arrival counted together. Of a read's 4.8 µs the kernel takes 4; a loop in C that counts
+nothing reads 1.2 times as much, which is not worth a compiler.
 """
 
 import time
 from typing import NoReturn
 
-from hubbub.bench.connection import Connection, ReadInto
-from hubbub.bench.frames import CLOSE, ProtocolFault, Reading, frame
-from hubbub.bench.poller import READABLE, WRITABLE, poller
-from hubbub.bench.stream import Arrival, Refusal, State
-from hubbub.bench.workload import BenchError
+from hubbub.loadtest.connection import Connection, ReadInto
+from hubbub.loadtest.frames import CLOSE, ProtocolFault, Reading, frame
+from hubbub.loadtest.poller import READABLE, WRITABLE, poller
+from hubbub.loadtest.stream import Arrival, Refusal, State
+from hubbub.loadtest.workloads import BenchError
 
 _BUFFER = 256 * 1024
 _MOST_EVENTS = 1024
