@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.running import Served
+from tests.kit.running import Served
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.patterns import Patterns
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
-from tests.scripted import MovedClock, settle
+from tests.kit.scripted import MovedClock, settle
 
 DAY = 86_400.0
 ALL = 10**9

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hubbub.connection.iterator import MessageIterator
-from tests.scripted import cancel, settle
+from tests.kit.scripted import cancel, settle
 
 
 async def start(work: Any) -> asyncio.Task[Any]:

@@ -17,7 +17,7 @@ from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.types import ConnectionId
-from tests.recipients import Turn
+from tests.kit.recipients import Turn
 
 ALL = 10**9
 OLDEST = Lane("a", Slow.DROP_OLDEST)

@@ -9,7 +9,7 @@ from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import ConnectionId, User, UserId
 from tests.kit.batches import Setting, company, wires
-from tests.recipients import Reader
+from tests.kit.recipients import Reader
 
 
 def test_one_message_is_one_write_for_all() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.delivery.message import Outgoing
 from tests.kit.batches import Setting, company, wires
-from tests.recipients import Reader
+from tests.kit.recipients import Reader
 
 
 def test_what_the_socket_does_not_take_waits_and_so_does_all_that_follows() -> None:

@@ -12,7 +12,7 @@ from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import EVERYONE, Topic
-from tests.recipients import Reader, Turn
+from tests.kit.recipients import Reader, Turn
 
 USERS = ["ann", "ann", "bob", "cid", "dan"]
 ROOMS = ["a", "b"]

@@ -14,7 +14,7 @@ from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import EVERYONE, room_topic, user_topic
-from tests.recipients import Reader, Turn
+from tests.kit.recipients import Reader, Turn
 
 ROOM = room_topic("r")
 

@@ -14,7 +14,7 @@ from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Position, user_topic
 from tests.delivery.test_fanout import ROOM, Setting
-from tests.recipients import Reader
+from tests.kit.recipients import Reader
 
 NOTICE = Envelope(Kind.NOTICE, b'{"type":"n"}')
 

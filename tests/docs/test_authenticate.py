@@ -10,10 +10,10 @@ import pytest
 import websockets
 
 from hubbub import Hub, JWTAuth
-from tests.client import Tab
 from tests.docs.conftest import SECRET
 from tests.docs.pages import examples
 from tests.integration.hub.serving import serving, simple
+from tests.kit.client import Tab
 
 PAGE = "docs/howto/authenticate.md"
 Example = Callable[[str, str], ModuleType]

@@ -1,4 +1,4 @@
-"""What `docs/howto/deploy.md` says of health. Flags are checked in `test_settings.py`, signals in `tests/cli`."""
+"""What `docs/howto/deploy.md` says of health; flags are checked in `test_settings.py`, signals where the command is."""
 
 from collections.abc import Callable
 from types import ModuleType

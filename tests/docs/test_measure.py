@@ -6,7 +6,7 @@ from types import ModuleType
 from hubbub.loadtest.dialect import Dialect
 from hubbub.loadtest.workloads import KINDS
 from tests.docs.pages import plain, read, rows, sections
-from tests.running import Served
+from tests.kit.running import Served
 
 PAGE = "docs/howto/measure.md"
 

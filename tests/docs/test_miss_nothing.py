@@ -16,12 +16,12 @@ from playwright.sync_api import Page
 import hubbub
 from hubbub.options import Limits
 from hubbub.ports.broker import KEY_KNOWN
-from tests.browser.conftest import Tabs, browser, tabs, until
-from tests.client import Tab
 from tests.docs.conftest import SECRET
 from tests.docs.pages import blocks, read
+from tests.integration.browser.conftest import Tabs, browser, tabs, until
 from tests.integration.hub.serving import serving
-from tests.running import Served
+from tests.kit.client import Tab
+from tests.kit.running import Served
 
 __all__ = ["browser", "tabs"]  # fixtures
 

@@ -1,4 +1,4 @@
-"""`docs/howto/publish-from-elsewhere.md`. The publishers themselves are tested in `tests/test_publisher.py`."""
+"""`docs/howto/publish-from-elsewhere.md`. The publishers themselves are tested in `tests/client/test_publisher.py`."""
 
 import asyncio
 import subprocess
@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from hubbub import Hub
-from tests.client import Tab
 from tests.docs.pages import consoles
 from tests.integration.hub.serving import Names, serving, simple
-from tests.running import HUBBUB, clean_environment
+from tests.kit.client import Tab
+from tests.kit.running import HUBBUB, clean_environment
 
 PAGE = "docs/howto/publish-from-elsewhere.md"
 Example = Callable[[str, str], ModuleType]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.client import Tab
 from tests.docs.conftest import SECRET
 from tests.docs.pages import examples
-from tests.running import Served
+from tests.kit.client import Tab
+from tests.kit.running import Served
 
 
 @pytest.fixture(scope="module")

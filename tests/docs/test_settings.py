@@ -55,7 +55,7 @@ def test_the_defaults_of_the_other_flags(command: str, flag: str) -> None:
 
 def test_exit_codes() -> None:
     said = {int(row[0]) for row in rows(sections(PAGE)[SECTIONS["serve"]]) if len(row) == 2}
-    assert said == {0, 1, 2, 3}  # each of them in tests/cli
+    assert said == {0, 1, 2, 3}  # each of them in tests/integration/cli
 
 
 def test_every_command_that_is_shown_can_be_typed() -> None:

@@ -10,9 +10,9 @@ import httpx
 from hubbub.options import Limits, Slow
 from hubbub.ports.metrics import Count
 from hubbub.protocol import messages
-from tests.client import Tab
 from tests.docs.pages import plain, read, rows
 from tests.integration.hub.serving import at_rest, serving
+from tests.kit.client import Tab
 
 PAGE = "docs/howto/slow-readers.md"
 

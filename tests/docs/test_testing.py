@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import examples
-from tests.running import clean_environment
+from tests.kit.running import clean_environment
 
 PAGE = "docs/howto/test-your-application.md"
 TITLES = {"lobby.py", "shop.py", "test_faults.py", "test_rooms.py", "test_server.py", "test_shop.py", "test_tabs.py"}

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import SOON, Tabs, browser, tabs
 from tests.docs.conftest import SECRET
 from tests.docs.pages import examples
-from tests.running import Served
+from tests.integration.browser.conftest import SOON, Tabs, browser, tabs
+from tests.kit.running import Served
 
 __all__ = ["browser", "tabs"]  # fixtures
 

@@ -41,7 +41,7 @@ def offsets(found: Page) -> list[int]:
 
 
 async def read(broker: Any, to: Sender, since: Position | None = None, limit: int = 100, **fields: bool) -> Page:
-    return await page(broker, to, since=since, limit=limit, reverse=fields.get("reverse", False))
+    return await page(broker, to.topic, to.keep, since=since, limit=limit, reverse=fields.get("reverse", False))
 
 
 async def test_messages_are_as_their_receivers_got_them() -> None:

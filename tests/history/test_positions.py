@@ -11,7 +11,7 @@ from hubbub.ports.metrics import Count
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, Setting
-from tests.scripted import settle
+from tests.kit.scripted import settle
 
 
 async def test_what_comes_in_order_is_passed_on_with_its_offset_and_the_broker_is_not_asked() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hubbub.protocol.session import Since
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, Setting
-from tests.scripted import settle
+from tests.kit.scripted import settle
 
 
 async def test_another_epoch_that_shows_by_a_message_is_told_as_a_gap_from_nothing() -> None:

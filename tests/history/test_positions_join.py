@@ -9,7 +9,7 @@ from hubbub.history.topic import Standing
 from hubbub.protocol.session import Since
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, Setting, offsets
-from tests.scripted import settle
+from tests.kit.scripted import settle
 
 
 async def test_five_thousand_that_come_back_at_once_cost_a_few_looks() -> None:

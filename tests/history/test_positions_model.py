@@ -22,9 +22,9 @@ from hubbub.rooms.membership import Membership
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
 from hubbub.types import NodeId, Position, RoomName, room_topic
+from tests.kit.recipients import Reader, Turn
+from tests.kit.scripted import MovedClock, settle
 from tests.kit.streams import Asked, Ledger, StreamBroker
-from tests.recipients import Reader, Turn
-from tests.scripted import MovedClock, settle
 
 ROOM = RoomName("r")
 TOPIC = room_topic(ROOM)

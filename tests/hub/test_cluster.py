@@ -12,7 +12,7 @@ import pytest
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.hub.cluster import Cluster, Stats
 from hubbub.types import NodeId
-from tests.scripted import cancel, settle
+from tests.kit.scripted import cancel, settle
 
 _ITSELF: list[Any] = []
 _ITSELF.append(_ITSELF)

@@ -4,8 +4,8 @@ import itertools
 from collections import Counter
 
 from hubbub import closes
-from tests.crowd import Crowd, departing
-from tests.scripted import settle
+from tests.kit.crowd import Crowd, departing
+from tests.kit.scripted import settle
 
 
 async def test_each_is_told_once_when_to_come_back_and_closed_with_1012() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from hubbub import closes
 from hubbub.hub.drain import DEAF
-from tests.crowd import Crowd, departing
-from tests.scripted import cancel, settle
+from tests.kit.crowd import Crowd, departing
+from tests.kit.scripted import cancel, settle
 
 
 class Broker:

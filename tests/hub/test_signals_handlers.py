@@ -10,7 +10,7 @@ from typing import Any
 from hubbub.hub.signals import ShutdownSignals
 from tests.hub.conftest import CLOSING, Hub, Server, join, told
 from tests.integration.hub.serving import until
-from tests.scripted import settle
+from tests.kit.scripted import settle
 
 
 async def test_the_handlers_are_put_back_with_the_last_hub(server: Server, log: list[Any]) -> None:

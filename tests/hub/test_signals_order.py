@@ -11,7 +11,7 @@ import pytest
 
 from tests.hub.conftest import Hub, Server, join, told
 from tests.integration.hub.serving import until
-from tests.scripted import settle
+from tests.kit.scripted import settle
 
 
 async def test_the_server_hears_of_it_when_the_hub_is_done(server: Server, log: list[Any]) -> None:

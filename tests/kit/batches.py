@@ -7,7 +7,7 @@ from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import RoomName, room_topic
-from tests.recipients import Reader, Turn, Wire
+from tests.kit.recipients import Reader, Turn, Wire
 
 
 class Setting:

@@ -16,8 +16,8 @@ from hubbub.rooms.membership import Membership
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
 from hubbub.types import Position, room_topic
-from tests.recipients import Reader, Turn
-from tests.scripted import Call, MovedClock, ScriptedBroker, settle
+from tests.kit.recipients import Reader, Turn
+from tests.kit.scripted import Call, MovedClock, ScriptedBroker, settle
 
 KEEP = History(size=10, ttl=60)
 #: Of a join of a room with presence and history.

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from hubbub.scheduling.eager import Eager
-from tests.loop import called
+from tests.kit.loop import called
 
 
 class Kept:

@@ -11,9 +11,9 @@ from hubbub.ports.metrics import Tally
 from hubbub.protocol.session import Since
 from hubbub.scheduling.tasks import Background
 from hubbub.types import Position, room_topic
+from tests.kit.recipients import Reader, Turn
+from tests.kit.scripted import MovedClock, settle
 from tests.kit.streams import StreamBroker
-from tests.recipients import Reader, Turn
-from tests.scripted import MovedClock, settle
 
 TOPIC = room_topic("r")
 KEEP = History(size=1_000, ttl=60)

@@ -6,7 +6,7 @@ from hubbub.options import RoomOptions
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.scheduling.tasks import Background
 from hubbub.types import NodeId, Topic, room_topic
-from tests.scripted import MovedClock, ScriptedBroker, settle
+from tests.kit.scripted import MovedClock, ScriptedBroker, settle
 
 ROOM = room_topic("r")
 

@@ -1,3 +1,3 @@
-from tests.cli.conftest import here, hubbub
+from tests.integration.cli.conftest import here, hubbub
 
 __all__ = ["here", "hubbub"]

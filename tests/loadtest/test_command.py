@@ -11,8 +11,8 @@ from hubbub.auth.jwt import JWTAuth
 from hubbub.cli.bench import table
 from hubbub.loadtest.result import Errors, Latency, Result
 from hubbub.loadtest.workloads import Workload
-from tests.cli.conftest import Command
-from tests.running import Served
+from tests.integration.cli.conftest import Command
+from tests.kit.running import Served
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SOON = ("--duration", "0.4", "--warm-up", "0.1")

@@ -12,8 +12,8 @@ from hubbub.loadtest.poller import _Selector
 from hubbub.loadtest.result import Errors
 from hubbub.loadtest.run import Progress, run
 from hubbub.loadtest.workloads import Workload
+from tests.kit.running import wait_for
 from tests.loadtest.scripted import Plain, Server, measure, text
-from tests.running import wait_for
 
 
 def numbers(server: Server) -> list[tuple[int, int]]:

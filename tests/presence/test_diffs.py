@@ -10,8 +10,8 @@ from hubbub.ports.metrics import Count, Tally
 from hubbub.presence.diffs import Diffs
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Topic, room_topic, user_topic
-from tests.recipients import Reader, Turn
-from tests.scripted import MovedClock
+from tests.kit.recipients import Reader, Turn
+from tests.kit.scripted import MovedClock
 
 ROOM = room_topic("r")
 

@@ -8,8 +8,8 @@ import pytest
 from hubbub.brokers.memory.store import PresenceTable as Truth
 from hubbub.ports.broker import Renewal
 from hubbub.types import OCCUPIED
-from tests.nodes import ROOM, Node, Setting
-from tests.scripted import settle
+from tests.kit.nodes import ROOM, Node, Setting
+from tests.kit.scripted import settle
 
 
 @pytest.fixture

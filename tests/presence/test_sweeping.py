@@ -7,7 +7,7 @@ import pytest
 
 from hubbub.ports.broker import Held, Renewal
 from hubbub.types import OCCUPIED, ONLINE, room_topic, user_topic
-from tests.nodes import ROOM, Setting
+from tests.kit.nodes import ROOM, Setting
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hubbub.options import RoomOptions
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import room_topic
+from tests.kit.scripted import cancel, settle
 from tests.kit.seats import Setting
-from tests.scripted import cancel, settle
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from hubbub.scheduling.backoff import Backoff
+from tests.kit.scripted import settle
 from tests.kit.seats import ROOM, Setting
-from tests.scripted import settle
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 """When somebody who went counts as gone: at once, after a while, or when others find out."""
 
 from hubbub.types import OCCUPIED, ONLINE, user_topic
+from tests.kit.scripted import cancel, settle
 from tests.kit.seats import ROOM, Setting
-from tests.scripted import cancel, settle
 
 
 async def test_who_is_back_within_the_grace_was_never_gone() -> None:

@@ -12,8 +12,8 @@ from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.scheduling.backoff import Backoff
 from tests.kit.joining import KEEP, STEPS, Setting
-from tests.recipients import Reader
-from tests.scripted import cancel, settle
+from tests.kit.recipients import Reader
+from tests.kit.scripted import cancel, settle
 
 
 @pytest.fixture(autouse=True)

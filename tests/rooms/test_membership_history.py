@@ -10,8 +10,8 @@ from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.types import Position, user_topic
 from tests.kit.joining import KEEP, Setting, message
-from tests.recipients import Reader
-from tests.scripted import settle
+from tests.kit.recipients import Reader
+from tests.kit.scripted import settle
 
 
 async def test_where_history_is_the_answer_says_where_it_begins_and_nothing_comes_twice() -> None:

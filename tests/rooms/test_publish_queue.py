@@ -10,7 +10,7 @@ from hubbub.options import History
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
 from hubbub.types import EVERYONE, Position
-from tests.scripted import cancel, settle
+from tests.kit.scripted import cancel, settle
 
 LONG = 60.0
 

@@ -7,7 +7,7 @@ import pytest
 from hubbub.errors import Unavailable
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
-from tests.scripted import MovedClock, ScriptedBroker, cancel, settle
+from tests.kit.scripted import MovedClock, ScriptedBroker, cancel, settle
 
 
 class Setting:

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.kit.kept import Kept, note, tasks
-from tests.scripted import settle
+from tests.kit.scripted import settle
 
 
 @pytest.fixture(params=[False, True], ids=["at the first", "later"])

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.kit.kept import Kept, note
-from tests.loop import called
-from tests.scripted import settle
+from tests.kit.loop import called
+from tests.kit.scripted import settle
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, KeyError, TimeoutError])

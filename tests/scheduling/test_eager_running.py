@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from tests.kit.kept import Kept, note
-from tests.loop import called
+from tests.kit.loop import called
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
 

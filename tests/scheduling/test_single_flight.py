@@ -8,7 +8,7 @@ import pytest
 from hubbub.errors import Unavailable
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Background
-from tests.scripted import cancel, settle
+from tests.kit.scripted import cancel, settle
 
 
 class Setting:

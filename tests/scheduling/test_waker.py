@@ -1,5 +1,5 @@
 from hubbub.scheduling.waker import Waker
-from tests.scripted import MovedClock
+from tests.kit.scripted import MovedClock
 
 
 class Ticked:

@@ -11,7 +11,7 @@ from sysconfig import get_config_var
 import pytest
 
 import hubbub
-from tests.running import clean_environment
+from tests.kit.running import clean_environment
 
 ASK = """
 import json

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.running import clean_environment, wait_for
+from tests.kit.running import clean_environment, wait_for
 
 APPLICATION = """
 import asyncio

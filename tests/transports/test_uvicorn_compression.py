@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.client import Tab
+from tests.kit.client import Tab
 from tests.transports.raw import both
 
 

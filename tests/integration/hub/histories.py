@@ -6,8 +6,8 @@ import redis
 from fastapi import FastAPI
 
 from hubbub import History, Hub
-from tests.client import Tab
 from tests.integration.hub.serving import simple
+from tests.kit.client import Tab
 
 KEEP = History(size=50, ttl=60)
 

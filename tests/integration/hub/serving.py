@@ -23,7 +23,7 @@ from hubbub.hub.runtime import Runtime
 from hubbub.ports.auth import Credential
 from hubbub.ports.broker import Announcement
 from hubbub.types import Topic, UserId
-from tests.client import SOON, Tab
+from tests.kit.client import SOON, Tab
 
 
 class _Server(uvicorn.Server):

@@ -9,8 +9,8 @@ import pytest
 import websockets
 
 from hubbub import Credential, Hub, Limits, SessionAuth, User
-from tests.client import Tab
 from tests.integration.hub.serving import at_rest, inside, serving, simple, until
+from tests.kit.client import Tab
 
 SECRET = "secret-of-ann"
 # What an authenticator may wrongly give, and the error it comes to.

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from hubbub import Hub, Unavailable
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
-from tests.client import Tab
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.serving import Names, at_rest, eventually, serving, simple, until
+from tests.kit.client import Tab
 
 DEADLINE = 0.5
 

@@ -10,7 +10,6 @@ from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
 from hubbub import Connection, Hub, Limits
-from tests.client import Tab
 from tests.integration.hub.serving import (
     Address,
     GatedMemory,
@@ -24,6 +23,7 @@ from tests.integration.hub.serving import (
     simple,
     until,
 )
+from tests.kit.client import Tab
 
 
 def descriptors() -> int:

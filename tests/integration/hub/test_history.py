@@ -9,10 +9,10 @@ import pytest
 from hubbub import ConfigurationError, History, Hub, Position, Unavailable
 from hubbub.brokers.redis import RedisBroker
 from hubbub.options import Limits
-from tests.client import Tab
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.histories import KEEP, delete, flush, heard, keeping, say
 from tests.integration.hub.serving import Names, eventually, serving, until
+from tests.kit.client import Tab
 
 
 @pytest.fixture(params=["memory", "valkey"])

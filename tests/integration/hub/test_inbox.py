@@ -3,9 +3,9 @@
 import pytest
 
 from hubbub import History, Hub, Position
-from tests.client import Tab
 from tests.integration.hub.histories import KEEP, heard, keeping, since
 from tests.integration.hub.serving import Names, at_rest, connection_of, serving, until
+from tests.kit.client import Tab
 
 
 @pytest.fixture(params=["memory", "valkey"])

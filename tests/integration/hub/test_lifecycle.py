@@ -15,8 +15,8 @@ from fastapi import Depends, FastAPI
 
 from hubbub import ConfigurationError, Hub, HubDep, Lease, Unavailable
 from hubbub.brokers.memory.broker import MemoryBroker
-from tests.client import Tab
 from tests.integration.hub.serving import Names, at_rest, eventually, inside, serving, simple, until
+from tests.kit.client import Tab
 
 MODULE = Hub(auth=Names())  # declared without a loop, and started in several
 

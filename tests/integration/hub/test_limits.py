@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from hubbub import Hub, Limits, Rate, TooManyRooms
 from hubbub.ports.metrics import Count, Tally
-from tests.client import Tab
 from tests.integration.hub.serving import Names, at_rest, connection_of, inside, serving, simple, until
+from tests.kit.client import Tab
 
 
 class Say(BaseModel):

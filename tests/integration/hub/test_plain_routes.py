@@ -11,8 +11,8 @@ from fastapi import Depends, FastAPI, WebSocket
 from pydantic import BaseModel
 
 from hubbub import Connection, ConnectionClosed, HandshakeRefused, Hub, Limits
-from tests.client import Tab
 from tests.integration.hub.serving import Names, at_rest, connection_of, inside, serving, simple, until
+from tests.kit.client import Tab
 
 # What uvicorn logs for every handshake that was answered by HTTP; the client has its answer.
 UVICORN = "ASGI callable returned without completing handshake."

@@ -12,10 +12,10 @@ import redis
 from hubbub.brokers.redis import RedisBroker
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import OCCUPIED, ONLINE, Topic, room_topic
-from tests.client import Tab
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.leased import LEASE, gone, joined, left, nodes
 from tests.integration.hub.serving import at_rest, eventually, inside, until
+from tests.kit.client import Tab
 
 
 async def test_the_users_of_a_dead_worker_leave_within_the_lease_and_once_each(valkey: str) -> None:

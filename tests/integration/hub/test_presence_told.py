@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import time
 
-from tests.client import Tab
 from tests.integration.hub.leased import joined, left, nodes
 from tests.integration.hub.serving import at_rest, inside, until
+from tests.kit.client import Tab
 
 
 async def test_a_page_that_is_reloaded_is_no_news(valkey: str) -> None:

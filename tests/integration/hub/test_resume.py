@@ -4,9 +4,9 @@ import pytest
 import redis
 
 from hubbub import History, Hub, User
-from tests.client import Tab
 from tests.integration.hub.histories import delete, flush, heard, keeping, say, since
 from tests.integration.hub.serving import Names, at_rest, serving, until
+from tests.kit.client import Tab
 
 
 async def test_the_first_join_says_where_the_room_is() -> None:

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from hubbub import Hub, Limits
 from hubbub.ports.metrics import Count, Tally
 from hubbub.types import RoomName
-from tests.client import Tab
 from tests.integration.hub.serving import Address, Names, at_rest, connection_of, serving, until
+from tests.kit.client import Tab
 
 MIB = 1024 * 1024
 BIG = "x" * 30_000

@@ -16,9 +16,9 @@ from hubbub.options import Leaving
 from hubbub.ports.broker import Renewal
 from hubbub.rooms.retention import Retention
 from hubbub.types import RoomName, room_topic
-from tests.client import Tab
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.serving import Names, eventually, inside, serving, simple, until
+from tests.kit.client import Tab
 
 
 class Work(BaseModel):

@@ -11,8 +11,8 @@ import websockets
 from fastapi import Depends, FastAPI
 
 from hubbub import Connection, Hub, Limits, NotJoined, Rate
-from tests.client import Tab
 from tests.integration.hub.serving import Address, Names, at_rest, serving, simple, until
+from tests.kit.client import Tab
 
 Work = Callable[[Connection], Coroutine[Any, Any, None]]
 

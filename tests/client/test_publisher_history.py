@@ -1,0 +1,233 @@
+"""What publishers send to rooms and users whose messages are kept, each case once for the one that awaits and the one
+that does not."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hubbub import ConfigurationError, History, Hub, Position, Unavailable
+from hubbub.brokers.embedded import EmbeddedValkey
+from hubbub.brokers.redis import RedisBroker
+from hubbub.client import publisher as module
+from hubbub.client.publisher import AsyncPublisher
+from hubbub.rooms.retention import Retention
+from hubbub.types import EVERYONE, room_topic, user_topic
+from tests.integration.hub.serving import Names, serving, simple
+from tests.kit.client import Tab
+from tests.kit.publishers import OpenPublisher, awaiting, blocking
+
+KEPT = History(size=10, ttl=60)
+
+
+@pytest.fixture(params=[blocking, awaiting])
+def open_publisher(request: pytest.FixtureRequest) -> OpenPublisher:
+    publisher: OpenPublisher = request.param
+    return publisher
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with EmbeddedValkey() as server:
+        yield server.url
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a hub that nobody else has had: the rules are the hub's."""
+    return f"hub-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def kept(url: str, name: str) -> Callable[[], Any]:
+    """Starts another worker of the hub, which keeps what is sent to `kept:…` and to users."""
+
+    def serve() -> Any:
+        hub = Hub(url, name=name, auth=Names(), inbox=KEPT)
+
+        @hub.rooms("kept:{name}", history=KEPT)
+        async def anyone(name: str) -> bool:
+            return True
+
+        return serving(simple(hub))
+
+    return serve
+
+
+async def declare(url: str, name: str, rules: bytes) -> None:
+    broker = RedisBroker(url, name=name)
+    await broker.start(lambda *_: None, lambda: None, lambda _: None)
+    try:
+        await broker.declare(rules)
+    finally:
+        await broker.stop()
+
+
+async def test_a_message_to_a_room_with_history_gets_the_next_position_and_is_kept(
+    url: str, name: str, kept: Callable[[], Any], open_publisher: OpenPublisher
+) -> None:
+    async with kept() as server, open_publisher(url, name=name) as publish:
+        async with Tab(server.ws, token="ann") as ann:
+            joined = await ann.join("kept:a")
+            first = await publish("room", "kept:a", {"type": "said", "text": "ä"})
+            second = await publish("room", "kept:a", {"type": "said", "text": "b"})
+            assert (first, second) == (Position(joined["epoch"], 1), Position(joined["epoch"], 2))
+            assert await ann.next() == {"type": "said", "text": "ä", "room": "kept:a", "offset": 1}
+            assert await ann.next() == {"type": "said", "text": "b", "room": "kept:a", "offset": 2}
+        async with Tab(server.ws, token="bob") as bob:
+            assert (await bob.join("kept:a", since={"offset": 0}))["recovered"]
+            assert [(await bob.next())["text"], (await bob.next())["text"]] == ["ä", "b"]
+
+
+async def test_messages_are_kept_while_no_hub_runs_and_found_afterwards(
+    url: str, name: str, kept: Callable[[], Any], open_publisher: OpenPublisher
+) -> None:
+    async with kept():
+        pass
+    async with open_publisher(url, name=name) as publish:
+        for number in range(12):
+            position = await publish("room", "kept:a", {"type": "n", "number": number})
+            assert position is not None
+            assert position.offset == number + 1
+        inbox = await publish("user", "ann", {"type": "letter"})
+        assert inbox is not None
+        assert inbox.offset == 1
+    async with kept() as server, Tab(server.ws, token="ann") as ann:
+        joined = await ann.join("kept:a", since={"offset": 0})
+        assert (joined["epoch"], joined["offset"], joined["recovered"]) == (position.epoch, 12, False)
+        numbers = [(await ann.expect("n"))["number"] for _ in range(KEPT.size)]
+        assert numbers == list(range(2, 12))
+        await ann.join("@me", since={"offset": 0})
+        assert await ann.next() == {"type": "letter", "room": "@me", "offset": 1}
+
+
+async def test_the_same_idempotency_key_is_delivered_once(
+    url: str, name: str, kept: Callable[[], Any], open_publisher: OpenPublisher
+) -> None:
+    async with kept() as server, Tab(server.ws, token="ann") as ann, open_publisher(url, name=name) as publish:
+        for kind, to, room in (("room", "kept:a", "kept:a"), ("user", "ann", "@me")):
+            await ann.join(room)
+            first = await publish(kind, to, {"type": "order"}, idempotency_key="order-7")
+            again = await publish(kind, to, {"type": "order"}, idempotency_key="order-7")
+            other = await publish(kind, to, {"type": "order"}, idempotency_key="order-8")
+            assert first is not None
+            assert (again, other) == (first, Position(first.epoch, first.offset + 1))
+            assert [(await ann.next())["offset"] for _ in range(2)] == [first.offset, first.offset + 1]
+        # Nothing is known by a key where nothing is kept.
+        await ann.join("open:a")
+        for _ in range(2):
+            assert await publish("room", "open:a", {"type": "order"}, idempotency_key="order-7") is None
+        assert [(await ann.next())["room"] for _ in range(2)] == ["open:a", "open:a"]
+        for wrong in ("", "x" * 129, "a\n", 7):
+            with pytest.raises(ValueError, match="idempotency_key"):
+                await publish("room", "kept:a", {"type": "order"}, idempotency_key=wrong)
+
+
+async def test_nothing_is_kept_before_any_hub_ran_and_of_a_broadcast_ever(
+    url: str, name: str, kept: Callable[[], Any], open_publisher: OpenPublisher
+) -> None:
+    async with open_publisher(url, name=name) as publish:
+        assert await publish("room", "kept:a", {"type": "x"}) is None
+        assert await publish("user", "ann", {"type": "x"}) is None
+    async with kept() as server, Tab(server.ws, token="ann") as ann, open_publisher(url, name=name) as publish:
+        assert await publish("broadcast", {"type": "news"}) is None
+        assert await ann.next() == {"type": "news"}
+
+
+async def test_a_message_to_a_user_with_an_inbox_has_no_room_of_its_own(
+    url: str, name: str, kept: Callable[[], Any], open_publisher: OpenPublisher
+) -> None:
+    async with kept(), open_publisher(url, name=name) as publish:
+        with pytest.raises(ValueError, match="room"):
+            await publish("user", "ann", {"type": "x", "room": "kept:a"})
+
+
+async def test_the_rules_are_asked_for_once_in_ten_seconds(
+    url: str, name: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    async with open_publisher(url, name=name) as publish:
+        assert await publish("room", "a", {"type": "x"}) is None
+        await declare(url, name, b'{"rooms": [["a", 10, 60]], "inbox": null}')
+        clock[0] += 9.9
+        assert await publish("room", "a", {"type": "x"}) is None
+        clock[0] += 0.2
+        assert await publish("room", "a", {"type": "x"}) is not None
+
+
+@pytest.mark.parametrize(
+    "rules", [b"", b"[]", b"{}", b'{"rooms": [["a{", 1, 1]], "inbox": null}', b'{"rooms": [], "inbox": [0, 1]}']
+)
+async def test_rules_that_cannot_be_read_are_no_reason_to_keep_nothing(
+    url: str, name: str, open_publisher: OpenPublisher, rules: bytes
+) -> None:
+    await declare(url, name, rules)
+    async with open_publisher(url, name=name) as publish:
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            await publish("room", "a", {"type": "x"})
+
+
+def test_the_first_pattern_wins_and_what_none_matches_is_not_kept() -> None:
+    said = {"rooms": [["team:{id}", 5, 1.5], ["quiet:{x}", None, None], ["{rest:path}", 7, 60]], "inbox": None}
+    rules = Retention.read(json.dumps(said).encode())
+    assert rules.kept(room_topic("team:7")) == History(size=5, ttl=1.5)
+    assert rules.kept(room_topic("quiet:7")) is None
+    assert rules.kept(room_topic("team:7/x")) == History(size=7, ttl=60)
+    assert rules.kept(user_topic("ann")) is rules.kept(EVERYONE) is None
+    assert Retention.read(b'{"rooms": [], "inbox": [3, 4]}').kept(user_topic("ann")) == History(size=3, ttl=4)
+    assert Retention.read(b'{"rooms": [], "inbox": [3, 4]}').kept(EVERYONE) is None
+    assert Retention.read(None).kept(room_topic("a")) is None
+
+
+async def test_what_is_sent_at_once_keeps_its_order(url: str, name: str, kept: Callable[[], Any]) -> None:
+    async with kept() as server, Tab(server.ws, token="ann") as ann, AsyncPublisher(url, name=name) as publisher:
+        await ann.join("kept:a")
+        await ann.join("open:a")
+        numbers = range(100)
+        positions = await asyncio.gather(
+            *(publisher.room("kept:a").send({"type": "kept", "number": number}) for number in numbers)
+        )
+        assert [position and position.offset for position in positions] == [number + 1 for number in numbers]
+        await asyncio.gather(*(publisher.room("open:a").send({"type": "open", "number": number}) for number in numbers))
+        for type in ("kept", "open"):
+            assert [(await ann.expect(type))["number"] for _ in numbers] == list(numbers)
+
+
+async def test_a_server_that_forgot_the_script_is_told_again(
+    url: str, name: str, kept: Callable[[], Any], open_publisher: OpenPublisher
+) -> None:
+    async with kept(), open_publisher(url, name=name) as publish:
+        for offset in (1, 2, 3):
+            position = await publish("room", "kept:a", {"type": "x"})
+            assert position is not None
+            assert position.offset == offset
+            await flush_scripts(url)
+
+
+async def flush_scripts(url: str) -> None:
+    from redis.asyncio import Redis
+
+    async with Redis.from_url(url) as server:
+        await server.script_flush()
+
+
+async def test_many_who_wait_for_a_frozen_server_wait_for_one_deadline(name: str) -> None:
+    with EmbeddedValkey() as frozen:
+        async with AsyncPublisher(frozen.url, name=name, deadline=0.5) as publisher:
+            os.kill(frozen.pid, signal.SIGSTOP)
+            try:
+                started = time.monotonic()
+                sent = (publisher.room("a").send({"type": "x"}) for _ in range(50))
+                results = await asyncio.gather(*sent, return_exceptions=True)
+                assert {type(result) for result in results} == {Unavailable}
+                assert 0.4 < time.monotonic() - started < 2.0
+            finally:
+                os.kill(frozen.pid, signal.SIGCONT)

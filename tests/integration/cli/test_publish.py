@@ -1,0 +1,140 @@
+"""`hubbub publish` against a small real HTTP server that keeps what it was asked."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.integration.cli.conftest import Command
+
+ANSWERS = {
+    "ok": (200, {"position": None}),
+    "locked": (401, {"detail": "no key"}),
+    "forbidden": (403, {"detail": "another key"}),
+    "fastapi": (422, {"detail": [{"loc": ["body", "content"], "msg": "Field required", "type": "missing"}]}),
+    "wire": (422, {"type": "error", "code": "invalid_message", "message": "is reserved", "field": "offset"}),
+    "away": (503, {"detail": "the broker is not available"}),
+    "elsewhere": (404, {"detail": "Not Found"}),
+    "odd": (418, None),
+}
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.asked: list[tuple[str, str | None, bytes]] = []
+        self.once: list[str | None] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append((self.path, self.headers["Authorization"], body))
+        self.server.once.append(self.headers["Idempotency-Key"])
+        status, answer = ANSWERS.get(self.path.split("/")[3], ANSWERS["ok"])
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(b"<html>" if answer is None else json.dumps(answer).encode())
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_message_is_posted_as_it_is_and_the_answer_printed(server: Server, hubbub: Command) -> None:
+    sent = hubbub("publish", "team:7/ü ?#", '{"type": "n",  "x": 1}', "--url", server.url + "/")
+    assert (sent.returncode, sent.stdout, sent.stderr) == (0, '{"position": null}\n', "")
+    assert server.asked == [
+        ("/api/rooms/team%3A7%2F%C3%BC%20%3F%23/messages", None, b'{"type": "n",  "x": 1}'),
+    ]
+
+
+def test_the_key_comes_from_the_flag_or_the_variable_and_the_message_from_standard_input(
+    server: Server, hubbub: Command
+) -> None:
+    env = {"HUBBUB_PUBLISH_KEY": "variable", "HTTP_PROXY": "http://127.0.0.1:9"}
+    hubbub("publish", "ok", "-", "--url", server.url, env=env, stdin='{"type": "n"}')
+    hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, "--key", "flag", env=env)
+    assert [(key, body) for _, key, body in server.asked] == [
+        ("Bearer variable", b'{"type": "n"}'),
+        ("Bearer flag", b'{"type": "n"}'),
+    ]
+
+
+def test_an_idempotency_key_goes_along(server: Server, hubbub: Command) -> None:
+    for more in ((), ("--idempotency-key", "order 7, shipped")):
+        sent = hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, *more)
+        assert sent.returncode == 0
+    assert server.once == [None, "order 7, shipped"]
+
+
+@pytest.mark.parametrize("key", ["", "ü", "a\nb", "x" * 129])
+def test_an_idempotency_key_that_no_server_takes_is_refused(server: Server, hubbub: Command, key: str) -> None:
+    refused = hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, "--idempotency-key", key)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--idempotency-key" in refused.stderr
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("room", "key", "said"),
+    [
+        ("locked", None, "asks for a publishing key: set HUBBUB_PUBLISH_KEY"),
+        ("forbidden", None, "HUBBUB_PUBLISH_KEY"),
+        ("locked", "wrong", "did not accept the publishing key: no key"),
+        ("fastapi", None, "refused the message: content: Field required"),
+        ("wire", None, "refused the message: offset: is reserved"),
+        ("away", None, "its broker is away: the broker is not available"),
+        ("elsewhere", None, "another application"),
+        ("odd", None, "418"),
+    ],
+)
+def test_a_refusal_is_told_in_words(server: Server, hubbub: Command, room: str, key: str | None, said: str) -> None:
+    refused = hubbub("publish", room, '{"type": "n"}', "--url", server.url, env={"HUBBUB_PUBLISH_KEY": key})
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert said in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert "wrong" not in refused.stderr
+
+
+@pytest.mark.parametrize("message", ["hello", '{"x": NaN}', "[1]", '"text"', "", "[" * 100_000])
+def test_what_is_not_a_json_object_is_not_sent(server: Server, hubbub: Command, message: str) -> None:
+    refused = hubbub("publish", "ok", "-", "--url", server.url, stdin=message)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "JSON" in refused.stderr
+    assert server.asked == []
+
+
+def test_nobody_there(hubbub: Command) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        failed = hubbub("publish", "ok", '{"type": "n"}', "--url", url)
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert failed.stderr.startswith(f"Cannot reach {url}: ")
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "http://[::1", "http://x:port"])
+def test_an_address_that_is_none_is_refused(hubbub: Command, url: str) -> None:
+    refused = hubbub("publish", "ok", '{"type": "n"}', "--url", url)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+    assert "--url" in refused.stderr

@@ -1,0 +1,292 @@
+"""`hubbub serve` on real processes: who answers, who is replaced, and that nothing is left."""
+
+import os
+import pty
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.kit.running import HUBBUB, Served, alive, clean_environment, wait_for
+
+
+def ask(server: Served, path: str = "/") -> dict[str, str]:
+    """Each on a connection of its own, so that any worker may take it."""
+    answer: dict[str, str] = httpx.get(server.url + path, trust_env=False, timeout=30).json()
+    return answer
+
+
+def pids(server: Served, count: int) -> set[int]:
+    seen: set[int] = set()
+
+    def all_answered() -> bool:
+        seen.add(int(ask(server)["pid"]))
+        return len(seen) >= count
+
+    wait_for(all_answered, within=30, what=f"answers by {count} workers")
+    return seen
+
+
+def all_ended(server: Served) -> Callable[[], None]:
+    """To be called once the command has ended: its workers and its Valkey ended before it did."""
+    waited_for = {*server.workers(), *({server.valkey} if server.valkey else ())}
+    others = server.descendants() - waited_for
+
+    def check() -> None:
+        assert not [pid for pid in waited_for if alive(pid)]
+        # Python's resource tracker leaves when it notices that nobody is left.
+        wait_for(lambda: not any(alive(pid) for pid in others), within=5, what=f"none of {others} is alive")
+
+    return check
+
+
+def test_one_worker_is_the_command_itself_on_memory(here: Path) -> None:
+    with Served("app:app", cwd=here) as server:
+        assert ask(server)["pid"] == server.pid
+        assert server.valkey is None
+        assert server.descendants() == set()
+        assert f"Hubbub serves app:app at {server.url} (1 worker, memory)\n" in server.output
+
+
+def test_three_workers_answer_and_share_an_embedded_valkey(here: Path) -> None:
+    with Served("app:app", "--workers", "3", cwd=here) as server:
+        assert pids(server, 3) == set(server.workers())
+        assert server.valkey is not None
+        assert alive(server.valkey)
+        said = ask(server)
+        assert said["HUBBUB_WORKERS"] == "3"
+        assert said["HUBBUB_BROKER"].startswith("unix://")
+        assert said["HUBBUB_PORT"] == server.url.rpartition(":")[2]
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything_with_0(here: Path, workers: str, number: int) -> None:
+    with Served("app:app", "--workers", workers, cwd=here) as server:
+        check = all_ended(server)
+        assert server.stop(number) == 0, server.output
+        check()
+        assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("args", [("--workers", "1"), ("--workers", "3"), ("--reload",)])
+def test_ctrl_c_reaches_the_whole_group_and_ends_everything_with_0(here: Path, args: tuple[str, ...]) -> None:
+    with Served("app:app", *args, cwd=here) as server:
+        check = all_ended(server)
+        server.interrupt()
+        assert server.wait() == 0, server.output
+        check()
+        assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_import_ends_it_with_0(here: Path, number: int) -> None:
+    (here / "late.py").write_text("import pathlib, time\npathlib.Path('began').touch()\ntime.sleep(60)\n")
+    command = subprocess.Popen(
+        [HUBBUB, "serve", "late:app", "--port", "0"], cwd=here, env=clean_environment(), stderr=subprocess.PIPE
+    )
+    try:
+        wait_for((here / "began").exists, within=20, what="the import began")
+        command.send_signal(number)
+        _, errors = command.communicate(timeout=20)
+        assert (command.returncode, errors) == (0, b"")
+    finally:
+        command.kill()
+        command.wait()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_request_under_way_is_finished(here: Path, workers: str) -> None:
+    with Served("app:app", "--workers", workers, cwd=here) as server:
+        answers: list[int] = []
+        slow = threading.Thread(
+            target=lambda: answers.append(httpx.get(server.url + "/slow", trust_env=False, timeout=30).status_code)
+        )
+        slow.start()
+        port = int(server.url.rpartition(":")[2])
+
+        def under_way() -> bool:
+            connections = (
+                connection for pid in server.workers() for connection in psutil.Process(pid).net_connections("tcp")
+            )
+            return any(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port for c in connections)
+
+        wait_for(under_way, within=10, what="the connection at a worker")
+        assert server.stop() == 0
+        slow.join(30)
+        assert answers == [200]
+
+
+def test_a_killed_worker_is_replaced(here: Path) -> None:
+    with Served("app:app", "--workers", "2", cwd=here) as server:
+        first = pids(server, 2)
+        victim = min(first)
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: not alive(victim), within=10, what="the worker is gone")
+        wait_for(lambda: len(server.workers()) == 2, within=30, what="two workers again")
+        assert victim not in pids(server, 2)
+
+
+@pytest.mark.parametrize("args", [("--workers", "3"), ("--reload",)])
+def test_nothing_outlives_a_parent_that_was_killed(here: Path, args: tuple[str, ...]) -> None:
+    with Served("app:app", *args, cwd=here) as server:
+        family = {*server.workers(), *server.descendants()}
+        assert len(family) >= (4 if server.valkey else 1)
+        server.kill()
+        wait_for(lambda: not any(alive(pid) for pid in family), within=5, what=f"none of {family} is alive")
+
+
+def test_workers_that_start_while_the_parent_is_killed_end_too(here: Path) -> None:
+    (here / "late.py").write_text("import time\ntime.sleep(2)\nfrom app import app\n")
+    with Served("late:app", "--workers", "2", cwd=here, ready=None) as server:
+        wait_for(lambda: len(server.workers()) == 2, within=20, what="two workers")
+        family = server.descendants()
+        server.kill()
+        wait_for(lambda: not any(alive(pid) for pid in family), within=10, what=f"none of {family} is alive")
+
+
+STUCK = """
+import asyncio
+from app import app as inner
+
+async def app(scope, receive, send):
+    if scope["type"] != "lifespan":
+        return await inner(scope, receive, send)
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await asyncio.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_worker_that_does_not_end_is_ended(here: Path, kill: bool) -> None:
+    (here / "stuck.py").write_text(STUCK)
+    with Served("stuck:app", "--workers", "2", "--grace", "0", cwd=here) as server:
+        family = server.descendants()
+        if kill:
+            server.kill()
+        else:
+            assert server.stop() == 0
+            assert "was killed" in server.output
+        wait_for(lambda: not any(alive(pid) for pid in family), within=15, what=f"none of {family} is alive")
+
+
+def test_a_dead_valkey_ends_everything_with_1(here: Path) -> None:
+    with Served("app:app", "--workers", "2", cwd=here) as server:
+        check = all_ended(server)
+        assert server.valkey is not None
+        os.kill(server.valkey, signal.SIGKILL)
+        assert server.wait(10) == 1
+        assert "the embedded Valkey ended unexpectedly" in server.output
+        check()
+
+
+def test_sighup_replaces_the_workers_one_by_one(here: Path) -> None:
+    with Served("app:app", "--workers", "2", cwd=here) as server:
+        first = set(server.workers())
+        server.send(signal.SIGHUP)
+        wait_for(lambda: len(server.workers()) == 2 and not first & set(server.workers()), within=30, what="two new")
+        assert not first & pids(server, 2)
+
+
+def test_sighup_ends_it_where_it_was_started_in_a_terminal(here: Path) -> None:
+    master, terminal = pty.openpty()
+    try:
+        with Served("app:app", "--workers", "2", cwd=here, stdin=terminal) as server:
+            server.send(signal.SIGHUP)
+            assert server.wait() == 0
+    finally:
+        os.close(master)
+        os.close(terminal)
+
+
+def test_reload_serves_what_is_written(here: Path) -> None:
+    source = here / "app.py"
+    with Served("app:app", "--reload", cwd=here) as server:
+        assert "NEW" not in ask(server)
+        source.write_text(source.read_text().replace('"pid"', '"NEW": "yes", "pid"'))
+
+        def renewed() -> bool:
+            try:
+                return "NEW" in ask(server)
+            except httpx.TransportError:
+                return False
+
+        wait_for(renewed, within=30, what="the changed application")
+
+
+def test_an_application_that_is_missing_under_reload_is_told_and_waited_for(here: Path) -> None:
+    with Served("later:app", "--reload", cwd=here, ready=None) as server:
+        wait_for(lambda: 'Cannot import "later:app"' in server.output, within=20, what="the reason")
+        assert "Traceback" not in server.output
+        (here / "later.py").write_text("from app import app\n")
+        wait_for(lambda: "startup complete" in server.output, within=30, what="the application")
+        assert ask(server)["HUBBUB_WORKERS"] == "1"
+
+
+def test_an_application_that_does_not_start_is_3(here: Path) -> None:
+    (here / "bad.py").write_text(
+        "async def app(scope, receive, send):\n    await receive()\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+    )
+    for workers in ("1", "2"):
+        with pytest.raises(AssertionError, match="exit code 3") as failed:
+            Served("bad:app", "--workers", workers, cwd=here)
+        assert "no database" in str(failed.value)
+
+
+def test_log_lines_of_hubbub_reach_the_output_at_the_level_asked_for(here: Path) -> None:
+    (here / "chatty.py").write_text(
+        "import logging\nfrom app import app\nlogging.getLogger('hubbub.test').debug('a fine point')\n"
+    )
+    with Served("chatty:app", cwd=here) as server:
+        assert "a fine point" not in server.output
+    with Served("chatty:app", "--log-level", "DEBUG", cwd=here) as server:
+        assert "DEBUG:    a fine point" in server.output
+
+
+def test_the_access_log_is_on_and_can_be_off(here: Path) -> None:
+    with Served("app:app", cwd=here) as server:
+        wait_for(lambda: '"GET / HTTP/1.1" 200' in server.output, within=5, what="a line for the request")
+    with Served("app:app", "--no-access-log", cwd=here) as server:
+        ask(server)
+        assert server.stop() == 0
+        assert "GET /" not in server.output
+
+
+def test_development_says_what_it_allows_and_makes_a_secret(here: Path) -> None:
+    with Served("app:app", "--dev", "--workers", "2", cwd=here) as server:
+        said = ask(server)
+        assert said["HUBBUB_DEV"] == "1"
+        assert len(said["HUBBUB_SECRET"]) >= 32
+        assert "Development (--dev)" in server.output
+        assert said["HUBBUB_SECRET"] not in server.output
+        assert {ask(server)["HUBBUB_SECRET"] for _ in range(10)} == {said["HUBBUB_SECRET"]}
+    with Served("app:app", cwd=here) as server:
+        said = ask(server)
+        assert said["HUBBUB_DEV"] == "0"
+        assert "HUBBUB_SECRET" not in said
+        assert "Development" not in server.output
+
+
+def test_flags_win_over_variables_and_variables_over_the_file(here: Path) -> None:
+    (here / ".env").write_text(
+        "HUBBUB_SECRET=from-file\nHUBBUB_BROKER=redis://:pass@file\nHUBBUB_GRACE=7\nHUBBUB_DEV=1\nOTHER=x\n"
+    )
+    env = {"HUBBUB_BROKER": "redis://:pass@variable", "HUBBUB_SECRET": "", "HUBBUB_GRACE": "8", "WEB_CONCURRENCY": "4"}
+    with Served("app:app", "--grace", "9", "--no-dev", cwd=here, env=env) as server:
+        said = ask(server)
+        assert said["HUBBUB_GRACE"] == "9"
+        assert said["HUBBUB_BROKER"] == "redis://:pass@variable"
+        assert said["HUBBUB_SECRET"] == "from-file"
+        assert said["HUBBUB_DEV"] == "0"
+        assert said["HUBBUB_WORKERS"] == "1"
+        assert said["WEB_CONCURRENCY"] == "1"
+        assert "(1 worker, redis://variable)" in server.output
+        assert "pass" not in server.output

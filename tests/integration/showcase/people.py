@@ -1,0 +1,109 @@
+"""Who takes part in these tests: names nobody else has, log-ins, and a tab on each worker.
+
+All tests of this folder share one server, so none may meet another's users or rooms.
+"""
+
+import asyncio
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+
+from tests.kit.client import SOON, Tab
+from tests.kit.running import Served
+
+#: More tabs than this without one on every worker is no bad luck any more.
+_ENOUGH = 120
+# Made once and without certificates, which no test here needs: httpx loads them for every client, at 18 ms each.
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def fresh(name: str) -> str:
+    """A user or a room nobody else has."""
+    return f"{name}-{uuid.uuid4().hex[:10]}"
+
+
+def http(server: Served, **options: Any) -> httpx.AsyncClient:
+    """One connection, kept: all its requests reach the same worker."""
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=SOON, verify=_NO_TLS, **options)
+
+
+async def login(server: Served, name: str) -> str:
+    """A token."""
+    async with http(server) as client:
+        response = await client.post("/login", json={"name": name})
+    assert response.status_code == 200, response.text
+    return str(response.json()["token"])
+
+
+async def stats(server: Served) -> dict[str, Any]:
+    """From whichever worker answers."""
+    async with http(server) as client:
+        response = await client.get("/stats")
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str, *, within: float = SOON) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while not await condition():
+        assert loop.time() < deadline, f"not within {within:g} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+async def nobody_left(server: Served) -> None:
+    """Wait until the tabs of earlier tests are gone from the counts."""
+
+    async def empty() -> bool:
+        counted = await stats(server)
+        return counted["connections"] == counted["users"] == counted["rooms"] == 0
+
+    await eventually(empty, "the counts of /stats are zero when every tab is gone")
+
+
+async def refusal(url: str, **options: Any) -> Response:
+    """The HTTP answer to a handshake that is refused."""
+    try:
+        async with connect(url, compression=None, open_timeout=SOON, **options) as socket:
+            raise AssertionError(f"accepted, with the subprotocol {socket.subprotocol}")
+    except InvalidStatus as refused:
+        return refused.response
+
+
+@asynccontextmanager
+async def one_tab_on_each_worker(server: Served) -> AsyncIterator[list[Tab]]:
+    """Guests, each of a name of its own; `tab.welcome["user"]` is it."""
+    async with AsyncExitStack() as stack:
+        tabs: dict[str, Tab] = {}
+        for _ in range(_ENOUGH):
+            tab = await stack.enter_async_context(Tab(server.ws, user=fresh("guest")))
+            if tabs.setdefault(tab.node, tab) is not tab:
+                await tab.leave()
+            if len(tabs) == server.count:
+                break
+        assert len(tabs) == server.count, f"{_ENOUGH} tabs met {len(tabs)} of {server.count} workers"
+        yield list(tabs.values())
+
+
+@asynccontextmanager
+async def one_client_on_each_worker(server: Served) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
+    """HTTP connections that stay open, by node."""
+    async with AsyncExitStack() as stack:
+        clients: dict[str, httpx.AsyncClient] = {}
+        for _ in range(_ENOUGH):
+            client = await stack.enter_async_context(http(server))
+            node = (await client.get("/health/ready")).json()["node"]
+            if clients.setdefault(node, client) is not client:
+                await client.aclose()
+            if len(clients) == server.count:
+                break
+        assert len(clients) == server.count, f"{_ENOUGH} requests met {len(clients)} of {server.count} workers"
+        yield clients

@@ -1,0 +1,229 @@
+"""Two hundred connections on three workers join, talk, leave and vanish at random; then nothing may be left.
+
+What makes "the members of that moment" exact: all members of a room see one order. Observers who are there throughout
+have the whole of it. A tab marks both ends of each of its stays with a message of its own, so what it received in
+between must be one unbroken slice of that order, which reaches at least from its first mark to its last.
+"""
+
+import asyncio
+import os
+import random
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from hubbub.brokers.embedded import EmbeddedValkey
+from tests.kit.client import Tab
+from tests.kit.running import Served, wait_for
+
+SECONDS = float(os.environ.get("CHURN_SECONDS", "60"))
+TABS = 200
+ROOMS = [f"room-{number}" for number in range(12)]
+
+APP = """
+import asyncio, os
+from hubbub.hub.hub import HubDep
+from hubbub.showcase.app import create_app
+
+app = create_app()
+
+@app.get("/internals")
+async def internals(hub: HubDep) -> dict:
+    running = hub._running
+    return {
+        "node": hub.node,
+        "tasks": len(asyncio.all_tasks()) - 1,
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "registry": len(running.registry),
+        "presence": len(running._presence),
+        "subscriptions": len(running._subscriptions),
+        "timers": len(running._waker),
+        "held": len(running._fanout._held),
+    }
+"""
+
+
+@dataclass
+class Stay:
+    """One membership of one tab: what it received, and how much of the order it must at least span."""
+
+    room: str
+    received: list[str]
+    first_mark: str
+    last_mark: str | None = None
+    """None where the tab vanished."""
+
+
+@dataclass
+class Ledger:
+    stays: list[Stay] = field(default_factory=list)
+    counter: int = 0
+
+    def mark(self, user: str) -> str:
+        self.counter += 1
+        return f"{user}/{self.counter}"
+
+
+def contents(tab: Tab, room: str, since: int) -> list[str]:
+    return [each["content"] for each in tab.log[since:] if each["type"] == "room_message" and each["room"] == room]
+
+
+async def say(tab: Tab, room: str, text: str) -> None:
+    """Send, and wait until it has come back."""
+    await tab.send("room_message", room=room, content=text)
+    await tab.expect("room_message", room=room, content=text)
+
+
+async def live(user: str, server: Served, ledger: Ledger, chance: random.Random, until: float) -> None:
+    while time.monotonic() < until:
+        async with Tab(server.ws, user=user) as tab:
+            for _ in range(chance.randint(1, 4)):
+                if time.monotonic() > until:
+                    break
+                room = chance.choice(ROOMS)
+                await tab.join(room)
+                since = len(tab.log)
+                # What came before the answer to the join is not of this stay; the log is read up to here only by us.
+                since = next(i for i in range(len(tab.log) - 1, -1, -1) if tab.log[i]["type"] == "room_joined")
+                stay = Stay(room, [], ledger.mark(user))
+                await say(tab, room, stay.first_mark)
+                for _ in range(chance.randint(0, 3)):
+                    await asyncio.sleep(chance.uniform(0.2, 1.5))
+                    await tab.send("room_message", room=room, content=ledger.mark(user))
+                ledger.stays.append(stay)
+                if chance.random() < 0.15:
+                    await tab.drop()
+                    stay.received = contents(tab, room, since)
+                    break
+                stay.last_mark = ledger.mark(user)
+                await say(tab, room, stay.last_mark)
+                left = await tab.ask("leave_room", room=room)
+                assert left["type"] == "room_left", left
+                after = len(tab.log)
+                stay.received = contents(tab, room, since)
+                await tab.send("ping", ts=stay.last_mark)
+                await tab.expect("pong", ts=stay.last_mark)
+                gone = next(i for i, each in enumerate(tab.log) if each is left)
+                assert contents(tab, room, gone) == [], f"after room_left: {tab.log[gone:after]}"
+
+
+async def observe(user: str, server: Served) -> Tab:
+    tab = await Tab(server.ws, user=user).open()
+    await tab.expect("welcome")
+    for room in ROOMS:
+        await tab.join(room)
+    return tab
+
+
+def check_slice(stay: Stay, order: list[str], place: dict[str, int]) -> None:
+    start = place[stay.received[0]] if stay.received else 0
+    expected = order[start : start + len(stay.received)]
+    assert stay.received == expected, f"{stay} is not a slice of {expected}"
+    # A tab that vanished may have gone before its own words came back.
+    if stay.received:
+        assert start <= place[stay.first_mark]
+    if stay.last_mark is not None:
+        assert start + len(stay.received) > place[stay.last_mark], f"{stay} ends too early"
+
+
+def check_notices(log: list[dict[str, Any]]) -> None:
+    """Whoever joins was not there, whoever leaves was, and in the end nobody is left but the observers."""
+    present: dict[str, set[str]] = defaultdict(set)
+    for each in log:
+        if each["type"] == "user_joined_room" and not each["user"].startswith("observer"):
+            assert each["user"] not in present[each["room"]], each
+            present[each["room"]].add(each["user"])
+        if each["type"] == "user_left_room" and not each["user"].startswith("observer"):
+            assert each["user"] in present[each["room"]], each
+            present[each["room"]].remove(each["user"])
+    assert not any(present.values()), present
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[EmbeddedValkey]:
+    with EmbeddedValkey() as server:
+        yield server
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 120)
+async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothing_is_left(
+    tmp_path: Path, valkey: EmbeddedValkey
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails
+    (tmp_path / "churn.py").write_text(APP)
+    store = redis.Redis(unix_socket_path=valkey.url.removeprefix("unix://"))
+    with Served("churn:app", "--dev", "--workers", "3", "--broker", valkey.url, cwd=tmp_path) as server:
+        before = internals(server)
+        observers = [await observe(f"observer-{number}", server) for number in range(3)]
+        ledger = Ledger()
+        chances = [random.Random(seed + number) for number in range(TABS)]
+        until = time.monotonic() + SECONDS
+        async with asyncio.TaskGroup() as tabs:
+            for number, chance in enumerate(chances):
+                tabs.create_task(live(f"user-{number}", server, ledger, chance, until))
+
+        for room in ROOMS:
+            # The end of the order: what every observer has received up to here is all there was.
+            await say(observers[0], room, f"end of {room}")
+            for observer in observers[1:]:
+                await observer.expect("room_message", room=room, content=f"end of {room}")
+        orders = {room: contents(observers[0], room, 0) for room in ROOMS}
+        assert len(ledger.stays) > TABS * SECONDS / 20, "too little happened to prove anything"
+        for room, order in orders.items():
+            for observer in observers[1:]:
+                assert contents(observer, room, 0) == order
+            assert len(set(order)) == len(order), "a message came twice"
+            place = {content: index for index, content in enumerate(order)}
+            for stay in ledger.stays:
+                if stay.room == room:
+                    check_slice(stay, order, place)
+
+        def only_observers() -> bool:
+            return bool(httpx.get(f"{server.url}/stats").json()["users"] == len(observers))
+
+        await asyncio.to_thread(wait_for, only_observers, within=10, what="everyone gone but the observers")
+        for observer in observers:
+            await observer.nothing("user_joined_room")
+            check_notices(observer.log)
+            await observer.leave()
+
+        def quiet() -> bool:
+            stats = httpx.get(f"{server.url}/stats").json()
+            return (stats["connections"], stats["users"], stats["rooms"]) == (0, 0, 0)
+
+        await asyncio.to_thread(wait_for, quiet, within=10, what="all counts at zero")
+        await asyncio.to_thread(
+            wait_for, lambda: internals(server) == before, within=15, what=f"back to {before}: {internals(server)}"
+        )
+        # What stays is the rooms' history, and the workers' own: leases, reports, rules, and the dashboard's lease.
+        own = {f"hubbub:{{hubbub}}:{what}" for what in ("nodes", "leases", "rules")}
+        own |= {"hubbub:{hubbub:dashboard}:turn", "hubbub:{hubbub:dashboard}:turns"}
+        history = {f"hubbub:{{hubbub:room:{room}}}:{what}" for room in ROOMS for what in ("stream", "meta")}
+        kept = {key.decode() for key in store.keys("*")} - own
+        inboxes = {key for key in kept if re.fullmatch(r"hubbub:{hubbub:user:(user|observer)-\d+}:meta", key)}
+        assert kept - inboxes == history
+        assert all(store.ttl(key) > 0 for key in kept)
+        channels = [name for name in store.pubsub_channels("*") if b"dashboard" not in name and b":probe:" not in name]
+        assert channels == []
+    store.close()
+
+
+def internals(server: Served) -> dict[str, dict[str, int]]:
+    """By node; asked until every worker has answered, over connections of their own."""
+    found: dict[str, dict[str, int]] = {}
+    deadline = time.monotonic() + 20
+    while len(found) < 3:
+        assert time.monotonic() < deadline, f"only these workers answer: {list(found)}"
+        answer = httpx.get(f"{server.url}/internals", headers={"Connection": "close"}).json()
+        found[answer.pop("node")] = answer
+    return found

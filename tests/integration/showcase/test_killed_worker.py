@@ -1,0 +1,40 @@
+"""Row 62, as far as presence goes: a worker is killed, and its users leave within the lease, once each.
+
+The figure: 10 s by default.
+"""
+
+import os
+import signal
+import time
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.integration.showcase.people import fresh, one_tab_on_each_worker, stats
+from tests.kit.client import Tab
+from tests.kit.running import Served
+
+
+@pytest.mark.slow
+async def test_the_users_of_a_killed_worker_leave_within_ten_seconds_and_once_each() -> None:
+    room = fresh("tea")
+    with Served("--dev", "--workers", "3") as server:
+        async with AsyncExitStack() as stack:
+            ghost, one, two = await stack.enter_async_context(one_tab_on_each_worker(server))
+            # The same user on a worker that dies and on one that lives, as chance will have it.
+            others = [await stack.enter_async_context(Tab(server.ws, user="both")) for _ in range(12)]
+            for tab in (ghost, one, two, *others):
+                await tab.join(room)
+            name = str(ghost.welcome["user"])
+            pid = next(each["pid"] for each in (await stats(server))["workers"] if each["node"] == ghost.node)
+            os.kill(pid, signal.SIGKILL)
+            began = time.monotonic()
+            for tab in (one, two):
+                await tab.expect("user_left_room", room=room, user=name, within=15)
+            assert 5.0 < time.monotonic() - began <= 10.0
+            for tab in (one, two):
+                await tab.nothing("user_left_room", during=1.5)
+                assert [each["user"] for each in tab.received("user_left_room") if each["room"] == room] == [name]
+                offline = [each["user"] for each in tab.received("user_disconnected")]
+                assert (offline.count(name), offline.count("both")) == (1, 0)
+            assert name not in (await one.join(room))["members"]

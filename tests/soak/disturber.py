@@ -1,0 +1,192 @@
+"""What goes wrong, and when: decided beforehand from a seed alone, so that it can be done again.
+
+for each in plan(seed=7, seconds=30, kinds=list(Kind), rooms=rooms): print(each)
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import httpx
+
+from hubbub.testing import Acknowledged
+from tests.soak.publishers import acknowledged, post
+from tests.soak.stage import Stage
+
+
+class Kind(StrEnum):
+    KILL_WORKER = "SIGKILL to worker"
+    END_WORKER = "SIGTERM to worker"
+    KILL_VALKEY = "SIGKILL to Valkey"
+    FREEZE_VALKEY = "SIGSTOP to Valkey"
+    KILL_SUBSCRIBERS = "CLIENT KILL TYPE pubsub"
+    FLUSH_SCRIPTS = "SCRIPT FLUSH"
+    DELETE_STREAM = "stream deleted"
+    DELETE_META = "meta deleted"
+    SHRINK_BUFFER = "pub/sub buffer of 32 KiB, and a message of 100"
+    DELAY = "500 ms to worker"
+    BLACKHOLE = "blackhole before worker"
+    RESET = "connections reset of worker"
+
+
+#: What takes messages away, so that `recovered: false` or `gap` is the truth.
+DESTRUCTIVE = frozenset({Kind.DELETE_STREAM, Kind.DELETE_META})
+_OF_A_WORKER = frozenset({Kind.KILL_WORKER, Kind.END_WORKER, Kind.DELAY, Kind.BLACKHOLE, Kind.RESET})
+_OF_THE_VALKEY = frozenset({Kind.KILL_VALKEY, Kind.FREEZE_VALKEY, Kind.SHRINK_BUFFER})
+
+_LIMIT = "client-output-buffer-limit"
+_BY_DEFAULT = "pubsub 33554432 8388608 60"
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """`at` and `lasts` are seconds; `worker` and `room` say whom it meets, where it meets one."""
+
+    at: float
+    kind: Kind
+    worker: int
+    room: str
+    lasts: float
+    ways: str
+    """What a blackhole swallows: what goes `up` to the Valkey, `down` from it, or `both`."""
+
+    def __str__(self) -> str:
+        whom = f" {self.worker}" if self.kind in _OF_A_WORKER else ""
+        which = f" of {self.room}" if self.kind in DESTRUCTIVE or self.kind is Kind.SHRINK_BUFFER else ""
+        ways = f" ({self.ways})" if self.kind is Kind.BLACKHOLE else ""
+        return f"{self.at:7.2f} {self.kind}{whom}{which}{ways}, {self.lasts:.1f} s"
+
+
+def plan(*, seed: int, seconds: float, kinds: Sequence[Kind], rooms: Sequence[str], workers: int) -> list[Disturbance]:
+    """Every kind once, then at random. In a long run they last as long as they do in life.
+
+    Only half of the rooms are robbed: in the others nothing may ever be missing.
+    """
+    chance = random.Random(seed)
+    long = seconds >= 120
+    told = list(kinds)
+    chance.shuffle(told)
+    planned = []
+    at = 1.0
+    while at < seconds - 3.0:
+        kind = told.pop() if told else chance.choice(kinds)
+        lasts = chance.uniform(0.3, 4.0 if long else 2.0)
+        if kind is Kind.FREEZE_VALKEY:
+            lasts = 15.0 if long else 4.0
+        elif kind is Kind.BLACKHOLE and long:
+            lasts = chance.uniform(5.0, 20.0)
+        meets = rooms[: len(rooms) // 2] if kind in DESTRUCTIVE else rooms
+        ways = chance.choice(["up", "down", "both"])
+        planned.append(Disturbance(at, kind, chance.randrange(workers), chance.choice(meets), lasts, ways))
+        # Between two of these there is time for something to be said.
+        at += chance.uniform(0.3, 8.0 if long else 1.6) + (lasts if kind in _OF_THE_VALKEY else 0.0)
+    return planned
+
+
+class Disturber:
+    """Carries a plan out. `log` has what was done and when; `robbed` the rooms that lost messages by it."""
+
+    def __init__(self, stage: Stage, http: httpx.AsyncClient, began: float) -> None:
+        self.log: list[str] = []
+        self.robbed: set[str] = set()
+        self.acknowledged: list[Acknowledged] = []
+        self.wrong: list[str] = []
+        self._stage = stage
+        self._http = http
+        self._began = began
+        self._does: dict[Kind, Callable[[Disturbance], Awaitable[None]]] = {
+            Kind.KILL_WORKER: self._kill_worker,
+            Kind.END_WORKER: self._end_worker,
+            Kind.KILL_VALKEY: self._kill_valkey,
+            Kind.FREEZE_VALKEY: self._freeze_valkey,
+            Kind.KILL_SUBSCRIBERS: lambda _: self._admin("CLIENT", "KILL", "TYPE", "pubsub"),
+            Kind.FLUSH_SCRIPTS: lambda _: self._admin("SCRIPT", "FLUSH"),
+            Kind.DELETE_STREAM: lambda each: self._delete(each, "stream"),
+            Kind.DELETE_META: lambda each: self._delete(each, "meta"),
+            Kind.SHRINK_BUFFER: self._shrink,
+            Kind.DELAY: self._delay,
+            Kind.BLACKHOLE: self._blackhole,
+            Kind.RESET: self._reset,
+        }
+
+    async def carry_out(self, planned: Sequence[Disturbance]) -> None:
+        """Returns when the last is over. They may overlap, except that nobody is hurt while he is being hurt."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as running:
+            for each in planned:
+                await asyncio.sleep(max(0.0, began + each.at - time.monotonic()))
+                running.create_task(self._disturb(each))
+
+    async def _disturb(self, each: Disturbance) -> None:
+        lock = self._stage.workers[each.worker].busy if each.kind in _OF_A_WORKER else self._stage.valkey_busy
+        async with lock:
+            begins = time.monotonic() - self._began
+            place = len(self.log)
+            self.log.append(f"{begins:9.3f} …         {each}")
+            await self._does[each.kind](each)
+            self.log[place] = f"{begins:9.3f} {time.monotonic() - self._began:9.3f} {each}"
+
+    async def _kill_worker(self, each: Disturbance) -> None:
+        worker = self._stage.workers[each.worker]
+        await worker.kill()
+        await worker.start()
+
+    async def _end_worker(self, each: Disturbance) -> None:
+        worker = self._stage.workers[each.worker]
+        code = await worker.end()
+        if code != 0:
+            self.wrong.append(f"worker {each.worker} ended with {code} on SIGTERM\n{worker.output[-4000:]}")
+        await worker.start()
+
+    async def _kill_valkey(self, each: Disturbance) -> None:
+        await asyncio.to_thread(self._stage.valkey.kill)
+        await asyncio.sleep(each.lasts)
+        await asyncio.to_thread(self._stage.valkey.start)
+
+    async def _freeze_valkey(self, each: Disturbance) -> None:
+        self._stage.valkey.freeze()
+        await asyncio.sleep(each.lasts)
+        self._stage.valkey.thaw()
+
+    async def _delete(self, each: Disturbance, what: str) -> None:
+        self.robbed.add(each.room)
+        for key in await asyncio.to_thread(self._stage.valkey.keys, each.room, what):
+            await self._admin("DEL", key)
+
+    async def _shrink(self, each: Disturbance) -> None:
+        """Whoever subscribes to the room is thrown out by the server as soon as the message is there for them."""
+        await self._admin("CONFIG", "SET", _LIMIT, "pubsub 32768 0 0")
+        publisher = f"loud-{each.at:.2f}"
+        worker = self._stage.workers[each.worker]
+        position = await post(self._http, worker, each.room, publisher, 1, padding=100_000)
+        if position is not None:
+            self.acknowledged.append(acknowledged(each.room, publisher, 1, position))
+        await asyncio.sleep(each.lasts)
+        await self._admin("CONFIG", "SET", _LIMIT, _BY_DEFAULT)
+
+    async def _delay(self, each: Disturbance) -> None:
+        proxy = self._stage.workers[each.worker].proxy
+        proxy.delay(0.5)
+        await asyncio.sleep(each.lasts)
+        proxy.heal()
+
+    async def _blackhole(self, each: Disturbance) -> None:
+        proxy = self._stage.workers[each.worker].proxy
+        match each.ways:
+            case "both":
+                proxy.freeze()
+            case "up":
+                proxy.freeze(down=False)
+            case "down":
+                proxy.freeze(up=False)
+        await asyncio.sleep(each.lasts)
+        proxy.heal()
+
+    async def _reset(self, each: Disturbance) -> None:
+        self._stage.workers[each.worker].proxy.reset()
+
+    async def _admin(self, *command: str | bytes) -> None:
+        await asyncio.to_thread(self._stage.valkey.admin.execute_command, *command)

@@ -1,0 +1,216 @@
+"""Three workers that can each be killed, ended and cut off, and a Valkey that keeps what it said it has.
+
+Every worker is a `hubbub serve` of its own on a port of its own, which it keeps when it is started again, and reaches
+the Valkey through a proxy of its own. The Valkey, where it is durable, writes every command to its disk before it
+answers, so what was acknowledged survives its SIGKILL.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from redis import Redis
+
+from hubbub.brokers.embedded import _binary
+from hubbub.testing.proxy import Proxy
+from tests.kit.running import Served
+
+APPLICATION = Path(__file__).parent
+
+
+def free_port() -> int:
+    """One that stays free while its server is down: the system gives those above 32,767 to whoever connects."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+class Valkey:
+    """On a TCP port for the workers and on a Unix socket for us, so that no fault of the way is ours.
+
+    `durable`: every command is on the disk before it is answered.
+    """
+
+    def __init__(self, directory: Path, *, durable: bool = True) -> None:
+        self._directory = directory
+        self._durable = durable
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        # An own connection for each command: one that is kept would be killed, frozen and cut like the others.
+        self.admin = Redis(
+            unix_socket_path=str(directory / "socket"), socket_timeout=20, single_connection_client=False
+        )
+
+    def start(self) -> None:
+        """Returns when it has loaded what it kept and answers."""
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "unixsocket": str(self._directory / "socket"),
+            "save": "",
+            "appendonly": "yes" if self._durable else "no",
+            "appendfsync": "always",
+            "dir": str(self._directory),
+            "logfile": str(self._directory / "log"),
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._process = subprocess.Popen([_binary(), *arguments], stdout=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 20
+        while True:
+            with suppress(Exception):
+                if self.admin.ping():
+                    return
+            assert time.monotonic() < deadline, (self._directory / "log").read_text()[-2000:]
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self.admin.connection_pool.disconnect()
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+        self.admin.close()
+
+    def keys(self, room: str, what: str) -> list[bytes]:
+        """The room's keys that end in `what`: `stream`, `meta`."""
+        found: list[bytes] = self.admin.keys(f"*:{room}}}:{what}")
+        return found
+
+
+class Worker:
+    """One `hubbub serve`; `came` counts its starts."""
+
+    def __init__(self, number: int, proxy: Proxy, environment: dict[str, str]) -> None:
+        self.number = number
+        self.proxy = proxy
+        self.port = free_port()
+        self.busy = asyncio.Lock()
+        """Held by whoever does something to it."""
+        self._environment = {**environment, "HUBBUB_BROKER": f"redis://127.0.0.1:{proxy.port}"}
+        self._served: Served | None = None
+        self._said: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def output(self) -> str:
+        """What all its lives have printed."""
+        now = self._served.output if self._served is not None else ""
+        return "\n".join([*self._said, now])
+
+    async def start(self) -> None:
+        self._served = await asyncio.to_thread(
+            Served, "application:app", "--port", str(self.port), cwd=APPLICATION, env=self._environment, ready="/lag"
+        )
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        assert self._served is not None
+        os.kill(self._served.pid, signal.SIGKILL)
+        await self._gone()
+
+    async def end(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self._served is not None
+        self._served.send(signal.SIGTERM)
+        code = await asyncio.to_thread(self._served.wait)
+        await self._gone()
+        return code
+
+    async def stop(self) -> None:
+        if self._served is not None:
+            await self._gone()
+
+    async def _gone(self) -> None:
+        assert self._served is not None
+        await asyncio.to_thread(self._served.close)
+        self._said.append(self._served.output)
+        self._served = None
+
+
+class Stage:
+    """`async with Stage(directory) as stage`: all of it running; afterwards nothing is left."""
+
+    def __init__(
+        self, directory: Path, *, workers: int = 3, lease: float = 3.0, window: float = 1.0, durable: bool = True
+    ) -> None:
+        # What an earlier one has kept in the same directory is none of ours.
+        self.valkey = Valkey(Path(tempfile.mkdtemp(dir=directory)), durable=durable)
+        self.valkey_busy = asyncio.Lock()
+        environment = {
+            "HUBBUB_LEDGER_LEASE": str(lease),
+            "HUBBUB_LEDGER_WINDOW": str(window),
+            "HUBBUB_LOG_LEVEL": "info",
+            "HUBBUB_DEV": "1",  # no rate limit
+        }
+        self._environment = environment
+        self._count = workers
+        self._proxies = ExitStack()
+        self.workers: list[Worker] = []
+
+    async def __aenter__(self) -> Self:
+        self.valkey.start()
+        try:
+            for number in range(self._count):
+                proxy = self._proxies.enter_context(Proxy(f"127.0.0.1:{self.valkey.port}"))
+                self.workers.append(Worker(number, proxy, self._environment))
+            for worker in self.workers:
+                await worker.start()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def ready(self, within: float = 60.0) -> None:
+        """Returns when every worker says that it is."""
+        async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client, asyncio.timeout(within):
+            for worker in self.workers:
+                while not await _is_ready(client, worker):  # noqa: ASYNC110 - another process sets no event
+                    await asyncio.sleep(0.05)
+
+    async def _end(self) -> None:
+        with suppress(AssertionError, ProcessLookupError):
+            self.valkey.thaw()
+        await asyncio.gather(*(worker.stop() for worker in self.workers))
+        self._proxies.close()
+        self.valkey.stop()
+
+
+async def _is_ready(client: httpx.AsyncClient, worker: Worker) -> bool:
+    try:
+        return (await client.get(f"{worker.url}/health/ready")).status_code == 200
+    except httpx.HTTPError:
+        return False

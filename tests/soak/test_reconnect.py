@@ -1,0 +1,88 @@
+"""A worker dies and thousands come to another at once: all resume, and the broker hardly notices how many they are."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.soak.crowd import Crowd
+from tests.soak.publishers import post
+from tests.soak.stage import Stage
+
+ROOMS = [f"crowd:{number}" for number in range(10)]
+_MISSED = 30
+
+
+@dataclass
+class Return:
+    """`took`: seconds until the last had all it missed; `lag`: the longest of the worker's event loop, in seconds.
+
+    `commands`: what the Valkey executed meanwhile, by name.
+    """
+
+    took: float
+    lag: float
+    commands: dict[str, int]
+
+    @property
+    def reads(self) -> int:
+        return sum(self.commands.get(name, 0) for name in ("xrange", "xrevrange"))
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{name} {count}" for name, count in sorted(self.commands.items()))
+        return f"back after {self.took:.1f} s, loop held up to {self.lag * 1000:.0f} ms; {told}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_five_thousand_dropped_at_once_resume_and_share_the_reads(tmp_path: Path) -> None:
+    """Within 30 s. How many they are costs no reads of history, only how long it takes them all to come."""
+    few = await dropped_at_once(tmp_path, 500)
+    many = await dropped_at_once(tmp_path, 5_000)
+    print(f"500: {few}\n5,000: {many}")  # noqa: T201 - the figures are what one wants to see
+    assert many.took < 30
+    for back in few, many:
+        assert len(ROOMS) <= back.reads <= 4 * len(ROOMS), f"500: {few}\n5,000: {many}"
+
+
+async def dropped_at_once(directory: Path, count: int) -> Return:
+    async with (
+        Stage(directory, workers=2, lease=10.0, durable=False) as stage,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        doomed, other = stage.workers
+        crowd = Crowd(count, ROOMS)
+        await crowd.come("127.0.0.1", doomed.port, within=90)
+
+        async def publish(first: int, last: int) -> None:
+            for number in range(first, last):
+                for room in ROOMS:
+                    position = await post(http, other, room, "publisher", number)
+                    assert position is not None
+                    crowd.tops[room] = position["offset"]
+
+        try:
+            await publish(1, 4)
+            await crowd.caught_up(within=30)
+            await doomed.kill()
+            await crowd.gone(within=10)
+            await publish(4, 4 + _MISSED)
+            await http.get(f"{other.url}/lag")
+            await asyncio.to_thread(stage.valkey.admin.config_resetstat)
+            began = time.monotonic()
+            coming = asyncio.create_task(crowd.come("127.0.0.1", other.port, within=60))
+            took = await crowd.caught_up(within=60) - began
+            await coming
+            said = await asyncio.to_thread(stage.valkey.admin.info, "commandstats")
+            lag = (await http.get(f"{other.url}/lag")).json()
+            # They are members like before: what is said now reaches everybody once.
+            await publish(4 + _MISSED, 6 + _MISSED)
+            await crowd.caught_up(within=30)
+            assert crowd.wrong == []
+        finally:
+            for member in crowd.members:
+                member.go()
+        return Return(took, lag, {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in said.items()})
