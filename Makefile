@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PURE := src/hubbub/types.py,src/hubbub/closes.py,src/hubbub/errors.py,src/hubbub/options.py,src/hubbub/protocol/*,src/hubbub/scheduling/backoff.py,src/hubbub/scheduling/timer_wheel.py,src/hubbub/scheduling/token_bucket.py,src/hubbub/connection/heartbeat.py,src/hubbub/connection/throttle.py,src/hubbub/delivery/outbox.py,src/hubbub/delivery/registry.py,src/hubbub/presence/occupancy.py,src/hubbub/presence/changes.py,src/hubbub/history/window.py,src/hubbub/rooms/patterns.py,src/hubbub/handlers/table.py,src/hubbub/brokers/memory/streams.py
+PURE := src/hubbub/types.py,src/hubbub/closes.py,src/hubbub/errors.py,src/hubbub/options.py,src/hubbub/protocol/*,src/hubbub/scheduling/backoff.py,src/hubbub/scheduling/timer_wheel.py,src/hubbub/scheduling/token_bucket.py,src/hubbub/connection/deadlines.py,src/hubbub/connection/heartbeat.py,src/hubbub/connection/throttle.py,src/hubbub/delivery/message.py,src/hubbub/delivery/outbox.py,src/hubbub/delivery/registry.py,src/hubbub/presence/occupancy.py,src/hubbub/presence/changes.py,src/hubbub/history/window.py,src/hubbub/rooms/patterns.py,src/hubbub/rooms/retention.py,src/hubbub/handlers/table.py,src/hubbub/brokers/memory/streams.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format bench soak clean
@@ -21,11 +21,11 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt src/hubbub/_accelera
 demo: install ## run the showcase on three workers: http://127.0.0.1:8000
 	$(BIN)/hubbub serve --dev --workers 3
 
-test: install ## run all tests, then hold floors 0 to 3 to 100 % branch coverage
+test: install ## run all tests, then hold the pure modules to 100 % branch coverage
 	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --show-missing --skip-covered --include='$(PURE)' --fail-under=100
 
-check: install ## format, lint, types, floors
+check: install ## format, lint, types, contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -40,7 +40,7 @@ bench: install ## measure beside other servers, on two cores; BENCH=fanout for o
 
 soak: install ## ten minutes of everything going wrong, nothing may be lost; SECONDS=60 for less, SEED=7 to do one again
 	LEDGER_SECONDS=$(or $(SECONDS),600) LEDGER_KILLS=20 $(if $(SEED),LEDGER_SEED=$(SEED)) \
-		$(BIN)/python -m pytest tests/ledger -rP -k 'everything or killed'
+		$(BIN)/python -m pytest tests/soak -rP -k 'everything or killed'
 
 clean: ## remove what was built here
 	rm -rf $(VENV) src/*.egg-info src/hubbub/*.so .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

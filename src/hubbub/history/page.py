@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hubbub.options import History
 from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, UnknownEnvelope
 from hubbub.protocol.messages import with_offset
-from hubbub.rooms.publishing import Sender
-from hubbub.types import Position
+from hubbub.types import Position, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,16 @@ class Page:
     complete: bool
 
 
-async def page(broker: Broker, sender: Sender, *, since: Position | None, limit: int, reverse: bool) -> Page:
-    """Raises ValueError for a `limit` below 1, Unavailable."""
+async def page(
+    broker: Broker, topic: Topic, keep: History | None, *, since: Position | None, limit: int, reverse: bool
+) -> Page:
+    """`keep`: what is kept of the topic. Raises ValueError for a `limit` below 1, Unavailable."""
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
-    if sender.keep is None:
+    if keep is None:
         return Page(None, (), complete=since is None)
     offset = None if since is None else since.offset
-    top, entries = await broker.read(sender.topic, sender.keep, since=offset, limit=limit, reverse=reverse)
+    top, entries = await broker.read(topic, keep, since=offset, limit=limit, reverse=reverse)
     if since is not None and (since.epoch != top.epoch or since.offset > top.offset):
         # Offsets of another epoch say nothing about these messages.
         return Page(top, (), complete=False)

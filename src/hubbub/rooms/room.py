@@ -55,7 +55,7 @@ class Room:
         Without `since` from the oldest kept, or with `reverse` from the newest; then the page's last message is where
         the next page begins. A room without history has none. Raises ValueError for a `limit` below 1, Unavailable.
         """
-        return await page(self._broker, self._sender, since=since, limit=limit, reverse=reverse)
+        return await page(self._broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse)
 
     async def members(self) -> list[str]:
         """The ids of the users in it, sorted; empty for a room without presence. Raises Unavailable."""

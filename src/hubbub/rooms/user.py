@@ -42,7 +42,7 @@ class UserHandle:
 
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
         """What is in the user's inbox, as `Room.history`."""
-        return await page(self._broker, self._sender, since=since, limit=limit, reverse=reverse)
+        return await page(self._broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse)
 
     async def is_online(self) -> bool:
         """Whether there is a connection on any worker. Raises Unavailable."""
