@@ -1,6 +1,7 @@
 """A connection without a socket, on a clock that is moved: what it is woken for, and what it holds."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -10,14 +11,15 @@ from hubbub import closes
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.closes import Close
 from hubbub.connection.connection import Connection
-from hubbub.errors import ConnectionClosed
+from hubbub.errors import ConnectionClosed, NotJoined
 from hubbub.handlers.table import HandlerTable
 from hubbub.hub.runtime import Plan, Runtime
 from hubbub.options import Heartbeat, Leaving, Limits
 from hubbub.ports.broker import Announcement
-from hubbub.ports.metrics import Tally
+from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.protocol.handshake import Handshake
 from hubbub.rooms.patterns import Patterns
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
 from tests.kit.scripted import MovedClock, settle
@@ -35,6 +37,10 @@ class Wire:
         self.closes: list[Close] = []
         self.flushed = 0
         self.written: list[Prepared] = []
+
+    @property
+    def writer(self) -> "Wire":
+        return self
 
     def write(self, messages: Sequence[Prepared]) -> None:
         assert not self.closes
@@ -94,10 +100,10 @@ class Setting:
         self.running = Runtime(plan, self.broker)
         self.wire = Wire()
 
-    async def connect(self, user: User) -> Connection:
+    async def connect(self, user: User, *, text: bool = False) -> Connection:
         await self.running.start()
-        services = self.running.endpoint.services
-        connection = Connection(services, ConnectionId("c"), scope={}, credential=True)
+        context = self.running.endpoint.context
+        connection = Connection(context, ConnectionId("c"), scope=Handshake({}), credential=True, text=text)
         connection.begin(self.wire, user)
         await settle()
         return connection
@@ -141,11 +147,11 @@ async def test_what_comes_before_welcome_is_bounded_by_the_outbox(pause: Callabl
     s.send(2)
     await settle()
     assert s.wire.closes == [closes.TOO_SLOW]
-    assert connection._outbox.unsent == 0
+    assert connection.outbound.unsent == 0
     for _ in range(10):
         s.send(100)
     await settle()
-    assert connection._outbox.unsent == 0
+    assert connection.outbound.unsent == 0
     s.broker.gate.set()
     await settle()
     assert connection.take(ALL) == []
@@ -169,7 +175,7 @@ async def test_what_fits_comes_after_welcome() -> None:
         connection.sent(sum(map(len, messages)))
     assert b'"welcome"' in sent[0].data
     assert [len(each) for each in sent[1:]] == [100, 100, 100]
-    assert connection._outbox.unsent == 0
+    assert connection.outbound.unsent == 0
     assert not connection.closed
     connection.close()
     await s.running.stop()
@@ -217,3 +223,18 @@ async def test_a_joiner_for_whom_too_much_came_is_closed_and_gives_all_back() ->
     await s.running.stop()
     assert not len(s.running._presence)
     assert not s.running.registry
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["hubbub.v1", "a language of its own"])
+async def test_a_refusal_is_counted_and_said_to_who_understands_it(text: bool) -> None:
+    s = Setting()
+    s.broker.gate.set()
+    connection = await s.connect(User(UserId("ann")), text=text)
+    connection.take(ALL)
+    connection.drained()
+    connection.refuse(NotJoined(field="room"), 7)
+    await settle()
+    said = [json.loads(message.data) for message in s.wire.written]
+    assert [(each["type"], each["code"], each["id"]) for each in said] == ([] if text else [("error", "not_joined", 7)])
+    assert s.running.endpoint.context.metrics.counts[Count.REFUSED] == 1  # type: ignore[attr-defined]
+    await s.running.stop()

@@ -16,7 +16,7 @@ def test_one_message_is_one_write_for_all() -> None:
     s = Setting("ann", "bob", "cid")
     s.spread()
     assert s.turn.asked == 1
-    assert [reader.transport.writes for reader in s.readers] == [[]] * 3
+    assert [reader.writer.writes for reader in s.readers] == [[]] * 3
     assert [reader.told for reader in s.readers] == [[1]] * 3
     assert all(company(reader) == [wires(*s.readers)] for reader in s.readers)
     assert s.counted == 3
@@ -29,17 +29,17 @@ def test_all_of_a_turn_is_one_write_and_its_list_the_same_for_all() -> None:
     assert s.turn.asked == 1
     assert [reader.told for reader in s.readers] == [list(range(1, 11))] * 3
     assert all(company(reader) == [wires(*s.readers)] for reader in s.readers)
-    assert len({id(reader.transport.writes[0]) for reader in s.readers}) == 1
+    assert len({id(reader.writer.writes[0]) for reader in s.readers}) == 1
     assert s.counted == 30
     s.spread()
     assert s.readers[0].told[-1] == 11
-    assert len(s.readers[0].transport.writes) == 2
+    assert len(s.readers[0].writer.writes) == 2
 
 
 def test_nothing_sent_nothing_written_nor_asked_for() -> None:
     s = Setting("ann")
     s.turn.batcher.flush()
-    assert (s.turn.asked, s.readers[0].transport.writes, s.counted) == (0, [], 0)
+    assert (s.turn.asked, s.readers[0].writer.writes, s.counted) == (0, [], 0)
     s.rooms["nobody"] = []
     s.spread("nobody")
     assert s.counted == 0
@@ -103,7 +103,7 @@ def test_the_order_is_that_of_sending_over_topics_and_answers() -> None:
     assert bob.told == cid.told == [2, 3, 4, 6, 8]
     assert company(ann) == [wires(ann)]
     assert company(bob) == company(cid) == [wires(bob, cid)]
-    assert bob.transport.writes[0] is cid.transport.writes[0]
+    assert bob.writer.writes[0] is cid.writer.writes[0]
     assert s.counted == 3 * 3 + 2 * 2
 
 

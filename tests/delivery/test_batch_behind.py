@@ -12,7 +12,7 @@ from tests.kit.recipients import Reader
 def test_what_the_socket_does_not_take_waits_and_so_does_all_that_follows() -> None:
     s = Setting("ann", "bob", "cid")
     ann, bob, cid = s.readers
-    ann.transport.takes, bob.transport.takes = 1, 3
+    ann.writer.takes, bob.writer.takes = 1, 3
     for _ in range(3):
         s.spread()
     s.turn.end()
@@ -30,17 +30,17 @@ def test_what_the_socket_does_not_take_waits_and_so_does_all_that_follows() -> N
 def test_what_the_socket_does_not_take_of_an_answer_waits() -> None:
     s = Setting("ann")
     [ann] = s.readers
-    ann.transport.takes = 1
+    ann.writer.takes = 1
     s.hand(ann)
     s.hand(ann)
     s.turn.end()
-    assert [len(ann.transport.read), len(ann.waiting), ann.clear] == [1, 1, False]
+    assert [len(ann.writer.read), len(ann.waiting), ann.clear] == [1, 1, False]
 
 
 def test_whose_answer_is_cut_is_behind_and_nobody_else() -> None:
     s = Setting("ann", "bob")
     ann, bob = s.readers
-    ann.transport.takes = 0
+    ann.writer.takes = 0
     s.say(ann)
     s.say(bob)
     assert (ann.told, bob.told) == ([1], [2])
@@ -80,7 +80,7 @@ def test_who_closes_while_it_is_written_to_harms_no_order(behind: str, private: 
     for reader in going:
         reader.setting = s
         if behind == "short":
-            reader.transport.takes = 1
+            reader.writer.takes = 1
         else:
             reader.clear = False
     everybody = [ann, *going, dan]
@@ -102,10 +102,10 @@ def test_a_failure_is_not_the_end_of_all_writing() -> None:
     def fail(_: object) -> None:
         raise ZeroDivisionError
 
-    write, ann.transport.write = ann.transport.write, fail  # type: ignore[method-assign]
+    write, ann.writer.write = ann.writer.write, fail  # type: ignore[method-assign]
     s.hand(ann)
     with pytest.raises(ZeroDivisionError):
         s.turn.end()
-    ann.transport.write = write  # type: ignore[method-assign]
+    ann.writer.write = write  # type: ignore[method-assign]
     s.hand(ann)
     assert ann.told == [2]

@@ -94,7 +94,7 @@ class BurstAgainstOneByOne(RuleBasedStateMachine):
     @rule(tab=tabs, takes=st.none() | st.integers(1, 3))
     def fill(self, tab: int, takes: int | None) -> None:
         """From its next write on the socket takes less, or all again."""
-        self.readers[tab].transport.takes = takes
+        self.readers[tab].writer.takes = takes
 
     @rule(tab=tabs)
     def drain(self, tab: int) -> None:
@@ -110,7 +110,7 @@ class BurstAgainstOneByOne(RuleBasedStateMachine):
     @invariant()
     def nothing_comes_that_was_not_sent_or_out_of_order(self) -> None:
         for reader, due in zip(self.readers, self.due, strict=True):
-            got = [*reader.transport.read, *(outgoing.message for outgoing in reader.waiting)]
+            got = [*reader.writer.read, *(outgoing.message for outgoing in reader.waiting)]
             assert list(map(id, got)) == list(map(id, due[: len(got)]))
 
     def teardown(self) -> None:

@@ -19,7 +19,7 @@ def test_what_is_enough_leaves_at_once(sizes: Sequence[int]) -> None:
     for size in sizes:
         assert company(s.readers[0]) == []
         s.turn.batcher.spread(topic, Outgoing(Prepared(b"x" * size)), s.readers, 0)
-    assert [sum(map(len, reader.transport.read)) for reader in s.readers] == [ENOUGH + 1] * 2
+    assert [sum(map(len, reader.writer.read)) for reader in s.readers] == [ENOUGH + 1] * 2
     s.spread()
     assert len(company(s.readers[0])) == 1  # the rest at the end of the turn
     s.turn.end()
@@ -33,7 +33,7 @@ def test_what_was_enough_begins_again_at_nothing() -> None:
         s.turn.batcher.hand(ann, Outgoing(Prepared(b"x" * (ENOUGH + 1))))
         s.turn.batcher.hand(ann, Outgoing(Prepared(b"x" * (ENOUGH - 1))))
         s.turn.end()
-    assert len(ann.transport.writes) == 4
+    assert len(ann.writer.writes) == 4
 
 
 def test_the_end_of_the_turn_is_asked_for_once_and_again_in_the_next() -> None:
@@ -45,7 +45,7 @@ def test_the_end_of_the_turn_is_asked_for_once_and_again_in_the_next() -> None:
             s.spread()
         assert (s.turn.asked, s.turn.pauses) == (1, [])
         s.turn.end()
-        assert len(ann.transport.writes) == turn
+        assert len(ann.writer.writes) == turn
 
 
 @pytest.mark.parametrize(("took", "pause"), [(0.001, None), (0.0012, 0.0006), (0.003, 0.0015), (1.0, 0.002)])
@@ -62,7 +62,7 @@ def test_with_patience_a_topic_waits_for_a_part_of_what_its_last_write_took(took
     assert s.turn.pauses == ([] if pause is None else [pytest.approx(pause)])
     assert s.turn.asked == (pause is None)
     assert ann.told == [1, 2, 3, 4]
-    assert len(ann.transport.writes) == 2
+    assert len(ann.writer.writes) == 2
     s.spread()
     assert (s.turn.asked, s.turn.pauses) == (1, [])  # that was fast
 
@@ -100,6 +100,6 @@ def test_what_waits_is_no_more_than_enough() -> None:
     s.turn.end()
     for _ in range(2):
         s.turn.batcher.spread(topic, Outgoing(Prepared(b"x" * (ENOUGH // 2))), s.readers, 0)
-        assert len(ann.transport.writes) == 1
+        assert len(ann.writer.writes) == 1
     s.spread()
-    assert [len(writes) for writes in ann.transport.writes] == [1, 3]
+    assert [len(writes) for writes in ann.writer.writes] == [1, 3]

@@ -127,7 +127,7 @@ def test_only_rooms_are_emptied() -> None:
 
 
 def lanes(member: Reader) -> list[Lane | None]:
-    assert not member.transport.read
+    assert not member.writer.read
     return [outgoing.lane for outgoing in member.waiting]
 
 

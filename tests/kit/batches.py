@@ -55,8 +55,8 @@ class Setting:
 
 def company(reader: Reader) -> list[tuple[Wire, ...]]:
     """With whom each of its writes was shared."""
-    return reader.transport.companies
+    return reader.writer.companies
 
 
 def wires(*readers: Reader) -> tuple[Wire, ...]:
-    return tuple(reader.transport for reader in readers)
+    return tuple(reader.writer for reader in readers)

@@ -90,7 +90,7 @@ class Reader:
     def __init__(self, name: str, turn: Turn, *, tab: str = "", text: bool = False, clear: bool = True) -> None:
         self.id, self.user = ConnectionId(f"c-{tab or name}"), User(UserId(name))
         self.text, self.clear = text, clear
-        self.transport = Wire()
+        self.writer = Wire()
         self.waiting: list[Outgoing] = []
         self.closes: list[Close] = []
         self._turn = turn
@@ -116,15 +116,15 @@ class Reader:
 
     def drain(self) -> None:
         """The peer has read all that waited."""
-        self.transport.read.extend(outgoing.message for outgoing in self.waiting)
-        self.transport.takes = None
+        self.writer.read.extend(outgoing.message for outgoing in self.waiting)
+        self.writer.takes = None
         self.waiting = []
         self.clear = True
 
     @property
     def messages(self) -> list[Prepared]:
         self._turn.end()
-        return [*self.transport.read, *(outgoing.message for outgoing in self.waiting)]
+        return [*self.writer.read, *(outgoing.message for outgoing in self.waiting)]
 
     @property
     def told(self) -> list[Any]:

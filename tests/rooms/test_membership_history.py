@@ -168,7 +168,7 @@ async def test_who_comes_at_once_shares_what_is_asked() -> None:
     await s.joined(first, KEEP)
     everybody = [s.member(f"u{number}") for number in range(1000)]
     for each in everybody:
-        each.transport.read.clear()
+        each.writer.read.clear()
     s.broker.log.clear()
     tasks = [await_join(s, each) for each in everybody]
     await settle()

@@ -30,7 +30,7 @@ class Work:
         self.done.append(piece)
 
     async def take(self, *pieces: int) -> list[bool]:
-        return await called(lambda: [self.turns.take(piece) for piece in pieces])
+        return await called(lambda: [self.turns.submit(piece) for piece in pieces])
 
     @property
     def idle(self) -> bool:
@@ -66,7 +66,7 @@ async def test_what_waits_for_nothing_is_done_when_it_was_taken() -> None:
 
     def take() -> None:
         for piece in range(-1, -100, -1):
-            assert work.turns.take(piece)
+            assert work.turns.submit(piece)
             assert work.done[-1] == piece
             assert work.idle
 
@@ -97,12 +97,12 @@ async def test_what_comes_in_the_middle_of_a_piece_waits_for_its_end() -> None:
     async def work(piece: int) -> None:
         done.append(f"{piece} begins")
         if piece < 3:
-            assert turns.take(piece + 1)
+            assert turns.submit(piece + 1)
         if piece == 1:
             await asyncio.sleep(0)
         done.append(f"{piece} ends")
 
-    await called(lambda: turns.take(0))
+    await called(lambda: turns.submit(0))
     await settle()
     assert done == [f"{piece} {what}" for piece in range(4) for what in ("begins", "ends")]
     assert not turns._busy
@@ -120,9 +120,9 @@ async def test_a_piece_that_fails_does_not_stop_what_comes_later(*, spawning: bo
 
     background = Background()
     turns: Serial[int] = Serial(background.spawn if spawning else background.begin, do, limit=2)
-    assert await called(lambda: [turns.take(0), turns.take(1)]) == [True, True]
+    assert await called(lambda: [turns.submit(0), turns.submit(1)]) == [True, True]
     await settle()
     assert done == [1]
-    assert turns.take(2)
+    assert turns.submit(2)
     await settle()
     assert done == [1, 2]

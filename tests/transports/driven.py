@@ -63,7 +63,7 @@ class Driven:
             self.waiting.extend(messages)
             self.transport.flush()
             return
-        taken = self.transport.write(messages)
+        taken = self.transport.writer.write(messages)
         if taken is not None:
             self.put_back(messages[taken:])
 

@@ -50,10 +50,10 @@ async def test_what_does_not_fit_stays_where_it_can_be_dropped(ends: Ends) -> No
     """Of what was not begun, one message is given away: so that asyncio says when there is room."""
     with contextlib.suppress(BlockingIOError):
         while True:
-            os.write(ends.transport.fd, bytes(65536))
+            os.write(ends.transport.writer.fd, bytes(65536))
     messages = [numbered(number, 3000) for number in range(5)]
-    assert ends.transport.write(messages) == 1
-    assert ends.transport._socket.get_write_buffer_size() == len(messages[0].frame)
+    assert ends.transport.writer.write(messages) == 1
+    assert ends.transport.writer.socket.get_write_buffer_size() == len(messages[0].frame)
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -92,7 +92,7 @@ async def test_taken_over_with_something_buffered(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_nothing_is_read_while_held(ends: Ends) -> None:
-    ends.transport.hold(0.3)
+    ends.transport.pause_reading(0.3)
     await asyncio.get_running_loop().sock_sendall(ends.there, frame(TEXT, b"one"))
     await asyncio.sleep(0.1)
     assert ends.driven.frames == []

@@ -118,8 +118,8 @@ async def test_after_the_end_nothing_happens(ends: Ends) -> None:
         ends.transport.resume_writing,
         ends.transport.shutdown,
         lambda: ends.transport.close(closes.FINISHED),
-        lambda: ends.transport.hold(0.01),
-        lambda: ends.transport.write([numbered(1)]),
+        lambda: ends.transport.pause_reading(0.01),
+        lambda: ends.transport.writer.write([numbered(1)]),
         lambda: ends.transport.end(closes.FINISHED),
     ):
         call()
@@ -147,7 +147,7 @@ async def test_nothing_keeps_the_connection_alive(how: str, monkeypatch: pytest.
         case "stalled":
             block(ends)
         case "held":
-            ends.transport.hold(0.05)
+            ends.transport.pause_reading(0.05)
             ends.transport.abort()
         case "begun":
             await loop.sock_sendall(ends.there, frame(TEXT, b"x", fin=False) + frame(CONT, b"y", fin=False)[:3])

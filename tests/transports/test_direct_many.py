@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from hubbub import closes
-from hubbub.transports.socket_writer import Writing
+from hubbub.transports.socket_writer import SocketWriter
 from tests.integration.hub.serving import until
 from tests.transports.driven import Ends, block, numbered, numbers, taken_over
 
@@ -19,7 +19,7 @@ async def test_many_at_once_and_one_of_them_is_full() -> None:
     await until(lambda: not full.driven.clear, "blocked")
     rest = [each for each in crowd if each is not full]
     for number in range(1000, 1100):
-        short = Writing.write_all([each.transport for each in rest], [numbered(number), numbered(-number)])
+        short = SocketWriter.write_all([each.transport.writer for each in rest], [numbered(number), numbered(-number)])
         assert short == []
         full.driven.send(numbered(number), numbered(-number))
     expected = [sign * number for number in range(1000, 1100) for sign in (1, -1)]
@@ -39,7 +39,7 @@ async def test_what_many_at_once_do_not_take_comes_back() -> None:
     while all(each.driven.clear for each in crowd):
         messages = [numbered(sent, 5000), numbered(sent + 1, 10), numbered(sent + 2, 4000)]
         sent += 3
-        for index, taken in Writing.write_all([each.transport for each in crowd], messages):
+        for index, taken in SocketWriter.write_all([each.transport.writer for each in crowd], messages):
             crowd[index].driven.put_back(messages[taken:])
     size = sum(len(numbered(n, (5000, 10, 4000)[n % 3]).frame) for n in range(sent))
     for each in crowd:
@@ -54,12 +54,13 @@ async def test_one_message_for_each_and_one_of_them_is_full() -> None:
     full = crowd[1]
     with contextlib.suppress(BlockingIOError):
         while True:
-            os.write(full.transport.fd, bytes(4096))
+            os.write(full.transport.writer.fd, bytes(4096))
     gone = crowd[2]
     gone.transport.abort()
-    short = Writing.write_each([each.transport for each in crowd], [numbered(number, 100) for number in range(4)])
+    writers = [each.transport.writer for each in crowd]
+    short = SocketWriter.write_each(writers, [numbered(number, 100) for number in range(4)])
     assert short == [1, 2]
-    assert full.transport._socket.get_write_buffer_size() == len(numbered(1, 100).frame)
+    assert full.transport.writer.socket.get_write_buffer_size() == len(numbered(1, 100).frame)
     for number in (0, 3):
         assert numbers(await crowd[number].read(len(numbered(number, 100).frame))) == [number]
     for each in crowd:
@@ -71,14 +72,14 @@ async def test_one_message_for_each_and_one_of_them_is_full() -> None:
 async def test_a_number_used_again_gets_nothing_of_the_one_before() -> None:
     """The peer resets while messages wait for it, and the next socket is given its number."""
     old = await taken_over()
-    number = old.transport.fd
+    number = old.transport.writer.fd
     block(old)
     for each in range(50):
         old.driven.send(numbered(each, 3000))
     old.there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     old.there.close()
     await until(lambda: old.gone, "gone")
-    assert old.transport.fd == -1
+    assert old.transport.writer.fd == -1
     held = []
     while True:
         here, there = socket.socketpair()
@@ -89,8 +90,8 @@ async def test_a_number_used_again_gets_nothing_of_the_one_before() -> None:
     # Whoever still has the old one writes to it in every way there is.
     old.driven.clear = True
     old.driven.send(numbered(1))
-    Writing.write_all([old.transport, old.transport], [numbered(2)])
-    Writing.write_each([old.transport, old.transport], [numbered(2), numbered(3)])
+    SocketWriter.write_all([old.transport.writer, old.transport.writer], [numbered(2)])
+    SocketWriter.write_each([old.transport.writer, old.transport.writer], [numbered(2), numbered(3)])
     old.driven.waiting.append(numbered(3))
     old.transport.flush()
     old.transport.ping()
@@ -109,10 +110,10 @@ async def test_a_closed_descriptor_ends_only_its_own(ends: Ends) -> None:
     other = await taken_over()
     other.there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     other.there.close()
-    crowd = [other.transport, ends.transport]
-    taken = Writing.write_all(crowd, [numbered(1), numbered(2)]) or Writing.write_all(crowd, [numbered(3)])
+    crowd = [other.transport.writer, ends.transport.writer]
+    taken = SocketWriter.write_all(crowd, [numbered(1), numbered(2)]) or SocketWriter.write_all(crowd, [numbered(3)])
     assert taken in ([(0, 2)], [(0, 1)])  # nothing to put back
-    assert other.transport.fd == -1
+    assert other.transport.writer.fd == -1
     await until(lambda: other.gone, "gone")
     assert numbers(await ends.read(2 * len(numbered(1).frame))) == [1, 2]
     assert other.driven.calls.count("lost") == 1

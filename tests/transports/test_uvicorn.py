@@ -28,7 +28,7 @@ async def test_order_and_exclusion(protocol: str) -> None:
         tabs = (ann, bob, cid)
         for tab in tabs:
             await tab.join("open:a")
-            assert fast(server.hub, tab).fd >= 0
+            assert fast(server.hub, tab).writer.fd >= 0
         for number in range(300):
             excluded = ("ann", "bob", None)[number % 3]
             await server.hub.room("open:a").send(

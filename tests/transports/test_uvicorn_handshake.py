@@ -92,7 +92,7 @@ async def test_a_middleware_that_waits_after_accept(caplog: pytest.LogCaptureFix
         server.app.middleware_stack = waits
         async with Tab(server.address.ws, token="ann") as tab:
             await tab.join("open:a")
-            assert not isinstance(connection_of(hub, tab).transport, DirectTransport)
+            assert not isinstance(connection_of(hub, tab).outbound.transport, DirectTransport)
             await hub.room("open:a").send({"type": "n"})
             await tab.expect("n")
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -30,7 +30,7 @@ async def test_with_tls(
         async with Tab(address, token="ann", ssl=trusting) as ann, Tab(address, token="bob", ssl=trusting) as bob:
             for tab in (ann, bob):
                 await tab.join("open:a")
-                assert fast(hub, tab).fd == -1
+                assert fast(hub, tab).writer.fd == -1
             for number in range(100):
                 await hub.room("open:a").send({"type": "n", "number": number, "big": "x" * number * 50})
             for tab in (ann, bob):

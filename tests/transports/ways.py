@@ -12,6 +12,6 @@ ROUTES = pytest.mark.parametrize("path", ["/ws", "/plain"])
 
 
 def fast(hub: Hub, tab: Tab) -> DirectTransport:
-    transport = connection_of(hub, tab).transport
+    transport = connection_of(hub, tab).outbound.transport
     assert isinstance(transport, DirectTransport)
     return transport

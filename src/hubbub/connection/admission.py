@@ -7,11 +7,15 @@ end at any point of the way, while something is being waited for; then what come
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from hubbub.connection.context import Context
 from hubbub.delivery.fanout import Recipient
+from hubbub.delivery.registry import Registry
 from hubbub.errors import ConnectionClosed
+from hubbub.history.positions import Positions
 from hubbub.options import History
-from hubbub.types import EVERYONE, ONLINE, Topic, User, UserId, user_topic
+from hubbub.presence.tracker import PresenceTracker
+from hubbub.rooms.membership import Membership
+from hubbub.rooms.subscriptions import Subscriptions
+from hubbub.types import EVERYONE, ONLINE, Topic, UserId, user_topic
 
 #: What takes, what gives back, and what.
 _Step: TypeAlias = tuple[Callable[..., Awaitable[None]], Callable[..., None], tuple[Any, ...]]
@@ -21,48 +25,72 @@ def _nothing(*_: Any) -> None:
     """What was only looked at need not be given back."""
 
 
-class Admission:
-    __slots__ = ("_member", "_over", "_services", "_taken", "_user")
+class Admissions:
+    """What every connection of a worker takes on its way in. `inbox`: what is kept for a user."""
 
-    def __init__(self, services: Context, member: Recipient) -> None:
-        self._services = services
-        self._member = member
+    def __init__(
+        self,
+        registry: Registry[Recipient],
+        subscriptions: Subscriptions,
+        presence: PresenceTracker,
+        positions: Positions,
+        membership: Membership,
+        *,
+        inbox: History | None,
+    ) -> None:
+        self.registry = registry
+        self.membership = membership
+        self._subscriptions = subscriptions
+        self._presence = presence
+        self._positions = positions
+        self._inbox = inbox
+
+    def steps(self, member: Recipient, user: UserId) -> tuple[_Step, ...]:
+        """In their order."""
+        # Worked out when asked: a list of callbacks would be a kilobyte of every idle connection.
+        subscriptions, presence, topic = self._subscriptions, self._presence, user_topic(user)
+        return (
+            (subscriptions.hold, subscriptions.release, (topic,)),
+            *(() if self._inbox is None else ((self._stand, _nothing, (topic, self._inbox)),)),
+            (subscriptions.hold, subscriptions.release, (EVERYONE,)),
+            (presence.enter, presence.leave, (topic, member.id)),
+            (presence.enter, presence.linger, (ONLINE, user)),
+        )
+
+    async def _stand(self, topic: Topic, inbox: History) -> None:
+        await self._positions.join(topic, inbox)
+
+
+class Admission:
+    """One connection's. `admit` once, `leave` once or more often."""
+
+    __slots__ = ("_admissions", "_over", "_taken", "_user")
+
+    def __init__(self, admissions: Admissions) -> None:
+        self._admissions = admissions
         self._user: UserId | None = None
         self._taken = 0
         self._over = False
 
-    async def enter(self, user: User) -> None:
+    async def admit(self, member: Recipient) -> None:
         """Raises ConnectionClosed where `leave` was called meanwhile, Unavailable where the broker is away."""
         if self._over:
-            raise ConnectionClosed(self._member.id)
-        self._services.registry.add(self._member, user.id)
-        self._user = user.id
-        for take, give_back, what in self._steps(user.id):
+            raise ConnectionClosed(member.id)
+        user = member.user.id
+        self._admissions.registry.add(member, user)
+        self._user = user
+        for take, give_back, what in self._admissions.steps(member, user):
             await take(*what)
             if self._over:
                 give_back(*what)
-                raise ConnectionClosed(self._member.id)
+                raise ConnectionClosed(member.id)
             self._taken += 1
 
-    async def _begin(self, topic: Topic, inbox: History) -> None:
-        await self._services.positions.join(topic, inbox)
-
-    def leave(self) -> None:
+    def leave(self, member: Recipient) -> None:
         user, self._user = self._user, None
         self._over = True
         if user is None:
             return
-        for _, give_back, what in reversed(self._steps(user)[: self._taken]):
+        for _, give_back, what in reversed(self._admissions.steps(member, user)[: self._taken]):
             give_back(*what)
-        self._services.membership.gone(self._member)
-
-    def _steps(self, user: UserId) -> tuple[_Step, ...]:
-        # Worked out when asked: a list of callbacks would be a kilobyte of every idle connection.
-        subscriptions, presence, topic = self._services.subscriptions, self._services.presence, user_topic(user)
-        return (
-            (subscriptions.hold, subscriptions.release, (topic,)),
-            *(() if self._services.inbox is None else ((self._begin, _nothing, (topic, self._services.inbox)),)),
-            (subscriptions.hold, subscriptions.release, (EVERYONE,)),
-            (presence.enter, presence.leave, (topic, self._member.id)),
-            (presence.enter, presence.linger, (ONLINE, user)),
-        )
+        self._admissions.membership.gone(member)

@@ -5,9 +5,10 @@ the session say what a frame means and does it. It owns no task while nothing is
 worked on one at a time, in order, in the turn of the event loop in which they came if they wait for nothing; `ping` is
 answered past that queue.
 
-Two invariants beside those of `connection/outbound.py`, its other half. Nothing is delivered before `welcome`: what
-comes earlier is held. And what was taken on the way in is given back exactly once (`connection/admission.py`), when the
-connection closes or is lost, whichever comes first.
+It is made of parts: what leaves it (`outbound.py`), what it took on its way in (`admission.py`), what time does to it
+(`deadlines.py`), and the conversation (`protocol/session.py`). Two invariants: nothing is delivered before `welcome`,
+what comes earlier waits; and what was taken on the way in is given back exactly once, when the connection closes or is
+lost, whichever comes first.
 
 There may be very many, nearly all of them idle: hence the slots, and nothing that is made before it is needed.
 """
@@ -29,15 +30,16 @@ from hubbub.connection.deadlines import Deadlines
 from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.outbound import Outbound
-from hubbub.connection.requests import Request, do
+from hubbub.connection.requests import Request
 from hubbub.connection.throttle import Throttle
-from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, UnknownRoom
+from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, Refused, UnknownRoom
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.handshake import Handshake
-from hubbub.protocol.session import Answer, End, Event, Session
+from hubbub.protocol.messages import RequestId
+from hubbub.protocol.session import Answer, End, Event, Session, refusal
 from hubbub.rooms.room import Room
 from hubbub.scheduling.serial import Serial
 from hubbub.types import ConnectionId, NodeId, RoomName, User
@@ -50,25 +52,30 @@ _MESSAGES_IN = Count.MESSAGES_IN
 _TOO_FAST = 0.25
 
 
-class Connection(Outbound):
+class Connection:
     """What handlers and routes get. `state` is the application's own; `user` is there once authenticated."""
 
     __slots__ = (
+        "__weakref__",
+        "_admission",
+        "_context",
         "_deadlines",
         "_gone",
-        "_handed",
         "_opening",
+        "_requests",
         "_session",
         "_state",
         "_throttle",
-        "_turns",
-        "_user",
-        "admission",
+        "handshake",
+        "id",
+        "iterator",
+        "outbound",
+        "text",
     )
 
     def __init__(
         self,
-        services: Context,
+        context: Context,
         id: ConnectionId,
         *,
         scope: Handshake,
@@ -77,20 +84,23 @@ class Connection(Outbound):
         iterated: bool = False,
         gone: Callable[["Connection"], None] = lambda _: None,
     ) -> None:
-        super().__init__(services, id, text=text)
-        now = services.clock.now()
-        self.admission = Admission(services, self)
+        self.id = id
+        self.text = text
+        self.handshake = scope
+        self.iterator = MessageIterator() if iterated else None
+        limits, now = context.limits, context.clock.now()
+        self.outbound = Outbound(self, id, context.batcher, context.metrics, text=text, limit=limits.outbox)
+        self._context = context
+        self._admission = Admission(context.admissions)
         self._state: SimpleNamespace | None = None
         self._gone = gone
-        self._user: User | None = None
-        self._session = Session(services.limits, credential=credential, text=text)
+        self._session = Session(limits, credential=credential, text=text)
         self._deadlines = Deadlines()
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
-        deadline(now + services.limits.authenticate)
-        self._throttle = Throttle(services.rate, now) if services.rate else None
-        self._handed = MessageIterator() if iterated else None
-        work_on = partial(do, services, self, scope, self._handed)
-        self._turns: Serial[Request] = Serial(services.begin, work_on, limit=services.limits.waiting)
+        deadline(now + limits.authenticate)
+        self._throttle = Throttle(context.rate, now) if context.rate else None
+        work_on = partial(context.requests.do, self)
+        self._requests: Serial[Request] = Serial(context.begin, work_on, limit=limits.waiting)
         self._opening: list[Callable[[], object]] | None = []
 
     def __repr__(self) -> str:
@@ -99,7 +109,7 @@ class Connection(Outbound):
     @property
     def node(self) -> NodeId:
         """The worker it is connected to."""
-        return self._services.node
+        return self._context.node
 
     @property
     def state(self) -> SimpleNamespace:
@@ -111,14 +121,20 @@ class Connection(Outbound):
     @property
     def user(self) -> User:
         """Who the credential says is there. Raises ConnectionClosed before anybody was authenticated."""
-        if self._user is None:
-            raise ConnectionClosed(self.id)
-        return self._user
+        try:
+            return self.outbound.user
+        except AttributeError:
+            raise ConnectionClosed(self.id) from None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent to it any more."""
+        return self.outbound.closed
 
     @property
     def rooms(self) -> frozenset[RoomName]:
         """The rooms it is in."""
-        return frozenset(RoomName(room) for room in self._services.registry.rooms(self))
+        return frozenset(RoomName(room) for room in self._context.registry.rooms(self.outbound))
 
     # What the application may do.
 
@@ -130,41 +146,42 @@ class Connection(Outbound):
         if isinstance(message, str):
             if not self.text:
                 raise TypeError("a message is a mapping or a Pydantic model; str is for routes with text=True")
-            data = messages.within(message.encode(), self._services.limits.payload)
+            data = messages.within(message.encode(), self._context.limits.payload)
         else:
-            data = messages.compose(message, limit=self._services.limits.payload)
+            data = messages.compose(message, limit=self._context.limits.payload)
         if self.closed:
             raise ConnectionClosed(self.id)
-        self.offer(Prepared(data))
+        self.outbound.offer(Prepared(data))
 
     def room(self, name: str) -> Room:
         """A room this connection is in. Raises NotJoined."""
-        if not self._services.registry.in_room(self, name):
+        if not self._context.registry.in_room(self.outbound, name):
             raise NotJoined(field="room")
-        return self._services.room(RoomName(name))
+        return self._context.handles.room(RoomName(name))
 
     async def join(self, name: str) -> None:
         """Put this connection into a room without asking anyone; the client is told by `room_joined`.
 
         Raises ConnectionClosed, InvalidMessage for a bad name, UnknownRoom for `@me`, TooManyRooms, Unavailable.
         """
-        room = messages.check_room(name, limit=self._services.limits.name)
+        room = messages.check_room(name, limit=self._context.limits.name)
         if messages.is_own_room(room):
             raise UnknownRoom(field="room")
         if self.closed:
             raise ConnectionClosed(self.id)
-        await self._services.membership.join(self, room, self._services.dispatch.options_of(room))
+        await self._context.membership.join(self.outbound, room, self._context.declared.options_of(room))
 
     async def leave(self, name: str) -> None:
         """Raises NotJoined."""
-        self._services.membership.leave(self, RoomName(name))
+        self._context.membership.leave(self.outbound, RoomName(name))
 
     def close(self, close: Close = closes.FINISHED, *, reason: str = "") -> None:
         """Close it, with what was sent before delivered first. At once out of its rooms; never raises."""
         if not self.closed:
-            self._services.batcher.flush()
-        if self._end() and self.transport is not None:
-            self.transport.close(close.because(reason))
+            self._context.batcher.flush()
+        transport = self.outbound.transport
+        if self._end() and transport is not None:
+            transport.close(close.because(reason))
 
     def __aiter__(self) -> "Connection":
         return self
@@ -174,9 +191,9 @@ class Connection(Outbound):
 
         Asking for the next one says the last was handled: it is acknowledged where it had an `id`.
         """
-        if self._handed is None:
+        if self.iterator is None:
             raise TypeError("messages of the hub's own route go to the handlers declared by @hub.on")
-        return await self._handed.next()
+        return await self.iterator.next()
 
     # What the endpoint and the transport call.
 
@@ -196,17 +213,17 @@ class Connection(Outbound):
 
     def begin(self, transport: Transport, user: User | None) -> None:
         """The socket is accepted; `user` where the handshake's credential has proved one."""
-        self.transport = transport
-        self._services.metrics.count(Count.CONNECTIONS)
+        self.outbound.attach(transport)
+        self._context.metrics.count(Count.CONNECTIONS)
         if user is not None:
-            self._turns.take(user)
-        if not self._welcomed:
+            self._requests.submit(user)
+        if not self.outbound.welcomed:
             self._schedule()
 
     def finish(self) -> None:
         """The route that reads the messages has returned: what it was given last is handled."""
-        if self._handed is not None:
-            self._handed.finish()
+        if self.iterator is not None:
+            self.iterator.finish()
         self.close()
 
     def frame(self, data: str | bytes) -> None:
@@ -217,18 +234,18 @@ class Connection(Outbound):
         if isinstance(event, End):
             self.close(event.close)
             return
-        self._services.metrics.count(_MESSAGES_IN)
-        now = self._services.clock.now()
+        self._context.metrics.count(_MESSAGES_IN)
+        now = self._context.clock.now()
         wait = self._throttle.message(now) if self._throttle is not None else 0.0
         if isinstance(event, Answer) and event.at_once:
             self.answer(event.message)
             if not wait:
                 return
         elif not wait:
-            if self._turns.take(event):
+            if self._requests.submit(event):
                 return
-            if self.transport is not None:
-                self.transport.hold(_TOO_FAST)
+            if self.outbound.transport is not None:
+                self.outbound.transport.pause_reading(_TOO_FAST)
             self._refuse_for_haste(event, None)
         else:
             self._refuse_for_haste(event, math.ceil(wait * 1000))
@@ -239,6 +256,18 @@ class Connection(Outbound):
     def heard(self) -> None:
         self._deadlines.heard = True
 
+    def take(self, size: int) -> list[Prepared]:
+        return self.outbound.take(size)
+
+    def sent(self, size: int) -> None:
+        self.outbound.sent(size)
+
+    def drained(self) -> None:
+        self.outbound.drained()
+
+    def blocked(self) -> None:
+        self.outbound.blocked()
+
     def lost(self) -> None:
         self._end()
         self._gone(self)
@@ -248,30 +277,39 @@ class Connection(Outbound):
     def presented(self) -> None:
         """The first message has come, and is being looked at."""
         self._deadlines.authenticate_by(None)
-        self._deadlines.admit_by(self._services.clock.now() + self._services.limits.authenticate)
+        self._deadlines.admit_by(self._context.clock.now() + self._context.limits.authenticate)
         self._schedule()
 
     def become(self, user: User) -> None:
         """This is who is there, until the credential ends."""
-        clock = self._services.clock
-        self._user = user
+        clock = self._context.clock
+        self.outbound.user = user
         self._deadlines.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
-        if self._welcomed:
+        if self.outbound.welcomed:
             self._schedule()
+
+    async def admit(self) -> None:
+        """Take what a connection that was let in has. Raises ConnectionClosed, Unavailable."""
+        await self._admission.admit(self.outbound)
 
     def welcome(self, message: Prepared) -> None:
         """Let in: `message` goes first, then what has come meanwhile."""
         self._session.authenticated()
         self._deadlines.admit_by(None)
-        self._welcomed = True
-        if not self.text:
-            self._outbox.first(message)
-        if not self.text or (self.transport is not None and self.transport.pings):
-            self._deadlines.watch(Pulse(self._services.heartbeat, self._services.clock.now()))
-        if self.transport is not None:
-            self.transport.flush()
+        transport = self.outbound.transport
+        if not self.text or (transport is not None and transport.pings):
+            self._deadlines.watch(Pulse(self._context.heartbeat, self._context.clock.now()))
+        self.outbound.welcome(message)
         self._open()
         self._schedule()
+
+    def answer(self, message: Prepared) -> None:
+        """Say something of the hub's own; nothing on a route that speaks its own language."""
+        self.outbound.answer(message)
+
+    def refuse(self, error: Refused, id: RequestId | None) -> None:
+        self._context.metrics.count(Count.REFUSED)
+        self.answer(refusal(error, id))
 
     def tick(self, now: float) -> None:
         """The time this connection asked to be woken at has come."""
@@ -280,12 +318,12 @@ class Connection(Outbound):
         match self._deadlines.tick(now):
             case Close() as close:
                 if close is closes.NO_HEARTBEAT:
-                    self._services.metrics.count(Count.DEAD)
+                    self._context.metrics.count(Count.DEAD)
                 self.close(close)
-            case Beat.PING if self.text and self.transport is not None:
-                self.transport.ping()
+            case Beat.PING if self.text and self.outbound.transport is not None:
+                self.outbound.transport.ping()
             case Beat.PING:
-                self.offer(messages.ping(round(self._services.clock.wall() * 1000)))
+                self.outbound.offer(messages.ping(round(self._context.clock.wall() * 1000)))
         self._schedule()
 
     # How it works.
@@ -296,7 +334,7 @@ class Connection(Outbound):
     def _schedule(self) -> None:
         due = self._deadlines.due
         if due is not None and not self.closed:
-            self._services.wake_at(self, due)
+            self._context.waker.wake_at(self, due)
 
     def _open(self) -> None:
         callbacks, self._opening = self._opening, None
@@ -306,14 +344,12 @@ class Connection(Outbound):
     def _end(self) -> bool:
         if self.closed:
             return False
-        self.closed = True
-        self.clear = False
+        self.outbound.end()
         self._session.close()
-        self._turns.clear()
-        self._services.forget(self)
-        self.admission.leave()
+        self._requests.clear()
+        self._context.waker.forget(self)
+        self._admission.leave(self.outbound)
         self._open()
-        self._relieve()
-        if self._handed is not None:
-            self._handed.end()
+        if self.iterator is not None:
+            self.iterator.end()
         return True

@@ -5,78 +5,94 @@ end of this turn of the event loop, with what the others get (`delivery/batch.py
 into the outbox, and so does all that follows until the peer has read. Nothing here waits or raises towards the sender.
 What the outbox does not take closes this connection, with 1013, and nobody else's, unless the room it was sent to has
 another policy (`delivery/outbox.py`).
+
+This is the connection as rooms, presence and delivery know it: the recipient that is registered. What it is asked for
+stands in `connection.py`.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Protocol
 
 from hubbub import closes
 from hubbub.closes import Close
-from hubbub.connection.context import Context
+from hubbub.delivery.batch import Batcher
 from hubbub.delivery.message import Outgoing
 from hubbub.delivery.outbox import Lane, Outbox
-from hubbub.errors import Refused
-from hubbub.ports.metrics import Count
-from hubbub.ports.transport import Transport
+from hubbub.ports.metrics import Count, Metrics
+from hubbub.ports.transport import Transport, Writer
 from hubbub.protocol.codec import Prepared
-from hubbub.protocol.messages import RequestId
-from hubbub.protocol.session import refusal
 from hubbub.types import ConnectionId, User
 
 _log = logging.getLogger("hubbub.connection")
 
 
+class Closable(Protocol):
+    """Whose outbound side it is."""
+
+    def close(self, close: Close) -> None: ...
+
+
 class Outbound:
-    """A connection's one half; the other is `hubbub.connection.Connection`."""
+    """`limit`: bytes that may wait unsent. `user` is there once somebody is authenticated."""
 
     __slots__ = (
-        "__weakref__",
+        "_batcher",
+        "_limit",
+        "_metrics",
         "_outbox",
         "_relief",
-        "_services",
-        "_welcomed",
         "clear",
         "closed",
+        "connection",
         "id",
         "text",
         "transport",
+        "user",
+        "welcomed",
+        "writer",
     )
 
-    def __init__(self, services: Context, id: ConnectionId, *, text: bool) -> None:
+    user: User
+
+    def __init__(
+        self,
+        connection: Closable,
+        id: ConnectionId,
+        batcher: Batcher,
+        metrics: Metrics,
+        *,
+        text: bool,
+        limit: int,
+    ) -> None:
+        self.connection = connection
         self.id = id
         self.text = text
         """It speaks a language of its own, in which the hub has nothing to say."""
         self.clear = False
         self.closed = False
+        self.welcomed = False
+        """Let in. What comes before that waits."""
         self.transport: Transport | None = None
-        self._services = services
-        self._outbox = Outbox(services.limits.outbox)
-        self._welcomed = False
+        self.writer: Writer | None = None
+        self._batcher = batcher
+        self._metrics = metrics
+        self._limit = limit
+        self._outbox = Outbox(limit)
         self._relief: asyncio.Future[None] | None = None
-
-    @property
-    def user(self) -> User:
-        raise NotImplementedError
-
-    def close(self, close: Close) -> None:
-        raise NotImplementedError
 
     # What the hub calls.
 
     def offer(self, message: Prepared) -> None:
         """Send with what else leaves in this turn; closes with 1013 where the peer has too much unread."""
         if not self.closed:
-            self._services.batcher.say(self, message)
+            self._batcher.say(self, message)
 
     def answer(self, message: Prepared) -> None:
         """As `offer`, for what the hub itself says; nothing on a route that speaks its own language."""
         if not (self.text or self.closed):
-            self._services.batcher.say(self, message)
-
-    def refuse(self, error: Refused, id: RequestId | None) -> None:
-        self._services.metrics.count(Count.REFUSED)
-        self.answer(refusal(error, id))
+            self._batcher.say(self, message)
 
     def queue(self, messages: Sequence[Outgoing]) -> None:
         """The long way: before `welcome`, and where the transport has not sent all that came before."""
@@ -87,8 +103,8 @@ class Outbound:
                 self._too_slow()
                 return
         self._count_refused()
-        if self._welcomed and self.transport is not None:
-            self.transport.flush()
+        if self.welcomed:
+            self._flush()
 
     def put_back(self, messages: Sequence[Outgoing]) -> None:
         """The socket did not take these: they come before all that is sent from now on."""
@@ -99,23 +115,46 @@ class Outbound:
             self._too_slow()
             return
         self._count_refused()
-        if self.transport is not None:
-            self.transport.flush()
+        self._flush()
 
     async def relieved(self) -> None:
         """Returns when the peer has taken most of what it was sent, or is gone.
 
         Who comes back to many rooms and reads slowly would else be closed for what it is handed.
         """
-        self._services.batcher.flush()
+        self._batcher.flush()
         if self._loaded and not self.closed:
             self._relief = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._relief,))
 
-    # What the transport calls.
+    def close(self, close: Close) -> None:
+        """Close the connection."""
+        self.connection.close(close)
+
+    # What the connection calls.
+
+    def attach(self, transport: Transport) -> None:
+        """The socket is accepted."""
+        self.transport = transport
+        self.writer = transport.writer
+
+    def welcome(self, message: Prepared) -> None:
+        """Let in: `message` goes first, then what has come meanwhile."""
+        self.welcomed = True
+        if not self.text:
+            self._outbox.first(message)
+        self._flush()
+
+    def end(self) -> None:
+        """Nothing is sent any more but what waits already."""
+        self.closed = True
+        self.clear = False
+        self._relieve()
+
+    # What the transport calls, by way of the connection.
 
     def take(self, size: int) -> list[Prepared]:
-        return self._outbox.take(size) if self._welcomed else []
+        return self._outbox.take(size) if self.welcomed else []
 
     def sent(self, size: int) -> None:
         self._outbox.sent(size)
@@ -123,7 +162,7 @@ class Outbound:
             self._relieve()
 
     def drained(self) -> None:
-        self.clear = self._welcomed and not self.closed
+        self.clear = self.welcomed and not self.closed
 
     def blocked(self) -> None:
         self.clear = False
@@ -131,8 +170,27 @@ class Outbound:
     # How it works.
 
     @property
+    def unsent(self) -> int:
+        """Bytes that wait, or were taken and not yet sent."""
+        return self._outbox.unsent
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits to be sent."""
+        return self._outbox.waiting
+
+    @property
+    def unrelieved(self) -> bool:
+        """Whether somebody waits in `relieved`."""
+        return self._relief is not None
+
+    @property
     def _loaded(self) -> bool:
-        return self._outbox.unsent > self._services.limits.outbox // 4
+        return self.unsent > self._limit // 4
+
+    def _flush(self) -> None:
+        if self.transport is not None:
+            self.transport.flush()
 
     def _relieve(self) -> None:
         relief, self._relief = self._relief, None
@@ -145,7 +203,7 @@ class Outbound:
 
     def _too_slow(self) -> None:
         self._count_refused()
-        self._services.metrics.count(Count.SLOW)
+        self._metrics.count(Count.SLOW)
         _log.info("connection %s reads too slowly and is closed", self.id)
         self._outbox.clear()
         self.close(closes.TOO_SLOW)
@@ -153,6 +211,6 @@ class Outbound:
     def _count_refused(self) -> None:
         dropped, superseded = self._outbox.refused()
         if dropped:
-            self._services.metrics.count(Count.DROPPED, dropped)
+            self._metrics.count(Count.DROPPED, dropped)
         if superseded:
-            self._services.metrics.count(Count.SUPERSEDED, superseded)
+            self._metrics.count(Count.SUPERSEDED, superseded)

@@ -1,16 +1,18 @@
 """What a client's requests do: the session says what is asked, this does it, and nothing it raises gets out.
 
-Called for one request of a connection at a time. Whatever is refused is answered with its `id`; whatever fails is
-answered `internal`, logged with the connection's id, and costs the connection nothing but that answer, unless it fails
-before anybody is authenticated: then there is nobody to answer.
+One for a worker, called for one request of a connection at a time. Whatever is refused is answered with its `id`;
+whatever fails is answered `internal`, logged with the connection's id, and costs the connection nothing but that
+answer, unless it fails before anybody is authenticated: then there is nobody to answer.
 """
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias, assert_never
 
 from hubbub import closes
-from hubbub.connection.context import Context
+from hubbub.closes import Close
 from hubbub.connection.iterator import MessageIterator
+from hubbub.delivery.fanout import Recipient
 from hubbub.errors import (
     ConnectionClosed,
     CredentialError,
@@ -20,135 +22,186 @@ from hubbub.errors import (
     Unavailable,
     described,
 )
+from hubbub.handlers.dispatch import Dispatch
+from hubbub.options import Heartbeat, History, Limits
+from hubbub.ports.injection import Caller
 from hubbub.protocol import messages
-from hubbub.protocol.handshake import Handshake
+from hubbub.protocol.codec import Prepared
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
-from hubbub.types import User
-
-if TYPE_CHECKING:
-    from hubbub.connection.connection import Connection
+from hubbub.rooms.membership import Membership
+from hubbub.types import NodeId, User
 
 _log = logging.getLogger("hubbub.requests")
 
 #: What waits its turn: something the client asked for, or the user its handshake proved.
 Request: TypeAlias = Event | User
 
+#: From the token of a first or renewing message to the user. Raises CredentialError.
+Authenticate: TypeAlias = Callable[[str], Awaitable[User]]
 
-async def do(
-    services: Context, connection: "Connection", scope: Handshake, handed: MessageIterator | None, work: Request
-) -> None:
-    """Raises nothing. `handed` where a route reads the messages itself."""
-    if connection.closed:
-        return
-    try:
-        if work.__class__ is Message and handed is None:
-            result, rest = services.dispatch.handle(work, scope, _own(connection), connection.id)
-            if rest is not None:
-                result = await rest
-            if work.id is not None:
-                _ack(services, connection, work.id, result)
+
+class Client(Caller, Protocol):
+    """A connection, as far as its requests are concerned."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def node(self) -> NodeId: ...
+
+    @property
+    def outbound(self) -> "Side": ...
+
+    @property
+    def iterator(self) -> MessageIterator | None:
+        """There where a route reads the messages itself."""
+
+    def answer(self, message: Prepared) -> None: ...
+
+    def refuse(self, error: Refused, id: RequestId | None) -> None: ...
+
+    def close(self, close: Close) -> None: ...
+
+    def presented(self) -> None:
+        """The first message has come, and is being looked at."""
+
+    def become(self, user: User) -> None:
+        """This is who is there, until the credential ends."""
+
+    async def admit(self) -> None:
+        """Raises ConnectionClosed where it ends meanwhile, Unavailable where the broker is away."""
+
+    def welcome(self, message: Prepared) -> None:
+        """Let in."""
+
+
+class Side(Recipient, Protocol):
+    """What leaves it."""
+
+    async def relieved(self) -> None: ...
+
+
+class Requests:
+    """`inbox`: what is kept for a user, whether or not one is there."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        membership: Membership,
+        authenticate: Authenticate,
+        *,
+        limits: Limits,
+        heartbeat: Heartbeat,
+        inbox: History | None,
+    ) -> None:
+        self._dispatch = dispatch
+        self._membership = membership
+        self._authenticate = authenticate
+        self._limits = limits
+        self._heartbeat = heartbeat
+        self._inbox = inbox
+
+    async def do(self, client: Client, request: Request) -> None:
+        """Raises nothing."""
+        if client.closed:
+            return
+        try:
+            if request.__class__ is Message and client.iterator is None:
+                result, rest = self._dispatch.handle(request, client)
+                if rest is not None:
+                    result = await rest
+                if request.id is not None:
+                    self._acknowledge(client, request.id, result)
+            else:
+                await self._do(client, request)
+        except Refused as error:
+            client.refuse(error, getattr(request, "id", None))
+        except Exception as error:  # noqa: BLE001 - nothing may end the task that works on what waits behind this
+            # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
+            _log.error("a request of connection %s failed: %s", client.id, described(error))
+            if isinstance(request, User | Check):
+                client.close(closes.OUR_FAULT)
+            else:
+                client.refuse(InternalError(), getattr(request, "id", None))
+
+    async def _do(self, client: Client, request: Request) -> None:
+        match request:
+            case Message(_, fields, id):
+                if client.iterator is not None:
+                    await client.iterator.hand(fields, lambda: self._acknowledge(client, id, None))
+            case Join():
+                await self._join(client, request)
+            case Leave(room, id):
+                self._membership.leave(client.outbound, room, id=id)
+            case User():
+                await self._admit(client, request, None)
+            case Check(token, id):
+                await self._check(client, token, id)
+            case Renew(token, id):
+                await self._renew(client, token, id)
+            case Text(text):
+                if client.iterator is not None:
+                    await client.iterator.hand(text)
+            case Answer(message):
+                client.answer(message)
+            case End(close):
+                client.close(close)
+            case _:
+                assert_never(request)
+
+    async def _join(self, client: Client, join: Join) -> None:
+        if join.since is not None:
+            await client.outbound.relieved()
+        if messages.is_own_room(join.room):
+            await self._membership.join_own(client.outbound, self._inbox, since=join.since, id=join.id)
+            return
+        options = await self._dispatch.may_join(join.room, client)
+        await self._membership.join(client.outbound, join.room, options, since=join.since, id=join.id)
+
+    async def _check(self, client: Client, token: str, id: RequestId | None) -> None:
+        client.presented()
+        try:
+            user = await self._authenticate(token)
+        except CredentialError:
+            client.close(closes.CREDENTIAL_INVALID)
         else:
-            await _do(services, connection, work, scope, handed)
-    except Refused as error:
-        connection.refuse(error, getattr(work, "id", None))
-    except Exception as error:  # noqa: BLE001 - nothing may end the task that works on what waits behind this
-        # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
-        _log.error("a request of connection %s failed: %s", connection.id, described(error))
-        if isinstance(work, User | Check):
-            connection.close(closes.OUR_FAULT)
-        else:
-            connection.refuse(InternalError(), getattr(work, "id", None))
+            await self._admit(client, user, id)
 
+    async def _renew(self, client: Client, token: str, id: RequestId | None) -> None:
+        try:
+            user = await self._authenticate(token)
+        except CredentialError as error:
+            raise Unauthorized(str(error), field="token") from None
+        if user.id != client.user.id:
+            raise Unauthorized("the credential is another user's", field="token")
+        client.become(user)
+        self._acknowledge(client, id, None)
 
-async def _do(
-    services: Context, connection: "Connection", work: Request, scope: Handshake, handed: MessageIterator | None
-) -> None:
-    match work:
-        case Message(_, fields, id):
-            if handed is not None:
-                await handed.hand(fields, lambda: _ack(services, connection, id, None))
-        case Join(room, since, id):
-            if since is not None:
-                await connection.relieved()
-            if messages.is_own_room(room):
-                await services.membership.join_own(connection, services.inbox, since=since, id=id)
-                return
-            options = await services.dispatch.may_join(room, scope, _own(connection), connection.id)
-            await services.membership.join(connection, room, options, since=since, id=id)
-        case Leave(room, id):
-            services.membership.leave(connection, room, id=id)
-        case User():
-            await _admit(services, connection, work, None)
-        case Check(token, id):
-            await _check(services, connection, token, id)
-        case Renew(token, id):
-            await _renew(services, connection, token, id)
-        case Text(text):
-            if handed is not None:
-                await handed.hand(text)
-        case Answer(message):
-            connection.answer(message)
-        case End(close):
-            connection.close(close)
-        case _:
-            assert_never(work)
-
-
-async def _check(services: Context, connection: "Connection", token: str, id: RequestId | None) -> None:
-    connection.presented()
-    try:
-        user = await services.authenticate(token)
-    except CredentialError:
-        connection.close(closes.CREDENTIAL_INVALID)
-    else:
-        await _admit(services, connection, user, id)
-
-
-async def _renew(services: Context, connection: "Connection", token: str, id: RequestId | None) -> None:
-    try:
-        user = await services.authenticate(token)
-    except CredentialError as error:
-        raise Unauthorized(str(error), field="token") from None
-    if user.id != connection.user.id:
-        raise Unauthorized("the credential is another user's", field="token")
-    connection.become(user)
-    _ack(services, connection, id, None)
-
-
-async def _admit(services: Context, connection: "Connection", user: User, id: RequestId | None) -> None:
-    if len(services.registry.of_user(user.id)) >= services.limits.connections_per_user:
-        connection.close(closes.TOO_MANY_CONNECTIONS)
-        return
-    connection.become(user)
-    try:
-        await connection.admission.enter(user)
-    except ConnectionClosed:
-        return
-    except Unavailable:
-        connection.close(closes.OVERLOADED)
-        return
-    connection.welcome(
-        messages.welcome(
-            connection=connection.id, user=user.id, node=connection.node, heartbeat=services.heartbeat, id=id
+    async def _admit(self, client: Client, user: User, id: RequestId | None) -> None:
+        if self._membership.tabs_of(user.id) >= self._limits.connections_per_user:
+            client.close(closes.TOO_MANY_CONNECTIONS)
+            return
+        client.become(user)
+        try:
+            await client.admit()
+        except ConnectionClosed:
+            return
+        except Unavailable:
+            client.close(closes.OVERLOADED)
+            return
+        client.welcome(
+            messages.welcome(connection=client.id, user=user.id, node=client.node, heartbeat=self._heartbeat, id=id)
         )
-    )
 
-
-def _ack(services: Context, connection: "Connection", id: RequestId | None, result: Any) -> None:
-    if id is None:
-        return
-    if result is None:
-        connection.answer(messages.ack(id, None))
-        return
-    try:
-        answer = messages.ack(id, result)
-        messages.within(answer.data, services.limits.payload)
-        connection.answer(answer)
-    except ValueError:
-        _log.exception("a handler's result cannot be sent to connection %s", connection.id)
-        connection.refuse(InternalError(), id)
-
-
-def _own(connection: "Connection") -> dict[type, Any]:
-    return {type(connection): connection, User: connection.user}
+    def _acknowledge(self, client: Client, id: RequestId | None, result: Any) -> None:
+        if id is None:
+            return
+        try:
+            answer = messages.ack(id, result)
+            if result is not None:
+                messages.within(answer.data, self._limits.payload)
+            client.answer(answer)
+        except ValueError:
+            _log.exception("a handler's result cannot be sent to connection %s", client.id)
+            client.refuse(InternalError(), id)

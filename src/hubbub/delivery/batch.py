@@ -31,7 +31,8 @@ class Target(Addressed, Protocol):
     """Whether its transport may be written to; where not, messages are queued."""
 
     @property
-    def transport(self) -> Any: ...
+    def writer(self) -> Any:
+        """Of its transport, where it is clear."""
 
     @property
     def text(self) -> bool: ...
@@ -228,14 +229,14 @@ def _answer(own: dict[Target, Prepared | list[Outgoing]]) -> None:
         else:
             _give_one(target, _listed(said))
     if targets:
-        transports = [target.transport for target in targets]
-        for index in transports[0].write_each(transports, messages):
+        writers = [target.writer for target in targets]
+        for index in writers[0].write_each(writers, messages):
             targets[index].put_back([])
 
 
 def _give_one(target: Target, messages: list[Outgoing]) -> None:
     if target.clear:
-        taken = target.transport.write([outgoing.message for outgoing in messages])
+        taken = target.writer.write([outgoing.message for outgoing in messages])
         if taken is not None:
             target.put_back(messages[taken:])
     else:
@@ -247,7 +248,7 @@ def _give(targets: Sequence[Target], messages: list[Outgoing]) -> None:
     blocked = [target for target in targets if not target.clear] if len(clear) < len(targets) else ()
     if clear:
         prepared = [outgoing.message for outgoing in messages]
-        for index, taken in clear[0].transport.write_all([target.transport for target in clear], prepared):
+        for index, taken in clear[0].writer.write_all([target.writer for target in clear], prepared):
             clear[index].put_back(messages[taken:])
     for target in blocked:
         target.queue(messages)

@@ -17,38 +17,26 @@ from typing import Any, NoReturn, TypeVar
 from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
-from hubbub.ports.injection import Injected
+from hubbub.ports.injection import Caller, Injected
 from hubbub.ports.metrics import Count, Metrics
-from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
-from hubbub.rooms.patterns import Patterns
+from hubbub.rooms.declared import DeclaredRooms
 from hubbub.types import RoomName
 
 _log = logging.getLogger("hubbub.dispatch")
 
 R = TypeVar("R")
 
-#: Rooms whose options are remembered, before all are forgotten.
-_KNOWN = 4096
-
 _NOTHING = object()
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
-
-
-class Rule:
-    """What `@hub.rooms` declared: the check, and the options of the rooms it admits to."""
-
-    def __init__(self, check: Injected, options: RoomOptions) -> None:
-        self.check = check
-        self.options = options
 
 
 class Dispatch:
     def __init__(
         self,
         handlers: HandlerTable[Injected],
-        rooms: Patterns[Rule],
+        rooms: DeclaredRooms,
         metrics: Metrics,
         *,
         blocking: float,
@@ -60,13 +48,8 @@ class Dispatch:
         self._blocking = blocking
         self._stopwatch = stopwatch
         self._warned: set[str] = set()
-        # Asked for with every message, and a pattern takes microseconds.
-        self._known: dict[RoomName, RoomOptions] = {}
-        self._known_of = 0
 
-    def handle(
-        self, message: Message, handshake: Handshake, own: dict[type, Any], who: str
-    ) -> tuple[Any, Coroutine[Any, Any, Any] | None]:
+    def handle(self, message: Message, caller: Caller) -> tuple[Any, Coroutine[Any, Any, Any] | None]:
         """Run the handler of this type until it waits: what it returned, or what is to be awaited for that.
 
         Both raise Refused, whatever happened. To be called within a task.
@@ -76,8 +59,7 @@ class Dispatch:
             raise UnknownType(f"no handler for this type: {message.type[:64]}", field="type")
         function = handler.function
         try:
-            own[handler.model] = handler.read(message.fields)
-            coroutine = function(handshake, own, _NO_PARAMS)
+            coroutine = function(caller, handler.read(message.fields), _NO_PARAMS)
             # The first stretch of `_watched`, without it: nearly all handlers have no other.
             started = self._stopwatch()
             try:
@@ -91,29 +73,19 @@ class Dispatch:
         except Refused:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there
-            self._judge(error, function, who)
-        return None, self._judged(function, self._watched(function.name, coroutine, awaited), who)
+            self._judge(error, function, caller.id)
+        return None, self._judged(function, self._watched(function.name, coroutine, awaited), caller.id)
 
-    async def may_join(self, room: RoomName, handshake: Handshake, own: dict[type, Any], who: str) -> RoomOptions:
+    async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
         """The room's options. Raises UnknownRoom, Forbidden, or whatever else Refused the check came to."""
         match = None if is_own_room(room) else self._rooms.match(room)
         if match is None:
             raise UnknownRoom(field="room")
         check = match.value.check
-        if not await self._judged(check, self._watched(check.name, check(handshake, own, match.params)), who):
+        asked = self._watched(check.name, check(caller, None, match.params))
+        if not await self._judged(check, asked, caller.id):
             raise Forbidden("you may not join this room", field="room")
         return match.value.options
-
-    def options_of(self, room: RoomName) -> RoomOptions:
-        """The options of a room that is not asked to be let into: it is sent to, or joined by the application."""
-        if self._known_of != len(self._rooms) or len(self._known) >= _KNOWN:
-            self._known.clear()
-            self._known_of = len(self._rooms)
-        options = self._known.get(room)
-        if options is None:
-            match = self._rooms.match(room)
-            options = self._known[room] = match.value.options if match else RoomOptions()
-        return options
 
     async def _judged(self, function: Injected, running: Awaitable[R], who: str) -> R:
         try:

@@ -10,7 +10,7 @@ to resolve, nothing of this happens.
 
 import inspect
 import typing
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from operator import itemgetter
 from typing import Any
@@ -25,7 +25,12 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 
 from hubbub.errors import ConfigurationError, Forbidden, InvalidMessage, RateLimited, Refused, Unauthorized, Unavailable
+from hubbub.ports.injection import Caller
 from hubbub.protocol.handshake import Handshake
+from hubbub.types import User
+
+# Where the hub's own values stand in what a function is called with.
+_MESSAGE, _CALLER, _USER = range(3)
 
 _STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden, 429: RateLimited, 503: Unavailable}
 
@@ -34,11 +39,16 @@ class FastAPIInjection:
     """The injection port, by FastAPI."""
 
     def prepare(
-        self, function: Callable[..., Any], own: frozenset[type], path_params: frozenset[str]
+        self, function: Callable[..., Any], *, message: type | None, caller: type, path_params: frozenset[str]
     ) -> "InjectedFunction":
         name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
         signature = _signature(function, name)
-        mine = {parameter.name: parameter.annotation for parameter in signature if parameter.annotation in own}
+        places = {caller: _CALLER, User: _USER}
+        if message is not None:
+            places[message] = _MESSAGE
+        mine = {
+            parameter.name: places[parameter.annotation] for parameter in signature if parameter.annotation in places
+        }
         rest = [parameter for parameter in signature if parameter.name not in mine]
 
         def shell() -> None:
@@ -59,13 +69,14 @@ class InjectedFunction:
         function: Callable[..., Any],
         name: str,
         annotations: Mapping[str, Any],
-        own: Mapping[str, type],
+        own: Mapping[str, int],
         dependant: Dependant | None,
     ) -> None:
         self.name = name
         self.annotations = annotations
         self._function = function
         self._own = tuple(own.items())
+        self._wants_user = _USER in own.values()
         self._dependant = dependant
         self._awaits = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - an instance's method, not whether there is one
@@ -75,16 +86,15 @@ class InjectedFunction:
         simple = self._awaits and dependant is None and own and inspect.Parameter.KEYWORD_ONLY not in kinds
         self._pick = _picking(tuple(own.values())) if simple else None
 
-    def __call__(
-        self, scope: Handshake, own: Mapping[type, Any], path_params: Mapping[str, str]
-    ) -> Coroutine[Any, Any, Any]:
+    def __call__(self, caller: Caller, message: Any, path_params: Mapping[str, str]) -> Coroutine[Any, Any, Any]:
+        own = (message, caller, caller.user if self._wants_user else None)
         if self._pick is not None:
             called: Coroutine[Any, Any, Any] = self._function(*self._pick(own))
             return called
-        values = {name: own[type] for name, type in self._own}
+        values = {name: own[place] for name, place in self._own}
         if self._dependant is None:
             return self._call(values)
-        return self._call_with_dependencies(self._dependant, scope, values, path_params)
+        return self._call_with_dependencies(self._dependant, caller.handshake, values, path_params)
 
     def refusal(self, error: BaseException) -> Refused | None:
         if not isinstance(error, HTTPException):
@@ -133,11 +143,8 @@ class InjectedFunction:
         raise RuntimeError(f"a dependency of {self.name} swallowed an exception; let it through after cleaning up")
 
 
-def _picking(types: tuple[type, ...]) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
-    if len(types) > 1:
-        return itemgetter(*types)
-    [only] = types
-    return lambda own: (own[only],)
+def _picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
 
 
 def _signature(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:

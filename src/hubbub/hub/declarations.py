@@ -7,13 +7,12 @@ from pydantic import BaseModel
 
 from hubbub.connection.connection import Connection
 from hubbub.errors import ConfigurationError
-from hubbub.handlers.dispatch import Rule
 from hubbub.handlers.fastapi import FastAPIInjection
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.injection import Injected
+from hubbub.rooms.declared import Rule
 from hubbub.rooms.patterns import Patterns, placeholders
-from hubbub.types import User
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +36,7 @@ class Declarations:
         """
 
         def declare(function: F) -> F:
-            injected = self._injection.prepare(function, frozenset({model, Connection, User}), frozenset())
+            injected = self._injection.prepare(function, message=model, caller=Connection, path_params=frozenset())
             try:
                 self._handlers.declare(model, injected)
             except ValueError as error:
@@ -70,7 +69,7 @@ class Declarations:
                 if presence not in (True, False, "diff"):
                     raise ValueError(f'presence is True, False or "diff", not {presence!r}')
                 names = frozenset(placeholders(pattern))
-                check = self._injection.prepare(function, frozenset({Connection, User}), names)
+                check = self._injection.prepare(function, message=None, caller=Connection, path_params=names)
                 options = RoomOptions(
                     presence=bool(presence), diff=presence == "diff", history=history, slow=Slow(slow)
                 )

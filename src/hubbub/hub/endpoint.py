@@ -64,7 +64,7 @@ class TakeOver(Protocol):
 class Endpoint:
     """Lets sockets in. `accepting` says whether this worker takes any now."""
 
-    services: Context
+    context: Context
     authenticators: tuple[Authenticator, ...]
     origins: frozenset[Origin] | None
     accepting: Callable[[], bool]
@@ -120,7 +120,7 @@ class Endpoint:
         try:
             who = await self._let_in(websocket, user)
             connection = Connection(
-                self.services,
+                self.context,
                 ConnectionId(secrets.token_hex(16)),
                 scope=Handshake(websocket.scope),
                 credential=who is not None,
@@ -134,7 +134,7 @@ class Endpoint:
         if who is None:
             self.unauthenticated.add(connection)
             connection.when_opened(lambda: self.unauthenticated.discard(connection))
-        limits = self.services.limits
+        limits = self.context.limits
         take_over: TakeOver | None = websocket.scope.get("extensions", {}).get(EXTENSION)
         taken = take_over and take_over(connection, limit=limits.message, closing=limits.closing)
         socket: Socket = taken or ASGITransport(websocket, connection, closing=limits.closing)
@@ -147,11 +147,11 @@ class Endpoint:
             who = await self._examine(websocket, user)
             self._check_accepting()  # which may have changed meanwhile
         except HTTPException as refusal:
-            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
+            self.context.metrics.count(Count.REFUSED_HANDSHAKES)
             await _deny(websocket, refusal)
             raise _quiet(websocket, HandshakeRefused()) from None
         except CredentialError:
-            self.services.metrics.count(Count.REFUSED_HANDSHAKES)
+            self.context.metrics.count(Count.REFUSED_HANDSHAKES)
             await self._accept(websocket)
             with suppress(*GONE):
                 await websocket.close(closes.CREDENTIAL_INVALID.code, closes.CREDENTIAL_INVALID.reason)
@@ -169,21 +169,21 @@ class Endpoint:
         if not self.authenticators:
             _log.warning("refused a connection: the hub has no auth=, so nobody can be let in")
             raise HTTPException(403, "this server has no way to authenticate anyone")
-        presented = examine(scope, self.authenticators, limit=self.services.limits.credential)
+        presented = examine(scope, self.authenticators, limit=self.context.limits.credential)
         if isinstance(presented, Malformed):
             raise HTTPException(400, presented.reason)
         cookie = isinstance(presented, Claim) and presented.credential.carrier is Carrier.COOKIE
         cookie = cookie or (isinstance(presented, Unusable) and presented.carrier is Carrier.COOKIE)
         self._check_origin(websocket, required=cookie)
         if isinstance(presented, Absent):
-            if len(self.unauthenticated) >= self.services.limits.unauthenticated:
+            if len(self.unauthenticated) >= self.context.limits.unauthenticated:
                 raise HTTPException(503, "too many connections wait to authenticate", RETRY_AFTER)
             return None
         try:
             if isinstance(presented, Unusable):
                 raise CredentialError(presented.reason)
-            async with asyncio.timeout(self.services.limits.authenticate):
-                return check_user(await presented.judge(), limit=self.services.limits.name)
+            async with asyncio.timeout(self.context.limits.authenticate):
+                return check_user(await presented.judge(), limit=self.context.limits.name)
         except CredentialError as error:
             if "origin" in websocket.headers:
                 raise
@@ -195,7 +195,7 @@ class Endpoint:
             raise HTTPException(500, "the credential could not be checked") from None
 
     def _user(self, user: User | str) -> User:
-        limit = self.services.limits.name
+        limit = self.context.limits.name
         if isinstance(user, User):
             return check_user(user, limit=limit)
         # Often a part of the path, and so the client's to choose.
@@ -211,7 +211,7 @@ class Endpoint:
     def _make_room(self) -> None:
         self._check_accepting()
         # Those that are being looked at count as well, this one too: all of them may be let in.
-        if len(self.connections) + self.entering > self.services.limits.connections:
+        if len(self.connections) + self.entering > self.context.limits.connections:
             raise HTTPException(503, "this worker is full", RETRY_AFTER)
 
     def _check_origin(self, websocket: WebSocket, *, required: bool) -> None:

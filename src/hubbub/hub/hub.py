@@ -107,12 +107,12 @@ class Hub(Declarations):
 
     def room(self, name: str) -> Room:
         """A room. Raises InvalidMessage for a bad name, ConfigurationError while the hub is not running."""
-        return self._here.room(messages.check_room(name, limit=self.limits.name))
+        return self._here.handles.room(messages.check_room(name, limit=self.limits.name))
 
     def user(self, id: str) -> UserHandle:
         """A user. Raises InvalidMessage for a bad id, ConfigurationError while the hub is not running."""
         checked = messages.check_name(id, limit=self.limits.name, field="user")
-        return self._here.user(UserId(checked))
+        return self._here.handles.user(UserId(checked))
 
     async def broadcast(
         self, message: Mapping[str, Any] | BaseModel, *, exclude: Exclude = None, patience: float = 0.0
@@ -121,7 +121,7 @@ class Hub(Declarations):
 
         Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away.
         """
-        return await self._here.everyone().send(message, exclude=exclude, patience=patience)
+        return await self._here.handles.everyone().send(message, exclude=exclude, patience=patience)
 
     async def stats(self) -> Stats:
         """Counts of the whole cluster, at most a second old. Raises Unavailable."""

@@ -10,12 +10,14 @@ from typing import Any
 from hubbub import closes
 from hubbub.auth.origin import Origin
 from hubbub.auth.select import Claim, examine_message
+from hubbub.connection.admission import Admissions
 from hubbub.connection.context import Context
+from hubbub.connection.requests import Requests
 from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.errors import InvalidCredential, Unavailable
-from hubbub.handlers.dispatch import Dispatch, Rule
+from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.table import HandlerTable
 from hubbub.history.positions import Positions
 from hubbub.hub.cluster import Cluster
@@ -32,17 +34,16 @@ from hubbub.presence.diffs import Diffs
 from hubbub.presence.leases import NodeLease
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.messages import check_user
+from hubbub.rooms.declared import DeclaredRooms, Rule
+from hubbub.rooms.handles import Handles
 from hubbub.rooms.membership import Membership
 from hubbub.rooms.patterns import Patterns, placeholders
 from hubbub.rooms.publish_queue import PublishQueue
-from hubbub.rooms.publishing import Sender
 from hubbub.rooms.retention import word
-from hubbub.rooms.room import Room
 from hubbub.rooms.subscriptions import Subscriptions
-from hubbub.rooms.user import UserHandle
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
-from hubbub.types import EVERYONE, OWN_ROOM, NodeId, RoomName, Topic, User, UserId, room_topic, user_topic
+from hubbub.types import NodeId, User
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05
@@ -95,20 +96,24 @@ class Runtime:
         spawn = self._background.spawn
         self._positions = Positions(broker, self._fanout, plan.clock, plan.metrics, spawn, plan.limits)
         self._subscriptions = Subscriptions(broker, plan.clock, spawn, ended=self._positions.forget)
-        self._dispatch = Dispatch(plan.handlers, plan.rooms, plan.metrics, blocking=plan.limits.blocking)
+        self._declared_rooms = DeclaredRooms(plan.rooms)
+        self._dispatch = Dispatch(plan.handlers, self._declared_rooms, plan.metrics, blocking=plan.limits.blocking)
         self._presence = PresenceTracker(
             broker,
             self.node,
             self._background.begin,
             plan.clock,
-            self._dispatch.options_of,
+            self._declared_rooms.options_of,
             announce_users=plan.announce_users,
             grace=plan.leaving.grace,
         )
         self._leases = NodeLease(broker, self.node, self._presence, plan.clock, lease=plan.leaving.lease)
         self._publish_queue = PublishQueue(self._may_send, limit=plan.limits.queued)
+        self.handles = Handles(
+            broker, self._publish_queue, self._declared_rooms, payload=plan.limits.payload, inbox=plan.inbox
+        )
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), plan.facts)
-        self.endpoint = Endpoint(self._services(), plan.authenticators, plan.origins, lambda: self.ready)
+        self.endpoint = Endpoint(self._context(), plan.authenticators, plan.origins, lambda: self.ready)
         self._drain = Drain(self.endpoint.connections, plan.clock, closing=plan.limits.closing)
         self._signals: ShutdownSignals | None = None
         self._always: list[asyncio.Task[None]] = []
@@ -117,18 +122,6 @@ class Runtime:
     @property
     def ready(self) -> bool:
         return self.broker.ready and not self.stopping
-
-    def room(self, name: RoomName) -> Room:
-        keep = self._dispatch.options_of(name).history
-        return Room(name, self.broker, self._sender(room_topic(name), name, keep))
-
-    def user(self, id: UserId) -> UserHandle:
-        inbox = self._plan.inbox
-        sender = self._sender(user_topic(id), None if inbox is None else OWN_ROOM, inbox)
-        return UserHandle(id, self.broker, sender)
-
-    def everyone(self) -> Sender:
-        return self._sender(EVERYONE, None, None)
 
     async def start(self) -> None:
         await self.broker.start(self._positions.deliver, self._resumed, self._positions.missed)
@@ -207,17 +200,25 @@ class Runtime:
                 if not self._declared or await self.broker.declared() is None:
                     await self._declare()
 
-    def _sender(self, topic: Topic, room: RoomName | None, keep: History | None) -> Sender:
-        return Sender(topic, self.broker, self._publish_queue, limit=self._plan.limits.payload, room=room, keep=keep)
-
     async def _authenticate(self, token: str) -> User:
         claim = examine_message(token, self._plan.authenticators, limit=self._plan.limits.credential)
         if not isinstance(claim, Claim):
             raise InvalidCredential(claim.reason)
         return check_user(await claim.judge(), limit=self._plan.limits.name)
 
-    def _services(self) -> Context:
+    def _context(self) -> Context:
         plan = self._plan
+        membership = Membership(
+            self.registry,
+            self.broker,
+            self._fanout,
+            self._subscriptions,
+            self._presence,
+            self._positions,
+            self._diffs,
+            self._background.spawn,
+            rooms_per_connection=plan.limits.rooms,
+        )
         return Context(
             node=self.node,
             limits=plan.limits,
@@ -225,29 +226,24 @@ class Runtime:
             rate=plan.rate,
             clock=plan.clock,
             metrics=plan.metrics,
-            registry=self.registry,
-            subscriptions=self._subscriptions,
-            presence=self._presence,
-            positions=self._positions,
-            inbox=plan.inbox,
-            membership=Membership(
-                self.registry,
-                self.broker,
-                self._fanout,
-                self._subscriptions,
-                self._presence,
-                self._positions,
-                self._diffs,
-                self._background.spawn,
-                rooms_per_connection=plan.limits.rooms,
-            ),
-            dispatch=self._dispatch,
-            authenticate=self._authenticate,
             batcher=self._batcher,
+            registry=self.registry,
+            membership=membership,
+            declared=self._declared_rooms,
+            handles=self.handles,
+            admissions=Admissions(
+                self.registry, self._subscriptions, self._presence, self._positions, membership, inbox=plan.inbox
+            ),
+            requests=Requests(
+                self._dispatch,
+                membership,
+                self._authenticate,
+                limits=plan.limits,
+                heartbeat=plan.heartbeat,
+                inbox=plan.inbox,
+            ),
             begin=self._background.begin,
-            wake_at=self._waker.wake_at,
-            forget=self._waker.forget,
-            room=self.room,
+            waker=self._waker,
         )
 
 

@@ -5,6 +5,20 @@ from typing import Any, Protocol
 
 from hubbub.errors import Refused
 from hubbub.protocol.handshake import Handshake
+from hubbub.types import ConnectionId, User
+
+
+class Caller(Protocol):
+    """The connection a function works for."""
+
+    @property
+    def id(self) -> ConnectionId: ...
+
+    @property
+    def user(self) -> User: ...
+
+    @property
+    def handshake(self) -> Handshake: ...
 
 
 class Injected(Protocol):
@@ -18,13 +32,11 @@ class Injected(Protocol):
     def annotations(self) -> Mapping[str, Any]:
         """What each parameter says it is, resolved, with the constraints of `Annotated`."""
 
-    def __call__(
-        self, scope: Handshake, own: Mapping[type, Any], path_params: Mapping[str, str]
-    ) -> Coroutine[Any, Any, Any]:
+    def __call__(self, caller: Caller, message: Any, path_params: Mapping[str, str]) -> Coroutine[Any, Any, Any]:
         """Resolve the dependencies, call the function, tear the dependencies down, then return what it returned.
 
-        `own` holds a value for each of the hub's types. Raises whatever the function or a dependency raises, and
-        InvalidMessage where the framework could not fill a parameter.
+        `message`: for the parameter of the message's type, where the function was prepared with one. Raises whatever
+        the function or a dependency raises, and InvalidMessage where the framework could not fill a parameter.
         """
 
     def refusal(self, error: BaseException) -> Refused | None:
@@ -32,5 +44,10 @@ class Injected(Protocol):
 
 
 class Injection(Protocol):
-    def prepare(self, function: Callable[..., Any], own: frozenset[type], path_params: frozenset[str]) -> Injected:
-        """Look at the signature once. Raises ConfigurationError for what cannot be had on a WebSocket message."""
+    def prepare(
+        self, function: Callable[..., Any], *, message: type | None, caller: type, path_params: frozenset[str]
+    ) -> Injected:
+        """Look at the signature once: parameters of the types `message`, `caller` and User are filled by the hub.
+
+        Raises ConfigurationError for what cannot be had on a WebSocket message.
+        """

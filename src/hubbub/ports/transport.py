@@ -4,8 +4,8 @@ Nothing here waits. The transport calls `frame` for every message the client sen
 whenever the peer can have more, and calls `lost` exactly once. The connection calls `flush` when something waits.
 
 A transport whose socket is its own may be written to past the outbox, many at a time: while a connection is `clear`
-(nothing waits above the socket or in it), the `write` methods of its transport are the short way. What the socket does
-not take comes back, and goes the long way.
+(nothing waits above the socket or in it), its transport's `writer` is the short way. What the socket does not take
+comes back, and goes the long way.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,29 @@ from hubbub.closes import Close
 from hubbub.protocol.codec import Prepared
 
 
+class Writer(Protocol):
+    """The short way past the outbox, to a connection that is clear: nothing waits above its socket or in it."""
+
+    def write(self, messages: Sequence[Prepared]) -> int | None:
+        """Give messages to this socket: None where all went out.
+
+        Elsewhere how many it took, one that went out in part among them; it is not clear any more.
+        """
+
+    @staticmethod
+    def write_each(writers: Sequence[Any], messages: Sequence[Prepared]) -> list[int]:
+        """As `write`, one message to each of several writers of this kind: the indexes of those it was cut for."""
+
+    @staticmethod
+    def write_all(writers: Sequence[Any], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
+        """As `write`, the same messages to many writers of this kind: index and number of those that took less."""
+
+
 class Transport(Protocol):
+    @property
+    def writer(self) -> Writer | None:
+        """The short way; None where there is none, and the connection is never clear."""
+
     @property
     def pings(self) -> bool:
         """Whether it can ask the peer for a sign of life by `ping`; elsewhere the server itself must."""
@@ -29,22 +51,8 @@ class Transport(Protocol):
     def close(self, close: Close) -> None:
         """Send what `take` still gives, then the close frame; drop the socket if the peer takes neither in time."""
 
-    def hold(self, seconds: float) -> None:
+    def pause_reading(self, seconds: float) -> None:
         """Read nothing for so long: the peer sends faster than its messages are worked on."""
-
-    def write(self, messages: Sequence[Prepared]) -> int | None:
-        """Give messages to this transport, which is clear: None where all went out.
-
-        Elsewhere how many it took, one that went out in part among them; it is not clear any more.
-        """
-
-    @staticmethod
-    def write_each(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[int]:
-        """As `write`, one message to each of several transports of this kind: the indexes of those it was cut for."""
-
-    @staticmethod
-    def write_all(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
-        """As `write`, the same messages to many transports of this kind: index and number of those that took less."""
 
 
 class Driven(Protocol):
@@ -66,7 +74,7 @@ class Driven(Protocol):
         """The transport has handed over so many bytes of what `take` gave."""
 
     def drained(self) -> None:
-        """Nothing is left below, and `take` gave nothing: `write_all` may be used until `blocked`."""
+        """Nothing is left below, and `take` gave nothing: the writer may be used until `blocked`."""
 
     def blocked(self) -> None:
         """The peer is behind: everything goes through the outbox until `drained`."""

@@ -29,7 +29,7 @@ from hubbub.protocol.session import Since
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Spawn
-from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, room_topic, user_topic
+from hubbub.types import OCCUPIED, OWN_ROOM, RoomName, Topic, UserId, room_topic, user_topic
 
 _Key: TypeAlias = tuple[Recipient, RoomName]
 
@@ -220,6 +220,10 @@ class Membership:
             return
         self._end(member, room)
         member.answer(messages.room_left(room, reason=reason))
+
+    def tabs_of(self, user: UserId) -> int:
+        """How many connections the user has on this worker."""
+        return len(self._registry.of_user(user))
 
     def gone(self, member: Recipient) -> None:
         """The connection is no more: out of every room and of the registry."""

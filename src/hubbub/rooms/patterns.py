@@ -68,10 +68,9 @@ class _Pattern(Generic[T]):
 class Patterns(Generic[T]):
     """Declared patterns; the first that matches wins."""
 
+    version: int = 0
+    """Changes with every declaration."""
     _patterns: list[_Pattern[T]] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self._patterns)
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
         """Each pattern as it was declared, and what for, in order."""
@@ -89,6 +88,7 @@ class Patterns(Generic[T]):
         regex += re.escape(pattern[end:])
         adapters = {name: TypeAdapter(types[name]) for name in names if types.get(name, str) is not str}
         self._patterns.append(_Pattern(pattern, re.compile(regex), adapters, value))
+        self.version += 1
 
     def match(self, name: str) -> Match[T] | None:
         """What was declared for this room, None where there is no such room."""

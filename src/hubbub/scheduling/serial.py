@@ -1,6 +1,6 @@
 """One connection's work, one piece at a time, in order, within the turn of the event loop in which it came if it can.
 
-A piece that waits for nothing is done when `take` returns: no task, no queue, no wake-up. One that waits goes on as a
+A piece that waits for nothing is done when `submit` returns: no task, no queue, no wake-up. One that waits goes on as a
 task, and what comes meanwhile waits behind it. An idle connection has neither task nor queue.
 """
 
@@ -26,7 +26,7 @@ class Serial(Generic[W]):
         self._waiting: deque[W] | None = None
         self._busy = False
 
-    def take(self, work: W) -> bool:
+    def submit(self, work: W) -> bool:
         """Whether there was room for it."""
         if self._busy:
             if self._waiting is None:

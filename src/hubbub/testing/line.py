@@ -6,12 +6,10 @@ connection's outbox, so that back-pressure, its policies and its bounds are the 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
-from hubbub.protocol.codec import Prepared
 from hubbub.testing.conversation import NO_CLOSE
 from hubbub.transports.null import NOBODY
 
@@ -20,6 +18,7 @@ class Line:
     """The server's end: what a transport is to a connection. Ends once, with a code."""
 
     pings = False
+    writer = None
     outlives = False
 
     def __init__(self, told: Callable[[str], None], over: Callable[[int], None]) -> None:
@@ -64,21 +63,10 @@ class Line:
             # The peer hears of it in a later turn, as over a network.
             asyncio.get_running_loop().call_soon(self.flush)
 
-    def hold(self, seconds: float) -> None:
+    def pause_reading(self, seconds: float) -> None:
         if self._held is None:
             self._held = deque()
             asyncio.get_running_loop().call_later(seconds, self._go_on)
-
-    def write(self, messages: Sequence[Prepared]) -> int | None:
-        raise NotImplementedError("no connection is ever clear here")
-
-    @staticmethod
-    def write_each(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[int]:
-        raise NotImplementedError("no connection is ever clear here")
-
-    @staticmethod
-    def write_all(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
-        raise NotImplementedError("no connection is ever clear here")
 
     # What the endpoint calls.
 

@@ -8,14 +8,11 @@ server after `closing` seconds, while the hub has let go of it at once.
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
 from hubbub.ports.transport import Driven
-from hubbub.protocol.codec import Prepared
 
 _log = logging.getLogger("hubbub.transports.asgi")
 
@@ -30,6 +27,7 @@ class ASGITransport:
     """Never clear: how much the server has buffered cannot be seen, so everything goes through the outbox."""
 
     pings = False
+    writer = None
     outlives = False
     """The socket ends with the ASGI call."""
 
@@ -56,19 +54,8 @@ class ASGITransport:
             self._deadline = asyncio.get_running_loop().call_later(self._closing, self._reader.cancel)
             self.flush()
 
-    def hold(self, seconds: float) -> None:
+    def pause_reading(self, seconds: float) -> None:
         self._held = seconds
-
-    def write(self, messages: Sequence[Prepared]) -> int | None:
-        raise NotImplementedError("no connection is ever clear here")
-
-    @staticmethod
-    def write_each(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[int]:
-        raise NotImplementedError("no connection is ever clear here")
-
-    @staticmethod
-    def write_all(transports: Sequence[Any], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
-        raise NotImplementedError("no connection is ever clear here")
 
     async def wait(self) -> None:
         """Until the socket is gone, or was closed and did not go in time."""

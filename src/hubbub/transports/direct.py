@@ -1,4 +1,5 @@
-"""A socket of our own: bytes in by callback, frames out by one write for all that leaves in a turn (`writing.py`).
+"""A socket of our own: bytes in by callback, frames out by one write for all that leaves in a turn
+(`socket_writer.py`).
 
 An idle connection is this object, its parser and asyncio's transport: no task, no queue, no timer.
 
@@ -18,8 +19,8 @@ from hubbub.protocol.deflate import Inflate
 from hubbub.protocol.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
 from hubbub.scheduling.token_bucket import TokenBucket
 from hubbub.transports import timeouts
-from hubbub.transports.null import NOBODY, NOWHERE
-from hubbub.transports.socket_writer import Writing
+from hubbub.transports.null import NOBODY
+from hubbub.transports.socket_writer import SocketWriter
 from hubbub.transports.timeouts import Deadline, Stall
 
 _log = logging.getLogger("hubbub.transports.direct")
@@ -28,12 +29,14 @@ FRAGMENTS = 1024
 """Frames of one message, empty ones counted."""
 PINGS, PINGS_AT_ONCE = 10.0, 20
 """Pings and pongs a second in the long run, and at once."""
+_CHUNK = 64 * 1024
+"""Joined into one write for a reader that is behind: enough for a good rate, little to be stuck with."""
 PINGING_TOO_MUCH = closes.FLOODING.because("too many pings")
 TOO_LONG_IN_COMING = closes.FLOODING.because("a message took too long to become whole")
 
 
-class DirectTransport(Writing):
-    """Takes over an accepted WebSocket. `fd` is -1 where it cannot be written to directly, or is gone.
+class DirectTransport(asyncio.Protocol):
+    """Takes over an accepted WebSocket.
 
     `limit`: bytes of a message; `closing`: seconds for a peer to take what is left and to answer a close frame;
     `bits`: the window of permessage-deflate, 0 where it was not negotiated; `gone`: called at the very end.
@@ -46,12 +49,14 @@ class DirectTransport(Writing):
         "_close_sent",
         "_closing",
         "_deaf",
+        "_driven",
         "_gone",
         "_held",
         "_over",
         "_parser",
         "_pings",
         "_waiting",
+        "writer",
     )
 
     pings = True
@@ -69,7 +74,8 @@ class DirectTransport(Writing):
         inflate: Inflate | None,
         gone: Callable[["DirectTransport"], object],
     ) -> None:
-        super().__init__(driven, transport, bits)
+        self._driven = driven
+        self.writer = SocketWriter(self, transport, bits)
         self._parser = Parser(limit=limit, inflate=inflate, fragments=FRAGMENTS)
         self._closing = closing
         self._gone = gone
@@ -82,7 +88,7 @@ class DirectTransport(Writing):
         self._alarm: asyncio.TimerHandle | Stall | None = None
         self._assembly: Deadline | None = None
         self._waiting: list[asyncio.Future[None]] | None = None
-        if self._busy:
+        if self.writer.busy:
             self._watch_stall()
 
     @property
@@ -93,19 +99,28 @@ class DirectTransport(Writing):
     # What the connection calls.
 
     def ping(self) -> None:
-        if not (self._busy or self._close):
-            self._write(control_frame(Opcode.PING))
+        if not (self.writer.busy or self._close):
+            self.writer.send(control_frame(Opcode.PING))
+
+    def flush(self) -> None:
+        while not self.writer.busy:
+            messages = self._driven.take(_CHUNK)
+            if not messages:
+                self._rest()
+                return
+            self.writer.send_messages(messages)
+            self._driven.sent(sum(map(len, messages)))
 
     def close(self, close: Close) -> None:
-        if self._close is None and self._socket is not NOWHERE:
+        if self._close is None and not self.writer.gone:
             self._close = close
             self._set_alarm(self._closing)
             self.flush()
 
-    def hold(self, seconds: float) -> None:
-        if not self._held and self._socket is not NOWHERE:
+    def pause_reading(self, seconds: float) -> None:
+        if not self._held and not self.writer.gone:
             self._held = True
-            self._socket.pause_reading()
+            self.writer.socket.pause_reading()
             asyncio.get_running_loop().call_later(seconds, self._read_on)
 
     # What the route that took it over calls.
@@ -124,7 +139,7 @@ class DirectTransport(Writing):
     def begin_with(self, data: bytes) -> None:
         """What came before the socket was taken over; reading was paused so that nothing overtakes it."""
         self.data_received(data)
-        self._socket.resume_reading()
+        self.writer.socket.resume_reading()
 
     def end(self, close: Close) -> None:
         """As the connection's own `close`, for whoever has only the socket: the route's `websocket`."""
@@ -132,10 +147,8 @@ class DirectTransport(Writing):
 
     def abort(self) -> None:
         """Drop the socket now, whatever is still to be sent."""
-        socket, self._socket = self._socket, NOWHERE
-        self.fd = -1
         self._set_alarm(None)
-        socket.abort()
+        self.writer.let_go().abort()
 
     # What the server calls.
 
@@ -160,13 +173,13 @@ class DirectTransport(Writing):
             self._assembly.stop()
 
     def pause_writing(self) -> None:
-        self._busy = True
+        self.writer.busy = True
         self._driven.blocked()
         if self._close is None:
             self._watch_stall()
 
     def resume_writing(self) -> None:
-        self._busy = False
+        self.writer.busy = False
         if self._close is None:
             self._set_alarm(None)
         self.flush()
@@ -177,8 +190,7 @@ class DirectTransport(Writing):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over = True
-        self._socket = NOWHERE
-        self.fd = -1
+        self.writer.let_go()
         self._set_alarm(None)
         if self._assembly is not None:
             self._assembly.cancel()
@@ -198,13 +210,13 @@ class DirectTransport(Writing):
                 self._driven.heard()
                 if self._is_flooding():
                     self._driven.close(PINGING_TOO_MUCH)
-                elif isinstance(item, Ping) and not (self._busy or self._close):
+                elif isinstance(item, Ping) and not (self.writer.busy or self._close):
                     # RFC 6455 section 5.5.3 asks for an answer to the latest ping only; a full buffer gets none.
-                    self._write(control_frame(Opcode.PONG, item.payload))
+                    self.writer.send(control_frame(Opcode.PONG, item.payload))
             case Closing(code):
                 if not self._close_sent:
                     # What is buffered are whole frames, or will be: this one may come after them.
-                    (self._socket.write if self._busy else self._write)(close_frame(code))
+                    (self.writer.socket.write if self.writer.busy else self.writer.send)(close_frame(code))
                 self._leave()
                 self._let_go()
             case Broken(close):
@@ -221,18 +233,18 @@ class DirectTransport(Writing):
 
     def _leave(self) -> None:
         """There is nobody any more to send to; what is buffered has its time."""
-        self.fd = -1
+        self.writer.fd = -1
         self._close = self._close or closes.FINISHED
         self._close_sent = True
-        if self._socket is not NOWHERE:
+        if not self.writer.gone:
             self._set_alarm(self._closing)
         driven, self._driven = self._driven, NOBODY
         driven.lost()
 
     def _let_go(self) -> None:
         # asyncio's TLS, closed twice, cannot be aborted any more.
-        if not self._socket.is_closing():
-            self._socket.close()
+        if not self.writer.socket.is_closing():
+            self.writer.socket.close()
 
     def _hang_up(self) -> None:
         """All is said to a peer that is not listened to any more, so its own close frame will not be seen.
@@ -240,8 +252,8 @@ class DirectTransport(Writing):
         Its end of the stream will: a `close` now, with something of the peer's unread, would be a reset, by which the
         peer may lose what it was told.
         """
-        if self._socket.can_write_eof():
-            self._socket.write_eof()
+        if self.writer.socket.can_write_eof():
+            self.writer.socket.write_eof()
         else:
             self._let_go()
 
@@ -251,7 +263,7 @@ class DirectTransport(Writing):
             self._driven.drained()
         elif not self._close_sent:
             self._close_sent = True
-            self._write(close_frame(self._close.code, self._close.reason))
+            self.writer.send(close_frame(self._close.code, self._close.reason))
             if self._deaf:
                 self._hang_up()
 
@@ -267,7 +279,7 @@ class DirectTransport(Writing):
 
     def _watch_stall(self) -> None:
         self._set_alarm(None)
-        self._alarm = Stall(self._socket, self._stalled)
+        self._alarm = Stall(self.writer.socket, self._stalled)
 
     def _stalled(self) -> None:
         _log.info("a peer took nothing for %.0f seconds and is dropped", timeouts.STALLED)
@@ -283,4 +295,4 @@ class DirectTransport(Writing):
 
     def _read_on(self) -> None:
         self._held = False
-        self._socket.resume_reading()
+        self.writer.socket.resume_reading()

@@ -11,85 +11,94 @@ nothing is written to it. Whoever inherits the number gets nothing of what was m
 import asyncio
 import os
 from collections.abc import Sequence
+from typing import Protocol
 
-from hubbub.ports.transport import Driven
 from hubbub.protocol.codec import Prepared
 from hubbub.transports.accelerator import DIRECT, send_all, send_each
+from hubbub.transports.null import NOWHERE
 
-# What is joined into one write for a reader that is behind: enough for a good rate, little to be stuck with.
-_CHUNK = 64 * 1024
 # A lane is what can be written in one go: to descriptors, frames of the same window. This one is no such lane.
 _BY_ASYNCIO = -1
 
 
-class Writing(asyncio.Protocol):
-    """`fd` is -1 where it cannot be written to directly, or is gone; `bits` the window of permessage-deflate, or 0."""
+class Broken(Protocol):
+    """Whoever is told that the socket failed."""
 
-    __slots__ = ("_busy", "_driven", "_socket", "bits", "fd", "lane")
+    def abort(self) -> None: ...
 
-    def __init__(self, driven: Driven, transport: asyncio.Transport, bits: int) -> None:
-        self._driven = driven
-        self._socket = transport
+
+class SocketWriter:
+    """`fd` is -1 where it cannot be written to directly, or is gone; `bits` the window of permessage-deflate, or 0.
+
+    `busy`: something is buffered below, so nothing more is to be written. `lane`: those of one lane can be written to
+    in one go.
+    """
+
+    __slots__ = ("_owner", "bits", "busy", "fd", "lane", "socket")
+
+    def __init__(self, owner: Broken, transport: asyncio.Transport, bits: int) -> None:
+        self._owner = owner
+        self.socket = transport
         self.bits = bits
         encrypted = transport.get_extra_info("ssl_object") is not None
         # asyncio pauses above the mark, its TLS at the mark: either way as soon as anything is buffered.
         transport.set_write_buffer_limits(high=int(encrypted))
-        self._busy = transport.get_write_buffer_size() > 0
+        self.busy = transport.get_write_buffer_size() > 0
         socket = transport.get_extra_info("socket")
         self.fd: int = socket.fileno() if DIRECT and socket is not None and not encrypted else -1
         self.lane = bits if self.fd >= 0 else _BY_ASYNCIO
 
-    def flush(self) -> None:
-        while not self._busy:
-            messages = self._driven.take(_CHUNK)
-            if not messages:
-                self._rest()
-                return
-            self._write(_joined(messages, self.bits))
-            self._driven.sent(sum(map(len, messages)))
+    @property
+    def gone(self) -> bool:
+        """Whether there is nothing to write to any more."""
+        return self.socket is NOWHERE
+
+    def let_go(self) -> asyncio.Transport:
+        """Write to nothing from now on; asyncio's transport, for what is to become of it."""
+        socket, self.socket = self.socket, NOWHERE
+        self._owner = NOWHERE
+        self.fd = -1
+        return socket
+
+    def send(self, data: bytes) -> None:
+        """Write all of it: asyncio's transport has what the kernel does not take."""
+        sent = self._send(data)
+        if sent < len(data):
+            self.socket.write(memoryview(data)[sent:])
+
+    def send_messages(self, messages: Sequence[Prepared]) -> None:
+        """As `send`."""
+        self.send(_joined(messages, self.bits))
 
     def write(self, messages: Sequence[Prepared]) -> int | None:
-        return self.offer(_joined(messages, self.bits), messages)
+        return self._offer(_joined(messages, self.bits), messages)
 
     @staticmethod
-    def write_each(transports: Sequence["Writing"], messages: Sequence[Prepared]) -> list[int]:
-        if any(transport.lane for transport in transports):
-            one_each = enumerate(zip(transports, messages, strict=True))
-            return [index for index, (transport, message) in one_each if transport.write((message,)) is not None]
+    def write_each(writers: Sequence["SocketWriter"], messages: Sequence[Prepared]) -> list[int]:
+        if any(writer.lane for writer in writers):
+            one_each = enumerate(zip(writers, messages, strict=True))
+            return [index for index, (writer, message) in one_each if writer.write((message,)) is not None]
         datas = [message.frame for message in messages]
-        cut = send_each([transport.fd for transport in transports], datas)
+        cut = send_each([writer.fd for writer in writers], datas)
         for index, sent in cut:
-            transports[index].fell_short(datas[index], (messages[index],), sent)
+            writers[index]._fell_short(datas[index], (messages[index],), sent)  # noqa: SLF001 - one of its own kind
         return [index for index, _ in cut]
 
     @staticmethod
-    def write_all(transports: Sequence["Writing"], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
-        lanes = {transport.lane for transport in transports}
+    def write_all(writers: Sequence["SocketWriter"], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
+        lanes = {writer.lane for writer in writers}
         if len(lanes) == 1 and _BY_ASYNCIO not in lanes:
-            data = _joined(messages, transports[0].bits)
+            data = _joined(messages, writers[0].bits)
             return [
-                (index, transports[index].fell_short(data, messages, sent))
-                for index, sent in send_all([transport.fd for transport in transports], data)
+                (index, writers[index]._fell_short(data, messages, sent))  # noqa: SLF001 - one of its own kind
+                for index, sent in send_all([writer.fd for writer in writers], data)
             ]
-        joined = {bits: _joined(messages, bits) for bits in {transport.bits for transport in transports}}
+        joined = {bits: _joined(messages, bits) for bits in {writer.bits for writer in writers}}
         return [
             (index, taken)
-            for index, transport in enumerate(transports)
-            if (taken := transport.offer(joined[transport.bits], messages)) is not None
+            for index, writer in enumerate(writers)
+            if (taken := writer._offer(joined[writer.bits], messages)) is not None  # noqa: SLF001 - one of its own kind
         ]
-
-    def abort(self) -> None:
-        """Drop the socket now, whatever is still to be sent."""
-        raise NotImplementedError
-
-    def _rest(self) -> None:
-        """Everything is out."""
-        raise NotImplementedError
-
-    def _write(self, data: bytes) -> None:
-        sent = self._send(data)
-        if sent < len(data):
-            self._socket.write(memoryview(data)[sent:])
 
     def _send(self, data: bytes) -> int:
         """How much the kernel took; all of it where the socket is broken."""
@@ -100,28 +109,28 @@ class Writing(asyncio.Protocol):
         except BlockingIOError:
             return 0
         except OSError:
-            self.abort()
+            self._owner.abort()
             return len(data)
 
-    def offer(self, data: bytes, messages: Sequence[Prepared]) -> int | None:
+    def _offer(self, data: bytes, messages: Sequence[Prepared]) -> int | None:
         """Write what `messages` make; None where all was taken, else how many of them."""
         if self.lane == _BY_ASYNCIO:
-            self._socket.write(data)
+            self.socket.write(data)
             return None
         sent = self._send(data)
-        return None if sent == len(data) else self.fell_short(data, messages, sent)
+        return None if sent == len(data) else self._fell_short(data, messages, sent)
 
-    def fell_short(self, data: bytes, messages: Sequence[Prepared], sent: int) -> int:
+    def _fell_short(self, data: bytes, messages: Sequence[Prepared], sent: int) -> int:
         """The kernel took `sent` bytes. How many messages are taken, the one that was cut, or is next, among them."""
         if sent < 0:
-            self.abort()
+            self._owner.abort()
             return len(messages)
         end = 0
         taken = 0
         while end <= sent:
             end += len(_frame(messages[taken], self.bits))
             taken += 1
-        self._socket.write(memoryview(data)[sent:end])
+        self.socket.write(memoryview(data)[sent:end])
         return taken
 
 

@@ -193,8 +193,9 @@ async def at_rest(hub: Hub) -> None:
 def connection_of(hub: Hub, tab: Tab) -> Connection:
     """The server's end of a tab."""
     found = [each for each in inside(hub).registry.everyone() if each.id == tab.welcome["connection"]]
-    assert isinstance(found[0], Connection)
-    return found[0]
+    connection = found[0].connection  # type: ignore[attr-defined]
+    assert isinstance(connection, Connection)
+    return connection
 
 
 def simple(hub: Hub) -> FastAPI:

@@ -130,7 +130,7 @@ async def test_who_takes_nothing_is_dropped_in_time() -> None:
         stalled.socket.transport.pause_reading()  # type: ignore[attr-defined]
         await stalled.send("pour", size=9_000_000)
         [connection] = [each for each in inside(hub).endpoint.connections if each.user.id == "stalled"]
-        await until(lambda: connection._outbox.waiting, "it is stalled")
+        await until(lambda: connection.outbound.waiting, "it is stalled")
         began = time.monotonic()
         terminate()
         for tab in readers:

@@ -72,10 +72,10 @@ async def test_disconnect() -> None:
             assert number < 3000
             await publish(hub, "all:a", fast, number, number + 8)
             number += 8
-            assert connection._outbox.unsent <= MIB
+            assert connection.outbound.unsent <= MIB
         assert await hub.room("all:a").members() == [] or not connection.rooms
         assert connection.closed
-        assert connection._outbox.unsent == 0 or connection._outbox.unsent < 128 * 1024
+        assert connection.outbound.unsent == 0 or connection.outbound.unsent < 128 * 1024
         tab.socket.transport.resume_reading()
         assert await tab.closed() == 1013
         assert tab.socket.protocol.close_reason == "this reader is too slow"
@@ -130,7 +130,7 @@ async def test_latest_keeps_the_newest_of_each_key() -> None:
             assert total < 3000
             await publish(hub, "now:a", fast, total, total + 8, keys=5)
             total += 8
-        assert connection_of(hub, tab)._outbox.unsent < 8 * len(BIG)  # five values, and what is under way
+        assert connection_of(hub, tab).outbound.unsent < 8 * len(BIG)  # five values, and what is under way
         tab.socket.transport.resume_reading()
         await tab.expect("n", number=total - 1, within=30)
         got = [each["number"] for each in tab.received("n")]

@@ -106,7 +106,11 @@ async def test_a_room_that_keeps_is_not_taken_for_one_of_a_pattern_with_types_th
     await hub.start()
     rules = Retention.read(await hub._here.broker.declared())
     for name, kept in (("team:red", keep), ("quiet:x", None), ("other", keep)):
-        assert rules.kept(room_topic(name)) == hub._here._dispatch.options_of(RoomName(name)).history == kept
+        assert (
+            rules.kept(room_topic(name))
+            == hub._here.endpoint.context.declared.options_of(RoomName(name)).history
+            == kept
+        )
     await hub.stop()
 
 

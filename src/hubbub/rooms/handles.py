@@ -1,0 +1,51 @@
+"""The application's handles: of a room, of a user, of everyone. They cost nothing and are good on any worker."""
+
+from hubbub.options import History
+from hubbub.ports.broker import Broker
+from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.publishing import Sender
+from hubbub.rooms.room import Room
+from hubbub.rooms.user import UserHandle
+from hubbub.types import EVERYONE, OWN_ROOM, RoomName, Topic, UserId, room_topic, user_topic
+
+#: Rooms whose handle is kept at hand, before all are let go.
+_KNOWN = 4096
+
+
+class Handles:
+    """`payload`: bytes a message may have. `inbox`: what is kept of the messages to a user."""
+
+    def __init__(
+        self, broker: Broker, queue: PublishQueue, declared: DeclaredRooms, *, payload: int, inbox: History | None
+    ) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._declared = declared
+        self._patterns = declared.patterns
+        self._payload = payload
+        self._inbox = inbox
+        self._rooms: dict[RoomName, Room] = {}
+        self._rooms_of = 0
+
+    def room(self, name: RoomName) -> Room:
+        room = self._rooms.get(name)
+        return room if room is not None and self._rooms_of == self._patterns.version else self._new_room(name)
+
+    def user(self, id: UserId) -> UserHandle:
+        sender = self._sender(user_topic(id), None if self._inbox is None else OWN_ROOM, self._inbox)
+        return UserHandle(id, self._broker, sender)
+
+    def everyone(self) -> Sender:
+        return self._sender(EVERYONE, None, None)
+
+    def _new_room(self, name: RoomName) -> Room:
+        if self._rooms_of != self._patterns.version or len(self._rooms) >= _KNOWN:
+            self._rooms.clear()
+            self._rooms_of = self._patterns.version
+        sender = self._sender(room_topic(name), name, self._declared.options_of(name).history)
+        room = self._rooms[name] = Room(name, self._broker, sender)
+        return room
+
+    def _sender(self, topic: Topic, room: RoomName | None, keep: History | None) -> Sender:
+        return Sender(topic, self._broker, self._queue, limit=self._payload, room=room, keep=keep)
