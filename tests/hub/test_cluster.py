@@ -46,7 +46,7 @@ async def reported(*facts: Callable[[], Any], times: int = 1) -> Stats:
         7,
         None,
     ],
-    ids=str,
+    ids=lambda fact: str(fact).partition(" at 0x")[0],
 )
 async def test_a_fact_that_is_not_json_is_left_out_and_said_once(fact: Any, caplog: pytest.LogCaptureFixture) -> None:
     def good() -> dict[str, Any]:
