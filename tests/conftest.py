@@ -1,11 +1,26 @@
-"""What all tests share. In CI nothing may be skipped: a skip there is a failure, told with its reason."""
+"""What all tests share. In CI nothing may be skipped: a skip there is a failure, told with its reason.
+
+Under pytest-xdist the tests run beside each other, most of them waiting. One that is marked `alone` measures time,
+memory or the processor: it runs when no other does, last, and the others wait for its end.
+"""
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.kit.running import Served
+
+#: Whether this is one of several processes that run tests beside each other.
+BESIDE = "PYTEST_XDIST_WORKER" in os.environ
+
+#: What is in these runs on one worker: it shares a server of several processes, or a browser.
+SHARED = {"browser", "showcase", "test_command.py"}
+
+GATE, TURN = Path(__file__).with_name("__init__.py"), Path(__file__)
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +35,59 @@ def showcase() -> Iterator[Served]:
         yield server
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Each worker takes the next test when it has ended one, but for those that share a server or a browser.
+
+    By path: `--dist loadgroup` hands its groups over inside of node ids, which pytest 9.2 no longer lets it write.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            parts = nodeid.partition("::")[0].split("/")
+            return next((part for part in parts if part in SHARED), nodeid)
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones begin first, so that none runs on when all others have ended; the lonely ones come last."""
+    if BESIDE:
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    if item.get_closest_marker("alone"):
+        return 2
+    return 0 if item.get_closest_marker("slow") or SHARED & set(item.path.parts) else 1
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the clock of pytest-timeout runs
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    if not BESIDE:
+        return (yield)
+    with _turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def _turn(*, alone: bool) -> Iterator[None]:
+    """Locks on two files that are there anyway. Who waits to be alone holds the gate, so that nobody else begins."""
+    import fcntl
+
+    with GATE.open() as gate, TURN.open() as turn:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(turn, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_UN)  # closing is not enough where a test has forked
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield
@@ -27,3 +95,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and in CI every test runs: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = sorted({report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())})
+    if reasons:
+        terminalreporter.section("TESTS SKIPPED", sep="!", red=True, bold=True)
+        for reason in reasons:
+            terminalreporter.line(reason)

@@ -37,6 +37,7 @@ class Return:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_five_thousand_dropped_at_once_resume_and_share_the_reads(tmp_path: Path) -> None:
     """Within 30 s. How many they are costs no reads of history, only how long it takes them all to come."""

@@ -23,14 +23,6 @@ SOON = 20_000
 GONE = re.compile(r"WebSocket connection to .* failed|net::ERR_(CONNECTION|SOCKET|EMPTY)")
 MISSING = "no Chromium on this machine: the browser tests did not run (install chromium, or set HUBBUB_CHROMIUM)"
 
-_skipped = pytest.StashKey[bool]()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash.get(_skipped, False):
-        terminalreporter.section("BROWSER TESTS SKIPPED", sep="!", red=True, bold=True)
-        terminalreporter.line(MISSING)
-
 
 def _chromium() -> str | None:
     named = os.environ.get("HUBBUB_CHROMIUM")
@@ -38,12 +30,11 @@ def _chromium() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     path = _chromium()
     if path is None:
         if os.environ.get("CI"):
             pytest.fail(MISSING)
-        pytestconfig.stash[_skipped] = True
         pytest.skip(MISSING)
     # Chromium has no sandbox for root, which is what containers run as; it sees nothing but our own pages.
     with sync_playwright() as playwright:

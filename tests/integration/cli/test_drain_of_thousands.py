@@ -64,6 +64,7 @@ class Peer(asyncio.Protocol):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_5000_sockets_leave_evenly_and_the_process_is_gone_in_time(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
