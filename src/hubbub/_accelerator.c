@@ -1,4 +1,4 @@
-/* What pays in C: the write loops of hubbub.transports.accelerator and the short way of hubbub.protocol.fast_path. The Python
+/* What pays in C: the write loops of hubbub.transports.accelerator and the short ways of hubbub.protocol.fast_path. The Python
    twins there are the specification; both have the same tests.
 
    Writing. The GIL is let go once round a whole loop. Letting go for every send(), as os.write does, lets a busy thread
@@ -9,7 +9,10 @@
    nothing, save where memory ends while the result is built.
 
    Reading. A stranger wrote what is read. Whatever is not of the usual kind is left to Python, which says what is wrong
-   with it: no text and no bytes make these functions raise, save where memory ends. */
+   with it: no text and no bytes make these functions raise, save where memory ends.
+
+   JSON out. Objects, lists, strings that need no escapes, integers and constants, of these very types, so that no code
+   but this runs meanwhile and nothing can change. Whatever holds anything else is left to Python as a whole. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -435,11 +438,160 @@ plain(PyObject *Py_UNUSED(module), PyObject *text)
     Py_RETURN_NONE;
 }
 
+/* JSON that is being written: in `usual` as long as that is enough. */
+typedef struct {
+    char *text, *heap;
+    size_t size, room;
+    char usual[USUAL];
+} Text;
+
+enum { DEEPEST = 16, LONGEST_INTEGER = 20 };
+
+/* Room for `more` bytes. NULL with an exception. */
+static char *
+extend(Text *text, size_t more)
+{
+    if (text->room - text->size < more) {
+        const size_t room = (text->size + more) * 2;
+        char *heap = realloc(text->heap, room);
+        if (heap == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        if (text->heap == NULL)
+            memcpy(heap, text->usual, text->size);
+        text->text = text->heap = heap;
+        text->room = room;
+    }
+    char *at = text->text + text->size;
+    text->size += more;
+    return at;
+}
+
+/* These and what follows: 0, or -1, mostly without an exception, where Python is to write it. */
+static int
+write_bytes(Text *text, const char *bytes, size_t size)
+{
+    char *at = extend(text, size);
+    if (at == NULL)
+        return -1;
+    memcpy(at, bytes, size);
+    return 0;
+}
+
+static int
+write_string(Text *text, PyObject *string)
+{
+    Py_ssize_t length;
+    const char *bytes = PyUnicode_AsUTF8AndSize(string, &length);
+    if (bytes == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            PyErr_Clear(); /* a lone surrogate */
+        return -1;
+    }
+    const size_t size = (size_t)length;
+    if (memchr(bytes, '"', size) != NULL || memchr(bytes, '\\', size) != NULL || has_controls(bytes, size))
+        return -1;
+    char *at = extend(text, size + 2);
+    if (at == NULL)
+        return -1;
+    at[0] = '"';
+    memcpy(at + 1, bytes, size);
+    at[size + 1] = '"';
+    return 0;
+}
+
+static int
+write_integer(Text *text, PyObject *integer)
+{
+    int beyond;
+    const long long number = PyLong_AsLongLongAndOverflow(integer, &beyond);
+    if (beyond != 0 || (number == -1 && PyErr_Occurred()))
+        return -1;
+    unsigned long long amount = number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
+    char digits[LONGEST_INTEGER], *first = digits + LONGEST_INTEGER;
+    do {
+        *--first = (char)('0' + amount % 10);
+        amount /= 10;
+    } while (amount != 0);
+    if (number < 0)
+        *--first = '-';
+    return write_bytes(text, first, (size_t)(digits + LONGEST_INTEGER - first));
+}
+
+static int write_value(Text *text, PyObject *value, int depth);
+
+static int
+write_object(Text *text, PyObject *object, int depth)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    char before = '{';
+    while (PyDict_Next(object, &at, &key, &value)) {
+        if (!PyUnicode_CheckExact(key) || write_bytes(text, &before, 1) < 0 || write_string(text, key) < 0 ||
+            write_bytes(text, ":", 1) < 0 || write_value(text, value, depth) < 0)
+            return -1;
+        before = ',';
+    }
+    return before == '{' ? write_bytes(text, "{}", 2) : write_bytes(text, "}", 1);
+}
+
+static int
+write_list(Text *text, PyObject *list, int depth)
+{
+    const Py_ssize_t count = PyList_Size(list);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (write_bytes(text, i == 0 ? "[" : ",", 1) < 0 || write_value(text, PyList_GetItem(list, i), depth) < 0)
+            return -1;
+    }
+    return count == 0 ? write_bytes(text, "[]", 2) : write_bytes(text, "]", 1);
+}
+
+static int
+write_value(Text *text, PyObject *value, int depth)
+{
+    if (PyUnicode_CheckExact(value))
+        return write_string(text, value);
+    if (PyLong_CheckExact(value))
+        return write_integer(text, value);
+    if (value == Py_None)
+        return write_bytes(text, "null", 4);
+    if (value == Py_True)
+        return write_bytes(text, "true", 4);
+    if (value == Py_False)
+        return write_bytes(text, "false", 5);
+    if (depth == DEEPEST)
+        return -1;
+    if (PyDict_CheckExact(value))
+        return write_object(text, value, depth + 1);
+    if (PyList_CheckExact(value))
+        return write_list(text, value, depth + 1);
+    return -1;
+}
+
+static PyObject *
+written(PyObject *Py_UNUSED(module), PyObject *message)
+{
+    Text text;
+    text.text = text.usual;
+    text.heap = NULL;
+    text.size = 0;
+    text.room = USUAL;
+    PyObject *result = NULL;
+    if (write_value(&text, message, 0) == 0)
+        result = PyBytes_FromStringAndSize(text.text, (Py_ssize_t)text.size);
+    else if (!PyErr_Occurred())
+        result = Py_NewRef(Py_None);
+    free(text.heap);
+    return result;
+}
+
 static PyMethodDef methods[] = {
     {"send_all", (PyCFunction)(void (*)(void))send_all, METH_FASTCALL, NULL},
     {"send_each", (PyCFunction)(void (*)(void))send_each, METH_FASTCALL, NULL},
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, NULL},
     {"plain", plain, METH_O, NULL},
+    {"written", written, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

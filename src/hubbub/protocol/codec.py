@@ -20,7 +20,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from hubbub.errors import InvalidMessage
 from hubbub.protocol.deflate import deflate
-from hubbub.protocol.fast_path import plain
+from hubbub.protocol.fast_path import plain, written
 from hubbub.protocol.frames import text_frame
 
 # The whole of a frame is at fault, not one field of it: the empty pointer of RFC 6901 section 3.
@@ -144,6 +144,9 @@ def encode(message: object) -> bytes:
     Raises ValueError for what JSON cannot say: NaN, infinity, lone surrogates, unknown objects. What a Pydantic model
     writes for NaN and infinity is its own affair (`ser_json_inf_nan`, null by default).
     """
+    plainly = written(message)
+    if plainly is not None:
+        return plainly
     try:
         data = to_json(message, inf_nan_mode="constants")
     except (PydanticSerializationError, UnicodeEncodeError) as error:

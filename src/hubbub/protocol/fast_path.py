@@ -1,7 +1,8 @@
-"""What nearly every client sends, read the short way: in C where that was built, in Python elsewhere.
+"""What nearly every client sends and gets, the short way: in C where that was built, in Python elsewhere.
 
 Both implementations do the same and have the same tests. They read what is whole and of the usual kind, and leave
-everything else, untouched and unjudged, to `frames` and `codec`, which know the rules and say what is wrong.
+everything else, untouched and unjudged, to `frames` and `codec`, which know the rules and say what is wrong. Only in
+writing JSON has Python no shorter way than the one everything goes, so there it leaves all.
 
 Here too is where the accelerator is looked for, once for all who use it. `HUBBUB_ACCELERATOR=0` in the environment
 chooses Python.
@@ -21,6 +22,7 @@ SWITCH = "HUBBUB_ACCELERATOR"
 
 Texts: TypeAlias = Callable[[bytes, int, int, list[Any]], int]
 Plain: TypeAlias = Callable[[str], dict[str, Any] | None]
+Written: TypeAlias = Callable[[object], bytes | None]
 
 # RFC 6455 section 5.2: a final text frame, and the lengths which say that the length follows.
 _WHOLE_TEXT, _MASKED = 0x81, 0x80
@@ -99,8 +101,17 @@ def python_plain(text: str) -> dict[str, Any] | None:
     return fields if text.count('"') == 2 * strings else None
 
 
+def python_written(_: object) -> bytes | None:
+    """The JSON of what consists of dicts, lists, strings without escapes, small numbers and constants; else None.
+
+    What is written is written as by `pydantic_core.to_json`.
+    """
+    return None
+
+
 ACCELERATOR, WHY_NOT_C = load()
 """None where Python runs; and why it does, empty where C runs."""
 
 texts: Final[Texts] = python_texts if ACCELERATOR is None else ACCELERATOR.texts
 plain: Final[Plain] = python_plain if ACCELERATOR is None else ACCELERATOR.plain
+written: Final[Written] = python_written if ACCELERATOR is None else ACCELERATOR.written
