@@ -186,6 +186,66 @@ done:
     return result;
 }
 
+enum {
+    WHOLE_TEXT = 0x81,
+    MASKED = 0x80,
+    TWO_BYTES = 126,
+    EIGHT_BYTES = 127,
+    LONGEST_HEADER = 10,
+    LONGEST = 65535,
+    USUAL = 4096
+};
+
+/* RFC 6455 section 5.2: what stands before a whole text of a server's. */
+static size_t
+header(unsigned char *to, size_t size)
+{
+    to[0] = WHOLE_TEXT;
+    if (size < TWO_BYTES) {
+        to[1] = (unsigned char)size;
+        return 2;
+    }
+    const int bytes = size <= LONGEST ? 2 : 8;
+    to[1] = bytes == 2 ? TWO_BYTES : EIGHT_BYTES;
+    for (int i = 0; i < bytes; i++)
+        to[2 + i] = (unsigned char)((uint64_t)size >> 8 * (bytes - 1 - i));
+    return 2 + (size_t)bytes;
+}
+
+static PyObject *
+text_frame(PyObject *data)
+{
+    Offer of = {0};
+    unsigned char head[LONGEST_HEADER];
+    if (fill(&of, data) < 0)
+        return NULL;
+    const size_t before = header(head, (size_t)of.length);
+    PyObject *frame = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)before + of.length);
+    if (frame != NULL) {
+        char *to = PyBytes_AsString(frame);
+        memcpy(to, head, before);
+        memcpy(to + before, of.data, (size_t)of.length);
+    }
+    return frame;
+}
+
+static PyObject *
+text_frames(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    PyObject *datas = PySequence_List(argument);
+    if (datas == NULL)
+        return NULL;
+    /* A list of our own: each data makes room for its frame. */
+    for (Py_ssize_t i = 0; i < PyList_Size(datas); i++) {
+        PyObject *frame = text_frame(PyList_GetItem(datas, i));
+        if (frame == NULL || PyList_SetItem(datas, i, frame) < 0) {
+            Py_DECREF(datas);
+            return NULL;
+        }
+    }
+    return datas;
+}
+
 /* RFC 6455 section 5.3. Eight bytes at a time: compilers make the widest steps of the machine of it. */
 static void
 unmask(char *restrict to, const unsigned char *restrict from, size_t size, const unsigned char *restrict mask)
@@ -202,8 +262,6 @@ unmask(char *restrict to, const unsigned char *restrict from, size_t size, const
     for (; i < size; i++)
         to[i] = (char)(from[i] ^ mask[i % 4]);
 }
-
-enum { WHOLE_TEXT = 0x81, MASKED = 0x80, TWO_BYTES = 126, EIGHT_BYTES = 127, LONGEST = 65535, USUAL = 4096 };
 
 /* Appends the text of the frame at `head`, of which `there` bytes have come. Returns its length with the header, 0 where
    it is left to Python, -1 with an exception. `large` is room for LONGEST bytes as soon as USUAL are not enough. */
@@ -589,6 +647,7 @@ written(PyObject *Py_UNUSED(module), PyObject *message)
 static PyMethodDef methods[] = {
     {"send_all", (PyCFunction)(void (*)(void))send_all, METH_FASTCALL, NULL},
     {"send_each", (PyCFunction)(void (*)(void))send_each, METH_FASTCALL, NULL},
+    {"text_frames", text_frames, METH_O, NULL},
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, NULL},
     {"plain", plain, METH_O, NULL},
     {"written", written, METH_O, NULL},

@@ -12,7 +12,21 @@ from hubbub.closes import CLOSES, PROTOCOL_ERROR, Close
 from hubbub.protocol import masking
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.deflate import Inflate
-from hubbub.protocol.frames import Opcode, close_frame, control_frame, text_frame
+from hubbub.protocol.frames import (
+    Opcode,
+    TextFrames,
+    close_frame,
+    control_frame,
+    python_text_frames,
+    text_frame,
+)
+from tests.protocol.implementations import c
+
+
+@pytest.fixture(params=["C", "Python"])
+def several(request: pytest.FixtureRequest) -> TextFrames:
+    implementation: TextFrames = c().text_frames if request.param == "C" else python_text_frames
+    return implementation
 
 
 @pytest.mark.parametrize(
@@ -26,10 +40,23 @@ from hubbub.protocol.frames import Opcode, close_frame, control_frame, text_fram
         (65536, b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
     ],
 )
-def test_a_text_frame_has_its_length_in_the_fewest_bytes(length: int, head: bytes) -> None:
+def test_a_text_frame_has_its_length_in_the_fewest_bytes(length: int, head: bytes, several: TextFrames) -> None:
     data = b"a" * length
     assert text_frame(data) == head + data
     assert text_frame(data, compressed=True) == b"\xc1" + head[1:] + data
+    assert several([data]) == [head + data]
+
+
+def test_several_texts_become_as_many_frames_and_are_let_go(several: TextFrames) -> None:
+    datas = [b"x" * length for length in (1000, 0, 70_000)]
+    counts = [sys.getrefcount(each) for each in (datas, *datas)]
+    for kind in (list, tuple):
+        assert several(kind(datas)) == [text_frame(data) for data in datas]
+    assert several([]) == []
+    for other in ("text", None, bytearray(b"x")):
+        with pytest.raises(TypeError):
+            several([datas[0], other])  # type: ignore[list-item]
+    assert [sys.getrefcount(each) for each in (datas, *datas)] == counts
 
 
 @pytest.mark.parametrize(("opcode", "first"), [(Opcode.CLOSE, 0x88), (Opcode.PING, 0x89), (Opcode.PONG, 0x8A)])

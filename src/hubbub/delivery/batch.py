@@ -9,13 +9,19 @@ costs as much as the writes.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Protocol, TypeAlias
 
 from hubbub.delivery.message import Addressed, Outgoing
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.codec import Prepared
 from hubbub.types import Topic
+
+# An enumeration is slow to ask for a member.
+_DELIVERIES = Count.DELIVERIES
+
+_number = attrgetter("number")
 
 #: Bytes of one turn that are not held back any longer: more would only be memory, and work in one piece.
 _ENOUGH = 256 * 1024
@@ -105,7 +111,9 @@ class Batcher:
         self._number += 1
         message.number = self._number
         batch.messages.append(message)
-        self._grew(message.message, pause=self._pause)
+        self._size += len(message.message.data)
+        if not self._asked or self._size > _ENOUGH:
+            self._leave(self._pause)
 
     def say(self, target: Target, message: Prepared) -> None:
         """To one connection."""
@@ -113,7 +121,9 @@ class Batcher:
             self.hand(target, Outgoing(message))
             return
         self._own[target] = message
-        self._grew(message)
+        self._size += len(message.data)
+        if not self._asked or self._size > _ENOUGH:
+            self._leave()
 
     def hand(self, target: Target, outgoing: Outgoing) -> None:
         """As `say`, where there is more to be known of the message."""
@@ -124,7 +134,9 @@ class Batcher:
         self._number += 1
         outgoing.number = self._number
         own.append(outgoing)
-        self._grew(outgoing.message)
+        self._size += len(outgoing.message.data)
+        if not self._asked or self._size > _ENOUGH:
+            self._leave()
 
     def flush(self) -> None:
         """Write now what was gathered so far. Within a flush: when it is through, so that the order is kept."""
@@ -147,71 +159,89 @@ class Batcher:
         if not batches:
             _answer(own)
             return
-        if len(batches) == 1 and not own:
-            self._share(batches[0].members, batches[0].messages)
-            return
-        groups, private = _sort(batches, {target: _listed(said) for target, said in own.items()})
+        if len(batches) == 1:
+            groups, private = _part(batches[0], own)
+        else:
+            groups, private = _sort(batches, own)
         for several, members in groups.items():
-            self._share(members, _in_order(batch.messages for batch in several))
-        for target, lists in private.items():
-            messages = [outgoing for outgoing in _in_order(lists) if outgoing.is_for(target)]
-            self._metrics.count(Count.DELIVERIES, len(messages) - len(lists[-1]))
+            self._share(members, several[0].messages if len(several) == 1 else _in_order(several))
+        for target, shared in private.items():
+            said = _listed(own[target])
+            messages = [
+                outgoing for outgoing in _in_order(shared, said) if outgoing.envelope is None or outgoing.is_for(target)
+            ]
+            self._metrics.count(_DELIVERIES, len(messages) - len(said))
             _give_one(target, messages)
 
     def _share(self, members: Sequence[Target], messages: list[Outgoing]) -> None:
-        if all(outgoing.envelope is None for outgoing in messages):
-            self._metrics.count(Count.DELIVERIES, len(members) * len(messages))
+        choosy = [(1 << place, outgoing) for place, outgoing in enumerate(messages) if outgoing.envelope is not None]
+        if not choosy:
+            self._metrics.count(_DELIVERIES, len(members) * len(messages))
             _give(members, messages)
             return
         # Somebody is left out of some: those who get the same share, and one who is left out alone has his own.
         groups: dict[int, list[Target]] = {}
-        choosy = [(1 << place, outgoing) for place, outgoing in enumerate(messages) if outgoing.envelope is not None]
         for member in members:
             missing = sum(bit for bit, outgoing in choosy if not outgoing.is_for(member))
             groups.setdefault(missing, []).append(member)
         for missing, group in groups.items():
             theirs = [outgoing for place, outgoing in enumerate(messages) if not missing >> place & 1]
             if theirs:
-                self._metrics.count(Count.DELIVERIES, len(group) * len(theirs))
+                self._metrics.count(_DELIVERIES, len(group) * len(theirs))
                 _give(group, theirs)
 
-    def _grew(self, message: Prepared, *, pause: float = 0.0) -> None:
-        self._size += len(message.data)
+    def _leave(self, pause: float = 0.0) -> None:
+        """See to it that what was gathered is written: it is much, or nobody has yet."""
         if self._size > _ENOUGH:
             self.flush()
         elif pause:
             if not self._pausing:
                 self._pausing = True
                 self._loop.call_later(pause, self.flush)
-        elif not self._asked:
+        else:
             self._asked = True
             self._loop.call_soon(self.flush)
 
 
-def _sort(
-    batches: list[_TopicBatch], own: dict[Target, list[Outgoing]]
-) -> tuple[dict[tuple[_TopicBatch, ...], list[Target]], dict[Target, list[list[Outgoing]]]]:
-    """Who shares what with whom, and who has something that nobody else has."""
+#: What some get of batches, and what one alone gets besides: of which batches it is a member.
+_Groups: TypeAlias = Mapping[tuple[_TopicBatch, ...], Sequence[Target]]
+_Private: TypeAlias = dict[Target, tuple[_TopicBatch, ...]]
+
+
+def _part(batch: _TopicBatch, own: dict[Target, Any]) -> tuple[_Groups, _Private]:
+    """Of one batch: who gets it and nothing else, and who has something that nobody else has."""
+    alone = (batch,)
+    if not own:
+        return {alone: batch.members}, {}
+    private: _Private = dict.fromkeys(own, ())
+    members = [member for member in batch.members if member not in own]
+    if len(members) < len(batch.members):
+        private.update((member, alone) for member in batch.members if member in own)
+    return {alone: members} if members else {}, private
+
+
+def _sort(batches: list[_TopicBatch], own: dict[Target, Any]) -> tuple[_Groups, _Private]:
+    """The same of several."""
     gets: dict[Target, tuple[_TopicBatch, ...]] = {}
     for batch in batches:
         alone = (batch,)
         for member in batch.members:
             before = gets.get(member)
             gets[member] = alone if before is None else (*before, batch)
-    private = {
-        target: [*(batch.messages for batch in gets.pop(target, ())), messages] for target, messages in own.items()
-    }
+    private = {target: gets.pop(target, ()) for target in own}
     groups: dict[tuple[_TopicBatch, ...], list[Target]] = {}
     for member, several in gets.items():
         groups.setdefault(several, []).append(member)
     return groups, private
 
 
-def _in_order(lists: Iterable[list[Outgoing]]) -> list[Outgoing]:
-    first, *others = lists
-    if not others:
-        return first
-    return sorted((outgoing for each in (first, *others) for outgoing in each), key=lambda outgoing: outgoing.number)
+def _in_order(batches: Iterable[_TopicBatch], said: Iterable[Outgoing] = ()) -> list[Outgoing]:
+    """In the order in which they were sent."""
+    messages = list(said)
+    for batch in batches:
+        messages += batch.messages
+    messages.sort(key=_number)
+    return messages
 
 
 def _listed(said: Prepared | list[Outgoing]) -> list[Outgoing]:

@@ -7,14 +7,15 @@ Whole masked text frames, nearly all there is, are read in `fast_path.py`, in on
 a chain of calls or a generator, as websockets has, costs several times as much for each frame.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hubbub.closes import FLOODING, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG, Close, short
 from hubbub.protocol.deflate import Corrupt, Inflate, TooBig
-from hubbub.protocol.fast_path import texts
+from hubbub.protocol.fast_path import ACCELERATOR, texts
 from hubbub.protocol.masking import unmask
 
 
@@ -59,6 +60,17 @@ def text_frame(data: bytes, *, compressed: bool = False) -> bytes:
     if size < 1 << 16:
         return _MEDIUM.pack(first, _TWO_BYTES, size) + data
     return _LONG.pack(first, _EIGHT_BYTES, size) + data
+
+
+def python_text_frames(datas: Sequence[bytes]) -> list[bytes]:
+    """Each as a text frame of its own. Raises TypeError for what is not bytes."""
+    if not all(isinstance(data, bytes) for data in datas):
+        raise TypeError("data must be bytes")
+    return [text_frame(data) for data in datas]
+
+
+TextFrames: TypeAlias = Callable[[Sequence[bytes]], list[bytes]]
+text_frames: Final[TextFrames] = python_text_frames if ACCELERATOR is None else ACCELERATOR.text_frames
 
 
 def control_frame(opcode: Opcode, payload: bytes = b"") -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.frames import text_frames
 from hubbub.transports.accelerator import DIRECT, send_all, send_each
 from hubbub.transports.null import NOWHERE
 
@@ -75,11 +76,12 @@ class SocketWriter:
 
     @staticmethod
     def write_each(writers: Sequence["SocketWriter"], messages: Sequence[Prepared]) -> list[int]:
-        if any(writer.lane for writer in writers):
+        fds = [writer.fd for writer in writers if not writer.lane]
+        if len(fds) < len(writers):
             one_each = enumerate(zip(writers, messages, strict=True))
             return [index for index, (writer, message) in one_each if writer.write((message,)) is not None]
-        datas = [message.frame for message in messages]
-        cut = send_each([writer.fd for writer in writers], datas)
+        datas = text_frames([message.data for message in messages])
+        cut = send_each(fds, datas)
         for index, sent in cut:
             writers[index]._fell_short(datas[index], (messages[index],), sent)  # noqa: SLF001 - one of its own kind
         return [index for index, _ in cut]
@@ -139,6 +141,7 @@ def _frame(message: Prepared, bits: int) -> bytes:
 
 
 def _joined(messages: Sequence[Prepared], bits: int) -> bytes:
-    if len(messages) == 1:
-        return _frame(messages[0], bits)
-    return b"".join([_frame(message, bits) for message in messages])
+    if bits:
+        return b"".join([message.deflated(bits) for message in messages])
+    frames = text_frames([message.data for message in messages])
+    return frames[0] if len(frames) == 1 else b"".join(frames)
