@@ -236,7 +236,7 @@ class Connection:
             return
         self._context.metrics.count(_MESSAGES_IN)
         now = self._context.clock.now()
-        wait = self._throttle.message(now) if self._throttle is not None else 0.0
+        wait = self._throttle.messages.spend(now) if self._throttle is not None else 0.0
         if isinstance(event, Answer) and event.at_once:
             self.answer(event.message)
             if not wait:

@@ -5,18 +5,18 @@ from hubbub.scheduling.token_bucket import TokenBucket
 
 
 class Throttle:
-    """One connection's allowance: messages by one bucket, and refused ones by another before patience ends."""
+    """One connection's allowance: of messages, and of refused ones before it is closed."""
 
-    __slots__ = ("_messages", "_refusals")
+    __slots__ = ("_borne", "_refusals", "messages")
 
     def __init__(self, rate: Rate, now: float) -> None:
-        self._messages = TokenBucket(rate.messages, rate.burst, now)
-        self._refusals = TokenBucket(1.0, rate.refusals, now)
-
-    def message(self, now: float) -> float:
-        """0.0, or the seconds until a message would be allowed."""
-        return self._messages.spend(now)
+        self.messages = TokenBucket(rate.messages, rate.burst, now)
+        self._borne = rate.refusals
+        self._refusals: TokenBucket | None = None
+        """Full until the first refusal, so it need not be there before."""
 
     def refused(self, now: float) -> bool:
         """Whether one more refusal is borne."""
+        if self._refusals is None:
+            self._refusals = TokenBucket(1.0, self._borne, now)
         return self._refusals.spend(now) == 0.0

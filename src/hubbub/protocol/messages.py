@@ -19,7 +19,7 @@ SUBPROTOCOL = "hubbub.v1"
 RequestId: TypeAlias = str | int
 _MAX_ID_BYTES = 128
 _MAX_KEY_BYTES = 128
-_MAX_EXACT = 2**53
+MAX_EXACT = 2**53
 
 #: The types of the protocol's two tables. An application can neither send nor handle them.
 RESERVED: frozenset[str] = frozenset(
@@ -51,7 +51,7 @@ def check_id(fields: dict[str, Any]) -> RequestId | None:
     if id is None:
         return None
     if isinstance(id, int):
-        if not isinstance(id, bool) and -_MAX_EXACT <= id <= _MAX_EXACT:
+        if not isinstance(id, bool) and -MAX_EXACT <= id <= MAX_EXACT:
             return id
     elif isinstance(id, str) and len(id.encode()) <= _MAX_ID_BYTES:
         return id

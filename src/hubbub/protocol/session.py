@@ -24,7 +24,8 @@ from hubbub.errors import InvalidMessage, Refused
 from hubbub.options import Limits
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared, decode, encode
-from hubbub.protocol.messages import RequestId
+from hubbub.protocol.fast_path import plain
+from hubbub.protocol.messages import MAX_EXACT, RequestId
 from hubbub.types import RoomName
 
 
@@ -92,6 +93,8 @@ _STEPS = {state: {type: row[kind] for type, kind in _KINDS.items()} for state, r
 _OTHERWISE = {state: row[Kind.APPLICATION] for state, row in TABLE.items()}
 # An enumeration is slow to ask for a member.
 _CLOSED, _PASS_ON = State.CLOSED, Step.PASS_ON
+# What calling a named tuple comes to, without the call.
+_new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ class Session:
             return Text(data)
         fields: dict[str, Any] = {}
         try:
-            fields = decode(data, depth=self._limits.depth)
+            fields = plain(data) or decode(data, depth=self._limits.depth)
             type = fields.get("type")
             if type.__class__ is not str:
                 type = self._type_of(fields)
@@ -208,7 +211,10 @@ class Session:
             if step is None:
                 if self._otherwise is not _PASS_ON:
                     return End(closes.CREDENTIAL_INVALID)
-                return Message(type, fields, messages.check_id(fields) if "id" in fields else None)
+                id = fields.get("id")
+                if id is not None and (id.__class__ is not int or not -MAX_EXACT <= id <= MAX_EXACT):
+                    id = messages.check_id(fields)
+                return _new(Message, (type, fields, id))
             return self._event(step, fields)
         except InvalidMessage as error:
             return self._complain(error, fields)
