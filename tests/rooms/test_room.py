@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from hubbub import ConfigurationError, Hub
+from hubbub import ConfigurationError, Hub, running
+from hubbub.errors import InvalidMessage
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.publish_queue import PublishQueue
@@ -134,3 +135,24 @@ def test_another_way_is_refused(presence: Any) -> None:
 def test_of_values_that_replace_each_other_none_is_kept() -> None:
     with pytest.raises(ConfigurationError, match=r'^a room with slow="latest" keeps no history'):
         Hub().rooms("r", slow="latest", history=KEEP)(allowed)
+
+
+async def test_a_handle_is_kept_until_another_rule_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_HANDLES", 3)
+    hub = Hub("memory")
+    await hub.start()
+    try:
+        first = hub.room("a")
+        assert hub.room("a") is first
+        assert await first.send({"type": "a"}) is None
+        hub.rooms("a", history=KEEP)(allowed)
+        assert await hub.room("a").send({"type": "a"}) is not None
+        # However many rooms there are, only so many are remembered.
+        kept = hub.room("a")
+        hub.room("b"), hub.room("c")
+        assert hub.room("a") is not kept
+        for bad in ("", ["a"], None):
+            with pytest.raises(InvalidMessage):
+                hub.room(bad)  # type: ignore[arg-type]
+    finally:
+        await hub.stop()

@@ -28,6 +28,9 @@ from hubbub.types import EVERYONE, Position, RoomName, Topic, room_of, shown_as
 
 _log = logging.getLogger("hubbub.fanout")
 
+# Asked for with every message, and an enumeration is slow to ask for a member.
+_MESSAGE, _NOTICE = Kind.MESSAGE, Kind.NOTICE
+
 _NOTHING = Prepared(b"")
 _NOBODY = Envelope(Kind.MESSAGE, b"", only=frozenset({""}))
 
@@ -91,15 +94,19 @@ class Fanout:
 
     def deliver(self, topic: Topic, data: bytes, position: Position | None = None) -> Outgoing | None:
         """What the broker brought for a topic. The message it was, so that it can be handed out again."""
-        envelope = self._decode(data)
-        if envelope is None:
+        try:
+            envelope = Envelope.decode(data)
+        except UnknownEnvelope as error:
+            self._unknown(error)
             return None
-        match envelope.kind:
-            case Kind.MESSAGE | Kind.NOTICE:
-                outgoing = self._outgoing(topic, envelope, position)
-                if outgoing is not None:
-                    self._spread(topic, outgoing)
-                return outgoing
+        kind = envelope.kind
+        # Nearly all are messages, and a member of an enumeration is slow to come by.
+        if kind is _MESSAGE or kind is _NOTICE:
+            outgoing = self._outgoing(topic, envelope, position)
+            if outgoing is not None:
+                self._spread(topic, outgoing)
+            return outgoing
+        match kind:
             case Kind.DISCONNECT:
                 close = closes.DISCONNECTED.because(envelope.payload)
                 # A copy, because closing takes it out of the registry.
@@ -133,8 +140,11 @@ class Fanout:
 
     def read(self, topic: Topic, data: bytes, position: Position) -> Outgoing:
         """A kept message, as `deliver` would have sent it. One that cannot be read is for nobody."""
-        envelope = self._decode(data)
-        outgoing = envelope and self._outgoing(topic, envelope, position)
+        outgoing = None
+        try:
+            outgoing = self._outgoing(topic, Envelope.decode(data), position)
+        except UnknownEnvelope as error:
+            self._unknown(error)
         return outgoing or Outgoing(_NOTHING, _NOBODY, None, kept=True)
 
     def gap(self, topic: Topic, *, epoch: str, after: int, upto: int) -> None:
@@ -184,13 +194,9 @@ class Fanout:
             del self._held[topic]
         return held.messages
 
-    def _decode(self, data: bytes) -> Envelope | None:
-        try:
-            return Envelope.decode(data)
-        except UnknownEnvelope as error:
-            self._metrics.count(Count.UNKNOWN_ENVELOPES)
-            _log.debug("ignored an envelope: %s", error)
-            return None
+    def _unknown(self, error: UnknownEnvelope) -> None:
+        self._metrics.count(Count.UNKNOWN_ENVELOPES)
+        _log.debug("ignored an envelope: %s", error)
 
     def _outgoing(self, topic: Topic, envelope: Envelope, position: Position | None) -> Outgoing | None:
         payload = envelope.payload
@@ -203,13 +209,14 @@ class Fanout:
         if position is not None:
             payload = wire.with_offset(payload, position.offset)
         lane = self._lane(topic, envelope, position) if topic in self._slow else None
-        for_all = envelope.kind is Kind.MESSAGE and not (
+        for_all = envelope.kind is _MESSAGE and not (
             envelope.without_users or envelope.without_connections or envelope.only
         )
         return Outgoing(Prepared(payload), None if for_all else envelope, lane, kept=position is not None)
 
     def _spread(self, topic: Topic, outgoing: Outgoing) -> None:
-        members = self._recipients(topic)
+        # Nearly all topics are rooms.
+        members = self._registry.members(topic[5:]) if topic.startswith("room:") else self._recipients(topic)
         holding = self._held.get(topic) if self._held else None
         if holding:
             members = [member for member in members if member not in holding]

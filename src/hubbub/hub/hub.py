@@ -107,7 +107,7 @@ class Hub(Declarations):
 
     def room(self, name: str) -> Room:
         """A room. Raises InvalidMessage for a bad name, ConfigurationError while the hub is not running."""
-        return self._here.handles.room(messages.check_room(name, limit=self.limits.name))
+        return self._here.handles.room(name)
 
     def user(self, id: str) -> UserHandle:
         """A user. Raises InvalidMessage for a bad id, ConfigurationError while the hub is not running."""

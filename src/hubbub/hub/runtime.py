@@ -109,9 +109,7 @@ class Runtime:
         )
         self._leases = NodeLease(broker, self.node, self._presence, plan.clock, lease=plan.leaving.lease)
         self._publish_queue = PublishQueue(self._may_send, limit=plan.limits.queued)
-        self.handles = Handles(
-            broker, self._publish_queue, self._declared_rooms, payload=plan.limits.payload, inbox=plan.inbox
-        )
+        self.handles = Handles(broker, self._publish_queue, self._declared_rooms, plan.limits, inbox=plan.inbox)
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), plan.facts)
         self.endpoint = Endpoint(self._context(), plan.authenticators, plan.origins, lambda: self.ready)
         self._drain = Drain(self.endpoint.connections, plan.clock, closing=plan.limits.closing)

@@ -54,6 +54,9 @@ class Kind(IntEnum):
     """The same, of one that is there no more."""
 
 
+_NOBODY: frozenset[str] = frozenset()
+
+
 class Envelope(NamedTuple):
     """`without_users` and `without_connections` do not get it; where `only` is not empty, nobody else does.
 
@@ -62,9 +65,9 @@ class Envelope(NamedTuple):
 
     kind: Kind
     payload: bytes
-    without_users: frozenset[str] = frozenset()
-    without_connections: frozenset[str] = frozenset()
-    only: frozenset[str] = frozenset()
+    without_users: frozenset[str] = _NOBODY
+    without_connections: frozenset[str] = _NOBODY
+    only: frozenset[str] = _NOBODY
     key: str | None = None
 
     def encode(self) -> bytes:
@@ -87,7 +90,8 @@ class Envelope(NamedTuple):
         """Raises UnknownEnvelope."""
         bare = _BARE.get(data[:4])
         if bare is not None:
-            return cls(bare, data[4:])
+            # What calling it comes to, without the call.
+            return tuple.__new__(cls, (bare, data[4:], _NOBODY, _NOBODY, _NOBODY, None))
         try:
             version, kind, length = _HEAD.unpack_from(data)
             if version != _VERSION:
@@ -119,6 +123,9 @@ def _string(value: object) -> str | None:
 #: Heads of envelopes without a header, which nearly all are: to know one by its bytes takes a third of reading it.
 _BARE = {_HEAD.pack(_VERSION, kind, 0): kind for kind in Kind}
 _HEADS = {kind: head for head, kind in _BARE.items()}
+
+FOR_ALL = _HEADS[Kind.MESSAGE]
+"""A message to all members is this and its payload: what `Envelope.encode` makes of one, without the envelope."""
 
 
 def parted(data: bytes) -> tuple[Position | None, bytes]:

@@ -1,7 +1,8 @@
 """The application's handles: of a room, of a user, of everyone. They cost nothing and are good on any worker."""
 
-from hubbub.options import History
+from hubbub.options import History, Limits
 from hubbub.ports.broker import Broker
+from hubbub.protocol import messages
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
@@ -14,22 +15,23 @@ _KNOWN = 4096
 
 
 class Handles:
-    """`payload`: bytes a message may have. `inbox`: what is kept of the messages to a user."""
+    """`limits`: of names and payloads. `inbox`: what is kept of the messages to a user."""
 
     def __init__(
-        self, broker: Broker, queue: PublishQueue, declared: DeclaredRooms, *, payload: int, inbox: History | None
+        self, broker: Broker, queue: PublishQueue, declared: DeclaredRooms, limits: Limits, *, inbox: History | None
     ) -> None:
         self._broker = broker
         self._queue = queue
         self._declared = declared
         self._patterns = declared.patterns
-        self._payload = payload
+        self._limits = limits
         self._inbox = inbox
-        self._rooms: dict[RoomName, Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._rooms_of = 0
 
-    def room(self, name: RoomName) -> Room:
-        room = self._rooms.get(name)
+    def room(self, name: str) -> Room:
+        """Kept for who asks for it again. Raises InvalidMessage for a bad name."""
+        room = self._rooms.get(name) if name.__class__ is str else None
         return room if room is not None and self._rooms_of == self._patterns.version else self._new_room(name)
 
     def user(self, id: UserId) -> UserHandle:
@@ -39,7 +41,8 @@ class Handles:
     def everyone(self) -> Sender:
         return self._sender(EVERYONE, None, None)
 
-    def _new_room(self, name: RoomName) -> Room:
+    def _new_room(self, asked: str) -> Room:
+        name = messages.check_room(asked, limit=self._limits.name)
         if self._rooms_of != self._patterns.version or len(self._rooms) >= _KNOWN:
             self._rooms.clear()
             self._rooms_of = self._patterns.version
@@ -48,4 +51,4 @@ class Handles:
         return room
 
     def _sender(self, topic: Topic, room: RoomName | None, keep: History | None) -> Sender:
-        return Sender(topic, self._broker, self._queue, limit=self._payload, room=room, keep=keep)
+        return Sender(topic, self._broker, self._queue, limit=self._limits.payload, room=room, keep=keep)

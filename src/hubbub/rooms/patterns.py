@@ -68,9 +68,9 @@ class _Pattern(Generic[T]):
 class Patterns(Generic[T]):
     """Declared patterns; the first that matches wins."""
 
-    version: int = 0
-    """Changes with every declaration."""
     _patterns: list[_Pattern[T]] = field(default_factory=list)
+    version: int = 0
+    """Changes with every declaration: as long as it is the same, so is every answer given here."""
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
         """Each pattern as it was declared, and what for, in order."""
@@ -87,8 +87,8 @@ class Patterns(Generic[T]):
             end = found.end()
         regex += re.escape(pattern[end:])
         adapters = {name: TypeAdapter(types[name]) for name in names if types.get(name, str) is not str}
-        self._patterns.append(_Pattern(pattern, re.compile(regex), adapters, value))
         self.version += 1
+        self._patterns.append(_Pattern(pattern, re.compile(regex), adapters, value))
 
     def match(self, name: str) -> Match[T] | None:
         """What was declared for this room, None where there is no such room."""

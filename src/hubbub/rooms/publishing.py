@@ -12,15 +12,13 @@ from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
-from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.types import Position, RoomName, Topic, User
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
 Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
 
-
-_NOBODY: frozenset[str] = frozenset()
 
 #: Seconds before the next try where the broker seems to be there and has not taken a message.
 _AGAIN = 0.2
@@ -82,10 +80,14 @@ class Sender:
         Raises TypeError or ValueError (see also `hubbub.protocol.messages.compose`), or Unavailable.
         """
         data = messages.compose(message, limit=self._limit, room=self._room)
-        users, connections = exclusion(exclude) if exclude is not None else (_NOBODY, _NOBODY)
-        key = messages.check_key(key)
-        once = messages.check_key(idempotency_key, field="idempotency_key")
-        envelope = Envelope(Kind.MESSAGE, data, without_users=users, without_connections=connections, key=key).encode()
+        if exclude is None and key is None:
+            envelope = FOR_ALL + data
+        else:
+            users, connections = exclusion(exclude)
+            envelope = Envelope(Kind.MESSAGE, data, users, connections, key=messages.check_key(key)).encode()
+        once = idempotency_key
+        if once is not None:
+            once = messages.check_key(once, field="idempotency_key")
         if patience <= 0:
             return await self._broker.publish(self.topic, envelope, keep=self.keep, key=once)
         return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience)

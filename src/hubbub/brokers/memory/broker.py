@@ -50,10 +50,11 @@ class MemoryBroker:
     async def publish(
         self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
     ) -> Position | None:
-        store = self._running()
+        if self._deliver is None:
+            raise Unavailable
         if keep is not None:
-            return store.keep(topic, data, keep, key)
-        store.publish(topic, data)
+            return self._store.keep(topic, data, keep, key)
+        self._store.publish(topic, data)
         return None
 
     async def read(
