@@ -6,6 +6,7 @@ import gc
 import json
 import socket
 from collections import deque
+from types import SimpleNamespace
 from typing import Any
 
 from hubbub.closes import Close
@@ -25,9 +26,10 @@ class Driven:
         self.calls: list[str] = []
         self.clear = False
         self.closes: list[Close] = []
+        self.session = SimpleNamespace(receive=lambda data: data)
 
-    def frame(self, data: str | bytes) -> None:
-        self.frames.append(data)
+    def receive(self, event: Any) -> None:
+        self.frames.append(event)
 
     def heard(self) -> None:
         self.calls.append("heard")

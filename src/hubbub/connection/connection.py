@@ -1,7 +1,7 @@
 """One accepted socket: one tab.
 
-Driven from below by its transport (`frame`, `take`, `sent`, `lost`) and from the side by the clock (`tick`), it lets
-the session say what a frame means and does it. It owns no task while nothing is being waited for. Its messages are
+Driven from below by its transport (`receive`, `take`, `sent`, `lost`) and from the side by the clock (`tick`), it does
+what the session says a message means. It owns no task while nothing is being waited for. Its messages are
 worked on one at a time, in order, in the turn of the event loop in which they came if they wait for nothing; `ping` is
 answered past that queue.
 
@@ -63,13 +63,13 @@ class Connection:
         "_gone",
         "_opening",
         "_requests",
-        "_session",
         "_state",
         "_throttle",
         "handshake",
         "id",
         "iterator",
         "outbound",
+        "session",
         "text",
     )
 
@@ -94,7 +94,7 @@ class Connection:
         self._admission = Admission(context.admissions)
         self._state: SimpleNamespace | None = None
         self._gone = gone
-        self._session = Session(limits, credential=credential, text=text)
+        self.session = Session(limits, credential=credential, text=text)
         self._deadlines = Deadlines()
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + limits.authenticate)
@@ -104,7 +104,7 @@ class Connection:
         self._opening: list[Callable[[], object]] | None = []
 
     def __repr__(self) -> str:
-        return f"<Connection {self.id} {self._session.state.name.lower()}>"
+        return f"<Connection {self.id} {self.session.state.name.lower()}>"
 
     @property
     def node(self) -> NodeId:
@@ -226,9 +226,8 @@ class Connection:
             self.iterator.finish()
         self.close()
 
-    def frame(self, data: str | bytes) -> None:
+    def receive(self, event: Event | None) -> None:
         self._deadlines.heard = True
-        event = self._session.receive(data)
         if event is None:
             return
         if isinstance(event, End):
@@ -294,7 +293,7 @@ class Connection:
 
     def welcome(self, message: Prepared) -> None:
         """Let in: `message` goes first, then what has come meanwhile."""
-        self._session.authenticated()
+        self.session.authenticated()
         self._deadlines.admit_by(None)
         transport = self.outbound.transport
         if not self.text or (transport is not None and transport.pings):
@@ -345,7 +344,7 @@ class Connection:
         if self.closed:
             return False
         self.outbound.end()
-        self._session.close()
+        self.session.close()
         self._requests.clear()
         self._context.waker.forget(self)
         self._admission.leave(self.outbound)

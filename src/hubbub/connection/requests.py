@@ -45,9 +45,6 @@ class Client(Caller, Protocol):
     """A connection, as far as its requests are concerned."""
 
     @property
-    def closed(self) -> bool: ...
-
-    @property
     def node(self) -> NodeId: ...
 
     @property
@@ -56,8 +53,6 @@ class Client(Caller, Protocol):
     @property
     def iterator(self) -> MessageIterator | None:
         """There where a route reads the messages itself."""
-
-    def answer(self, message: Prepared) -> None: ...
 
     def refuse(self, error: Refused, id: RequestId | None) -> None: ...
 
@@ -78,6 +73,9 @@ class Client(Caller, Protocol):
 
 class Side(Recipient, Protocol):
     """What leaves it."""
+
+    @property
+    def closed(self) -> bool: ...
 
     async def relieved(self) -> None: ...
 
@@ -104,7 +102,7 @@ class Requests:
 
     async def do(self, client: Client, request: Request) -> None:
         """Raises nothing."""
-        if client.closed:
+        if client.outbound.closed:
             return
         try:
             if request.__class__ is Message and client.iterator is None:
@@ -144,7 +142,7 @@ class Requests:
                 if client.iterator is not None:
                     await client.iterator.hand(text)
             case Answer(message):
-                client.answer(message)
+                client.outbound.answer(message)
             case End(close):
                 client.close(close)
             case _:
@@ -201,7 +199,7 @@ class Requests:
             answer = messages.ack(id, result)
             if result is not None:
                 messages.within(answer.data, self._limits.payload)
-            client.answer(answer)
+            client.outbound.answer(answer)
         except ValueError:
             _log.exception("a handler's result cannot be sent to connection %s", client.id)
             client.refuse(InternalError(), id)

@@ -1,7 +1,8 @@
 """A transport carries frames to one client and drives one connection by calling it.
 
-Nothing here waits. The transport calls `frame` for every message the client sends, takes what is to be sent by `take`
-whenever the peer can have more, and calls `lost` exactly once. The connection calls `flush` when something waits.
+Nothing here waits. The transport has the session read every message the client sends and calls `receive` with what it
+means, takes what is to be sent by `take` whenever the peer can have more, and calls `lost` exactly once. The connection
+calls `flush` when something waits.
 
 A transport whose socket is its own may be written to past the outbox, many at a time: while a connection is `clear`
 (nothing waits above the socket or in it), its transport's `writer` is the short way. What the socket does not take
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 from hubbub.closes import Close
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.session import Event, Session
 
 
 class Writer(Protocol):
@@ -58,8 +60,12 @@ class Transport(Protocol):
 class Driven(Protocol):
     """What a transport may call: the connection, from below."""
 
-    def frame(self, data: str | bytes) -> None:
-        """One whole message from the client."""
+    @property
+    def session(self) -> Session:
+        """What says what a whole message from the client means."""
+
+    def receive(self, event: Event | None) -> None:
+        """What one means, as the session said it."""
 
     def heard(self) -> None:
         """A sign of life that is no message."""

@@ -82,7 +82,7 @@ class Line:
         if self._held is not None:
             self._held.append(text)
         elif self._close is None:
-            self._driven.frame(text)
+            self._driven.receive(self._driven.session.receive(text))
 
     def end(self, code: int = NO_CLOSE) -> None:
         """The socket is gone."""

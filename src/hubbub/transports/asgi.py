@@ -78,7 +78,8 @@ class ASGITransport:
                 if event["type"] == "websocket.disconnect":
                     break
                 text = event.get("text")
-                self._driven.frame(text if text is not None else event.get("bytes") or b"")
+                data = text if text is not None else event.get("bytes") or b""
+                self._driven.receive(self._driven.session.receive(data))
                 if self._held is not None:
                     seconds, self._held = self._held, None
                     await asyncio.sleep(seconds)

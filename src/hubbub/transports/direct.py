@@ -164,7 +164,7 @@ class DirectTransport(asyncio.Protocol):
             if item.__class__ is str or isinstance(item, (str, bytes)):
                 anew = True
                 if self._close is None:
-                    self._driven.frame(item)
+                    self._driven.receive(self._driven.session.receive(item))
             else:
                 self._control(item)
         if self._parser.assembling:

@@ -8,8 +8,10 @@ import asyncio
 from typing import Any
 
 from hubbub.closes import Close
+from hubbub.options import Limits
 from hubbub.ports.transport import Driven
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.session import Event, Session
 
 
 class _Nowhere(asyncio.Transport):
@@ -31,7 +33,9 @@ class _Nowhere(asyncio.Transport):
 
 
 class _Nobody:
-    def frame(self, data: str | bytes) -> None: ...
+    session = Session(Limits(), credential=False)
+
+    def receive(self, event: Event | None) -> None: ...
     def heard(self) -> None: ...
     def sent(self, size: int) -> None: ...
     def drained(self) -> None: ...
@@ -45,3 +49,4 @@ class _Nobody:
 
 NOWHERE = _Nowhere()
 NOBODY: Driven = _Nobody()
+NOBODY.session.close()
