@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from hubbub import ConfigurationError, Hub, running
+from hubbub import ConfigurationError, Hub
 from hubbub.errors import InvalidMessage
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.rooms import handles
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
 from hubbub.rooms.room import Room
@@ -138,7 +139,7 @@ def test_of_values_that_replace_each_other_none_is_kept() -> None:
 
 
 async def test_a_handle_is_kept_until_another_rule_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_HANDLES", 3)
+    monkeypatch.setattr(handles, "_KNOWN", 3)
     hub = Hub("memory")
     await hub.start()
     try:
