@@ -13,7 +13,7 @@ from hubbub.delivery.outbox import Lane
 from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
-from hubbub.types import ConnectionId
+from hubbub.types import ConnectionId, RoomName
 from tests.kit.recipients import Turn
 
 ALL = 10**9
@@ -68,6 +68,9 @@ class Half(Outbound):
         assert not self.closed
         self.closed, self.clear = True, False
         self.wire.closes.append(close)
+
+    def put_out(self, room: RoomName, reason: str) -> None:
+        raise AssertionError((room, reason))
 
     def say(self, *texts: str) -> None:
         for text in texts:

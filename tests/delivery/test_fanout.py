@@ -25,19 +25,21 @@ class Setting:
         self.metrics = Tally()
         self.turn = Turn(self.metrics)
         self.fanout = Fanout(self.registry, self.turn.batcher, self.metrics, limit=limit)
-        self.put_out: list[tuple[str, str, str]] = []
-        self.fanout.on_put_out(lambda member, room, reason: self.put_out.append((member.user.id, room, reason)))
+        self.outs: list[tuple[str, str, str]] = []
 
     def member(self, name: str, **options: bool) -> Reader:
-        member = Reader(name, self.turn, **options)
+        member = Reader(name, self.turn, membership=self, **options)
         self.registry.add(member, name)
         self.registry.join(member, "r")
         return member
 
+    def put_out(self, member: Reader, room: str, reason: str) -> None:
+        self.outs.append((member.user.id, room, reason))
+
     def joining(self, name: str, **options: bool) -> Reader:
-        member = Reader(name, self.turn, **options)
+        member = Reader(name, self.turn, membership=self, **options)
         self.registry.add(member, name)
-        self.fanout.hold(ROOM, member)
+        self.fanout.pause(ROOM, member)
         return member
 
     def deliver(self, kind: Kind, payload: bytes, topic: Any = ROOM, **fields: Any) -> None:
@@ -52,7 +54,7 @@ def test_what_is_no_text_is_counted_and_harms_nobody(kind: Kind, payload: bytes)
     s.deliver(kind, payload)
     assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1}
     s.deliver(kind, b'{"type":"m"}')
-    s.fanout.release(ROOM, bob)
+    s.fanout.resume(ROOM, bob)
     assert ann.told == bob.told == [{"type": "m"}]
     assert ann.closes == bob.closes == []
     assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1, Count.DELIVERIES: 1}
@@ -73,9 +75,9 @@ def test_what_is_held_fits_the_limit_exactly() -> None:
     for _ in range(5):
         s.deliver(Kind.MESSAGE, b'{"n": "%s"}' % (b"x" * 11))  # 20 bytes
     assert not ann.closes
-    s.fanout.release(ROOM, ann)
+    s.fanout.resume(ROOM, ann)
     assert len(ann.told) == 5
-    assert not s.fanout._held
+    assert not len(s.fanout)
 
 
 def test_what_is_held_is_bounded_for_each_and_dropped_with_the_one_it_was_too_much_for() -> None:
@@ -85,12 +87,12 @@ def test_what_is_held_is_bounded_for_each_and_dropped_with_the_one_it_was_too_mu
         s.deliver(Kind.MESSAGE, b'{"number": %9d}' % number, without_users=frozenset({"bob"}))
     s.deliver(Kind.MESSAGE, b"1")
     assert ann.closes == [closes.TOO_SLOW]
-    assert list(s.fanout._held[ROOM]) == [bob]
-    s.fanout.release(ROOM, ann)
-    s.fanout.release(ROOM, bob)
+    assert list(s.fanout.paused(ROOM)) == [bob]
+    s.fanout.resume(ROOM, ann)
+    s.fanout.resume(ROOM, bob)
     assert (ann.told, bob.told, bob.closes) == ([], [1], [])
     assert len(cid.told) == 21
-    assert not s.fanout._held
+    assert not len(s.fanout)
 
 
 def test_notices_are_not_for_those_who_speak_a_language_of_their_own() -> None:
@@ -99,7 +101,7 @@ def test_notices_are_not_for_those_who_speak_a_language_of_their_own() -> None:
     s.deliver(Kind.NOTICE, b'{"type":"user_joined_room"}')
     s.deliver(Kind.MESSAGE, b'{"type":"m"}')
     for joining in everybody[2:]:
-        s.fanout.release(ROOM, joining)
+        s.fanout.resume(ROOM, joining)
     types = [[each["type"] for each in member.told] for member in everybody]
     assert types == [["user_joined_room", "m"], ["m"], ["user_joined_room", "m"], ["m"]]
 
@@ -113,17 +115,17 @@ def test_a_reason_is_cut_whatever_another_worker_has_sent(reason: bytes) -> None
     s.deliver(Kind.DISCONNECT, reason, topic=user_topic("ann"))
     [close] = ann.closes
     assert close.code == 4003
-    for told in (close.reason, *(each[2] for each in s.put_out)):
+    for told in (close.reason, *(each[2] for each in s.outs)):
         assert len(told.encode()) <= MAX_REASON_BYTES
         assert reason.decode("utf-8", "ignore").startswith(told) or told == closes.DISCONNECTED.reason
-    assert [each[:2] for each in s.put_out] == [("ann", "r"), ("ann", "r")]
+    assert [each[:2] for each in s.outs] == [("ann", "r"), ("ann", "r")]
 
 
 def test_only_rooms_are_emptied() -> None:
     s = Setting()
     ann = s.member("ann")
     s.deliver(Kind.CLOSE_ROOM, b"why", topic=user_topic("ann"))
-    assert (s.put_out, ann.closes) == ([], [])
+    assert (s.outs, ann.closes) == ([], [])
 
 
 def lanes(member: Reader) -> list[Lane | None]:
@@ -149,7 +151,7 @@ def test_a_message_goes_by_the_policy_of_its_room(slow: Slow | None, message: La
     s.deliver(Kind.MESSAGE, b"1", key="k")
     s.deliver(Kind.NOTICE, b"2")
     s.deliver(Kind.MESSAGE, b"3", topic=user_topic("ann"), key="k")
-    s.fanout.release(ROOM, bob)
+    s.fanout.resume(ROOM, bob)
     assert (ann.told, bob.told) == ([1, 2, 3], [1, 2])
     assert lanes(ann) == [message, notice, None]
     assert lanes(bob) == [message, notice]
@@ -181,7 +183,7 @@ def test_what_is_released_keeps_its_place_among_what_is_sent() -> None:
     s.deliver(Kind.MESSAGE, b"3", only=frozenset({"ann"}))
     ann.answer(Prepared(b"0"))
     s.registry.join(ann, "r")
-    s.fanout.release(ROOM, ann)
+    s.fanout.resume(ROOM, ann)
     s.deliver(Kind.MESSAGE, b"4")
     assert (ann.told, bob.told) == ([0, 1, 3, 4], [1, 2, 4])
 
@@ -202,7 +204,7 @@ def test_whom_it_is_about_is_put_out_whether_in_or_joining(kind: Kind) -> None:
         s.joining(name)
     s.deliver(kind, b"why", only=frozenset({"bob"}) if kind is Kind.REMOVE else frozenset())
     everybody = ["ann", "bob", "ann", "bob"]
-    assert s.put_out == [(name, "r", "why") for name in everybody if kind is Kind.CLOSE_ROOM or name == "bob"]
+    assert s.outs == [(name, "r", "why") for name in everybody if kind is Kind.CLOSE_ROOM or name == "bob"]
 
 
 def test_a_user_is_disconnected_on_all_tabs() -> None:

@@ -43,7 +43,7 @@ def test_what_is_held_for_a_newcomer_begins_behind_what_is_kept() -> None:
     kept(s, 1)
     s.fanout.gap(ROOM, epoch="e", after=1, upto=3)
     s.fanout.tell(ROOM, NOTICE)
-    s.fanout.release(ROOM, ann)
+    s.fanout.resume(ROOM, ann)
     assert ann.types == ["n"]
     assert bob.types == ["m", "gap", "n"]
     assert s.metrics.counts[Count.GAPS] == 1
@@ -53,16 +53,16 @@ def test_what_is_held_for_a_newcomer_begins_behind_what_is_kept() -> None:
 def test_what_is_held_for_a_member_is_released_or_was_replayed(replayed: bool, told: list[Any]) -> None:
     s = Setting(limit=1_000)
     ann = s.member("ann")
-    s.fanout.hold(ROOM, ann, member=True)
-    assert list(s.fanout.joining(ROOM)) == [ann]
+    s.fanout.pause(ROOM, ann, member=True)
+    assert list(s.fanout.paused(ROOM)) == [ann]
     kept(s, 1)
     s.fanout.gap(ROOM, epoch="e", after=1, upto=3)
     s.fanout.tell(ROOM, NOTICE)
     kept(s, 4)
     assert ann.told == []
-    s.fanout.release(ROOM, ann, replayed=replayed)
+    s.fanout.resume(ROOM, ann, replayed=replayed)
     assert offsets(ann) == told
-    assert list(s.fanout.joining(ROOM)) == []
+    assert list(s.fanout.paused(ROOM)) == []
     kept(s, 5)
     assert offsets(ann) == [*told, 5]
 
@@ -70,11 +70,11 @@ def test_what_is_held_for_a_member_is_released_or_was_replayed(replayed: bool, t
 def test_what_is_held_for_a_member_is_bounded() -> None:
     s = Setting(limit=100)
     ann = s.member("ann")
-    s.fanout.hold(ROOM, ann, member=True)
+    s.fanout.pause(ROOM, ann, member=True)
     for offset in range(10):
         kept(s, offset)
     assert ann.closes == [closes.TOO_SLOW]
-    assert not s.fanout._held
+    assert not len(s.fanout)
 
 
 def test_what_is_handed_out_again_is_for_whom_it_was() -> None:
@@ -134,7 +134,7 @@ def test_one_alone_is_told_in_its_place() -> None:
         s.fanout.tell_one(ROOM, each, message)
     assert bob.told == []
     s.fanout.tell(ROOM, NOTICE)
-    s.fanout.release(ROOM, bob)
+    s.fanout.resume(ROOM, bob)
     assert offsets(ann) == [1, "only", "n"]
     assert offsets(bob) == ["only", "n"]
 

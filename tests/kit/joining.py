@@ -37,7 +37,6 @@ class Setting:
             self.broker, "node", self.background.begin, self.clock, lambda _: RoomOptions(), announce_users=False
         )
         self.diffs = Diffs(self.fanout, self.registry, self.clock, metrics)
-        self.fanout.on_presence(self.diffs.note)
         self.membership = Membership(
             self.registry,
             self.broker,
@@ -51,7 +50,7 @@ class Setting:
         )
 
     def member(self, name: str = "ann") -> Reader:
-        member = Reader(name, self.turn)
+        member = Reader(name, self.turn, membership=self.membership)
         self.registry.add(member, name)
         return member
 
@@ -94,7 +93,7 @@ class Setting:
                 assert call.name in ("leave", "unsubscribe", "read"), call
                 await self.answer(call)
         assert (len(self.presence), len(self.subscriptions), len(self.background)) == (0, 0, 0)
-        assert not self.fanout._held
+        assert not len(self.fanout)
         assert len(self.positions) == len(self.diffs) == 0
         assert not self.membership._looks
         assert not self.membership._joining

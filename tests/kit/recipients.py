@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from hubbub.closes import Close
 from hubbub.delivery.batch import Batcher
 from hubbub.delivery.message import Outgoing
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.protocol.codec import Prepared
-from hubbub.types import ConnectionId, User, UserId
+from hubbub.types import ConnectionId, RoomName, User, UserId
 
 
 class Turn:
@@ -81,19 +81,34 @@ class Wire:
         return short
 
 
+class PutsOut(Protocol):
+    def put_out(self, member: Any, room: RoomName, reason: str) -> None: ...
+
+
 class Reader:
     """A recipient. What is sent within this turn has ended by the time somebody looks at what it was told.
 
     `text`: speaks a language of its own, as on a route with text=True. `clear`: its transport may be written to.
+    `membership`: who ends its memberships when the application does.
     """
 
-    def __init__(self, name: str, turn: Turn, *, tab: str = "", text: bool = False, clear: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        turn: Turn,
+        *,
+        tab: str = "",
+        text: bool = False,
+        clear: bool = True,
+        membership: PutsOut | None = None,
+    ) -> None:
         self.id, self.user = ConnectionId(f"c-{tab or name}"), User(UserId(name))
         self.text, self.clear = text, clear
         self.writer = Wire()
         self.waiting: list[Outgoing] = []
         self.closes: list[Close] = []
         self._turn = turn
+        self._membership = membership
 
     def offer(self, message: Prepared) -> None:
         self._turn.batcher.say(self, message)
@@ -113,6 +128,10 @@ class Reader:
 
     def close(self, close: Close) -> None:
         self.closes.append(close)
+
+    def put_out(self, room: RoomName, reason: str) -> None:
+        assert self._membership is not None
+        self._membership.put_out(self, room, reason)
 
     def drain(self) -> None:
         """The peer has read all that waited."""

@@ -25,7 +25,6 @@ class Setting:
         batcher: Batcher = self.turn.batcher
         self.fanout = Fanout(self.registry, batcher, self.metrics, limit=10_000)
         self.diffs = Diffs(self.fanout, self.registry, self.clock, self.metrics)
-        self.fanout.on_presence(self.diffs.note)
 
     def connected(self, name: str, **options: Any) -> Reader:
         reader = Reader(name, self.turn, **options)
@@ -141,14 +140,14 @@ def test_one_who_joins_in_between_is_told_the_end() -> None:
 def test_one_who_is_joining_gets_it_when_it_is_in() -> None:
     s = Setting()
     ann, bob = s.member("ann"), s.connected("bob")
-    s.fanout.hold(ROOM, bob)
+    s.fanout.pause(ROOM, bob)
     s.came("bob", "cid", "dan")
     s.went("dan")
     s.clock.advance(0.5)
     assert ann.told == [diff("bob cid")]
     assert bob.told == []
     s.registry.join(bob, "r")
-    s.fanout.release(ROOM, bob)
+    s.fanout.resume(ROOM, bob)
     assert bob.told == [diff("cid", "dan")]
 
 

@@ -11,9 +11,12 @@ from hubbub.options import RoomOptions, Slow
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.scheduling.backoff import Backoff
+from hubbub.types import room_topic
 from tests.kit.joining import KEEP, STEPS, Setting
 from tests.kit.recipients import Reader
 from tests.kit.scripted import cancel, settle
+
+ROOM = room_topic("r")
 
 
 @pytest.fixture(autouse=True)
@@ -213,9 +216,9 @@ async def test_the_policy_of_a_room_is_there_from_the_first_member_to_the_last()
     s.send()
     assert bob.types == ["room_joined", "m"]
     assert [outgoing.lane for outgoing in bob.waiting] == [None, Lane("r", Slow.DROP_OLDEST)]
-    assert s.fanout._slow
+    assert s.fanout.treatment(ROOM) is not Slow.DISCONNECT
     s.membership.gone(bob)
-    assert not s.fanout._slow
+    assert s.fanout.treatment(ROOM) is Slow.DISCONNECT
     await s.is_empty()
 
 
@@ -232,9 +235,9 @@ async def test_the_policy_of_a_room_stays_for_one_who_joins_while_the_last_one_l
     s.membership.gone(ann)
     await s.answer_all()
     await second
-    assert list(s.fanout._slow.values()) == [Slow.DROP_OLDEST]
+    assert s.fanout.treatment(ROOM) is Slow.DROP_OLDEST
     s.membership.gone(bob)
-    assert not s.fanout._slow
+    assert s.fanout.treatment(ROOM) is Slow.DISCONNECT
     await s.is_empty()
 
 

@@ -158,7 +158,7 @@ async def test_the_own_room_of_one_that_went_or_whose_broker_is_away() -> None:
     await s.answer(s.broker.only("read user:ann"), top=1)
     await task
     assert ann.told == []
-    assert not s.fanout._held
+    assert not len(s.fanout)
 
 
 async def test_who_comes_at_once_shares_what_is_asked() -> None:

@@ -150,7 +150,7 @@ async def test_a_handle_is_kept_until_another_rule_is_declared(monkeypatch: pyte
         assert await hub.room("a").send({"type": "a"}) is not None
         # However many rooms there are, only so many are remembered.
         kept = hub.room("a")
-        hub.room("b"), hub.room("c")
+        hub.room("b"), hub.room("c"), hub.room("d")
         assert hub.room("a") is not kept
         for bad in ("", ["a"], None):
             with pytest.raises(InvalidMessage):

@@ -22,13 +22,13 @@ class Setting:
     def _ended(self, topic: str) -> None:
         self.ended.append((topic, len(self.broker.log)))
 
-    async def hold(self) -> asyncio.Task[None]:
-        task = asyncio.create_task(self.subscriptions.hold("t"))
+    async def acquire(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.subscriptions.acquire("t"))
         await settle()
         return task
 
     async def held(self) -> None:
-        task = await self.hold()
+        task = await self.acquire()
         await self.broker.only("subscribe t").ok()
         await task
 
@@ -39,14 +39,14 @@ class Setting:
 
 async def test_the_first_subscribes_and_the_last_leaves_after_a_pause() -> None:
     s = Setting()
-    first = await s.hold()
-    second = await s.hold()
+    first = await s.acquire()
+    second = await s.acquire()
     assert not first.done()
     assert not second.done()
     await s.broker.only("subscribe t").ok()
     assert first.done()
     assert second.done()
-    assert (await s.hold()).done()
+    assert (await s.acquire()).done()
     for _ in range(3):
         assert not s.clock.set
         s.subscriptions.release("t")
@@ -67,12 +67,12 @@ async def test_one_who_comes_in_the_pause_keeps_it() -> None:
     s = Setting()
     await s.held()
     s.subscriptions.release("t")
-    assert (await s.hold()).done()
+    assert (await s.acquire()).done()
     await s.linger()
     assert s.broker.log == ["subscribe t"]
     s.subscriptions.release("t")
     s.clock.advance(0.5)
-    assert (await s.hold()).done()
+    assert (await s.acquire()).done()
     s.subscriptions.release("t")
     s.clock.advance(0.6)
     await settle()
@@ -90,7 +90,7 @@ async def test_one_who_comes_while_it_ends_asks_anew(fails: bool) -> None:
     s.subscriptions.release("t")
     await s.linger()
     ending = s.broker.only("unsubscribe t")
-    late = await s.hold()
+    late = await s.acquire()
     assert not late.done()
     await (ending.fail() if fails else ending.ok())
     await s.broker.only("subscribe t").ok()
@@ -108,7 +108,7 @@ async def test_one_who_comes_and_goes_while_it_ends() -> None:
     s.subscriptions.release("t")
     await s.linger()
     ending = s.broker.only("unsubscribe t")
-    late = await s.hold()
+    late = await s.acquire()
     await cancel(late)
     await ending.ok()
     assert not s.broker.pending
@@ -119,7 +119,7 @@ async def test_one_who_comes_and_goes_while_it_ends() -> None:
 
 async def test_a_failure_voids_the_reason_and_the_next_tries_again() -> None:
     s = Setting()
-    first, second = await s.hold(), await s.hold()
+    first, second = await s.acquire(), await s.acquire()
     await s.broker.only("subscribe t").fail()
     assert isinstance(first.exception(), Unavailable)
     assert not second.done()
@@ -133,7 +133,7 @@ async def test_a_failure_voids_the_reason_and_the_next_tries_again() -> None:
 
 async def test_what_never_stood_is_not_ended() -> None:
     s = Setting()
-    task = await s.hold()
+    task = await s.acquire()
     await s.broker.only("subscribe t").fail()
     assert task.exception()
     await s.linger()
@@ -144,13 +144,13 @@ async def test_what_never_stood_is_not_ended() -> None:
 
 async def test_a_cancelled_caller_leaves_the_others() -> None:
     s = Setting()
-    first, second = await s.hold(), await s.hold()
+    first, second = await s.acquire(), await s.acquire()
     await cancel(first)
     await s.broker.only("subscribe t").ok()
     assert second.done()
     assert not second.exception()
     assert not s.clock.set
-    third = await s.hold()
+    third = await s.acquire()
     assert third.done()
 
 
@@ -158,9 +158,9 @@ async def test_nothing_stands_while_the_broker_is_away() -> None:
     s = Setting()
     await s.held()
     s.broker.ready = False
-    assert isinstance((await s.hold()).exception(), Unavailable)
+    assert isinstance((await s.acquire()).exception(), Unavailable)
     s.broker.ready = True
-    assert not (await s.hold()).exception()
+    assert not (await s.acquire()).exception()
     for _ in range(2):
         s.subscriptions.release("t")
     await s.linger()

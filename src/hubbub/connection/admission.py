@@ -50,9 +50,9 @@ class Admissions:
         # Worked out when asked: a list of callbacks would be a kilobyte of every idle connection.
         subscriptions, presence, topic = self._subscriptions, self._presence, user_topic(user)
         return (
-            (subscriptions.hold, subscriptions.release, (topic,)),
+            (subscriptions.acquire, subscriptions.release, (topic,)),
             *(() if self._inbox is None else ((self._stand, _nothing, (topic, self._inbox)),)),
-            (subscriptions.hold, subscriptions.release, (EVERYONE,)),
+            (subscriptions.acquire, subscriptions.release, (EVERYONE,)),
             (presence.enter, presence.leave, (topic, member.id)),
             (presence.enter, presence.linger, (ONLINE, user)),
         )

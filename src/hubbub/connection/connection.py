@@ -302,6 +302,10 @@ class Connection:
         self._open()
         self._schedule()
 
+    def put_out(self, room: RoomName, reason: str) -> None:
+        """The application closed the room, or took this connection out of it."""
+        self._context.membership.put_out(self.outbound, room, reason)
+
     def answer(self, message: Prepared) -> None:
         """Say something of the hub's own; nothing on a route that speaks its own language."""
         self.outbound.answer(message)

@@ -23,15 +23,17 @@ from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.ports.transport import Transport, Writer
 from hubbub.protocol.codec import Prepared
-from hubbub.types import ConnectionId, User
+from hubbub.types import ConnectionId, RoomName, User
 
 _log = logging.getLogger("hubbub.connection")
 
 
-class Closable(Protocol):
+class Owner(Protocol):
     """Whose outbound side it is."""
 
     def close(self, close: Close) -> None: ...
+
+    def put_out(self, room: RoomName, reason: str) -> None: ...
 
 
 class Outbound:
@@ -58,7 +60,7 @@ class Outbound:
 
     def __init__(
         self,
-        connection: Closable,
+        connection: Owner,
         id: ConnectionId,
         batcher: Batcher,
         metrics: Metrics,
@@ -130,6 +132,10 @@ class Outbound:
     def close(self, close: Close) -> None:
         """Close the connection."""
         self.connection.close(close)
+
+    def put_out(self, room: RoomName, reason: str) -> None:
+        """The application closed the room, or took this user out of it."""
+        self.connection.put_out(room, reason)
 
     # What the connection calls.
 

@@ -5,8 +5,9 @@ its neighbours'. The payload is prepared once, shared by all, and not parsed her
 this turn of the event loop (`delivery/batch.py`).
 
 A connection that is joining a room must not miss what is sent between its subscription and its `room_joined`, and
-must not see it before. For that while it is held: `hold` collects what it would have got, `release` hands it over. One
-that is a member and joins again, to be handed what it missed, is held in the same way.
+must not see it before. For that while the topic is paused for it: `pause` begins to collect what it would have got,
+`resume` hands that over, `discard` throws it away. One that is a member and joins again, to be handed what it missed,
+is paused in the same way.
 """
 
 import logging
@@ -46,26 +47,25 @@ class Recipient(Target, Protocol):
 
     def close(self, close: Close) -> None: ...
 
-
-class PutOut(Protocol):
-    """Membership's part: end a member's membership on the application's word."""
-
-    def __call__(self, member: Recipient, room: RoomName, reason: str) -> None: ...
+    def put_out(self, room: RoomName, reason: str) -> None:
+        """The application ends its membership of the room; one that is still joining leaves once it is in."""
 
 
-#: Presence's part: somebody came or went in a room that collects such news.
+#: Told of a user who came to a room or went, where such changes are collected.
 Note: TypeAlias = Callable[[Topic, Envelope], None]
 
 
-class Held:
+class _Paused:
     """What came for one recipient while it was joining, bounded as its outbox is. `member`: it was in before."""
+
+    __slots__ = ("member", "messages", "size")
 
     def __init__(self, *, member: bool) -> None:
         self.member = member
         self.messages: list[Outgoing] = []
         self.size = 0
 
-    def take(self, outgoing: Outgoing) -> None:
+    def append(self, outgoing: Outgoing) -> None:
         if outgoing.kept and not self.member:
             return  # a newcomer begins behind all that was delivered meanwhile
         self.messages.append(outgoing)
@@ -73,7 +73,7 @@ class Held:
 
 
 class Fanout:
-    """`limit`: bytes that may be held for one recipient; one that would need more is closed with 1013."""
+    """`limit`: bytes that are collected for one paused recipient; one that would need more is closed with 1013."""
 
     def __init__(self, registry: Registry[Recipient], batcher: Batcher, metrics: Metrics, *, limit: int) -> None:
         self._registry = registry
@@ -81,15 +81,15 @@ class Fanout:
         self._metrics = metrics
         self._limit = limit
         self._slow: dict[Topic, Slow] = {}
-        self._held: dict[Topic, dict[Recipient, Held]] = {}
-        self._put_out: PutOut | None = None
+        self._paused: dict[Topic, dict[Recipient, _Paused]] = {}
         self._note: Note | None = None
 
-    def on_put_out(self, put_out: PutOut) -> None:
-        self._put_out = put_out
+    def __len__(self) -> int:
+        """How many pauses there are: each of one recipient in one topic."""
+        return sum(map(len, self._paused.values()))
 
     def on_presence(self, note: Note) -> None:
-        """Who is told of users who came and went, in rooms where that is collected."""
+        """Call `note` for every user who comes or goes, in rooms where such changes are collected."""
         self._note = note
 
     def deliver(self, topic: Topic, data: bytes, position: Position | None = None) -> Outgoing | None:
@@ -129,14 +129,14 @@ class Fanout:
         """The same to one of them alone."""
         lane = self._lane(topic, Envelope(Kind.NOTICE, b""), None) if topic in self._slow else None
         outgoing = Outgoing(message, None, lane)
-        if recipient in self.joining(topic):
-            self._hold_back(outgoing, topic, recipient)
+        if recipient in self.paused(topic):
+            self._collect(outgoing, topic, recipient)
         else:
             self._batcher.hand(recipient, outgoing)
 
-    def joining(self, topic: Topic) -> Collection[Recipient]:
-        """Who is held."""
-        return self._held.get(topic, {}).keys()
+    def paused(self, topic: Topic) -> Collection[Recipient]:
+        """For whom the topic is paused, because they are joining it."""
+        return self._paused.get(topic, {}).keys()
 
     def read(self, topic: Topic, data: bytes, position: Position) -> Outgoing:
         """A kept message, as `deliver` would have sent it. One that cannot be read is for nobody."""
@@ -160,6 +160,10 @@ class Fanout:
         for recipient in tuple(self._recipients(topic)):
             recipient.close(close)
 
+    def treatment(self, topic: Topic) -> Slow:
+        """What was said by `treat`."""
+        return self._slow.get(topic, Slow.DISCONNECT)
+
     def treat(self, topic: Topic, slow: Slow) -> None:
         """What becomes of this topic's messages where a reader is too slow for them; until it is said, `disconnect`."""
         if slow is Slow.DISCONNECT:
@@ -167,13 +171,14 @@ class Fanout:
         else:
             self._slow[topic] = slow
 
-    def hold(self, topic: Topic, recipient: Recipient, *, member: bool = False) -> None:
-        self._held.setdefault(topic, {})[recipient] = Held(member=member)
+    def pause(self, topic: Topic, recipient: Recipient, *, member: bool = False) -> None:
+        """Collect what comes for the recipient from now on. `member`: it is in already, and joins again."""
+        self._paused.setdefault(topic, {})[recipient] = _Paused(member=member)
         self._registry.touch()
 
-    def release(self, topic: Topic, recipient: Recipient, *, replayed: bool = False) -> None:
-        """Hand over what came since `hold`, in order; without the kept ones where those were `replayed`."""
-        for outgoing in self.drop(topic, recipient):
+    def resume(self, topic: Topic, recipient: Recipient, *, replayed: bool = False) -> None:
+        """Hand over what came since `pause`, in order; without the kept messages where those were `replayed`."""
+        for outgoing in self.discard(topic, recipient):
             if not (replayed and outgoing.kept):
                 self._batcher.hand(recipient, outgoing)
 
@@ -183,16 +188,16 @@ class Fanout:
             if outgoing.is_for(recipient):
                 self._batcher.hand(recipient, outgoing.again())
 
-    def drop(self, topic: Topic, recipient: Recipient) -> list[Outgoing]:
-        """Hold no more; what was held."""
-        holding = self._held.get(topic)
-        if holding is None or recipient not in holding:
+    def discard(self, topic: Topic, recipient: Recipient) -> list[Outgoing]:
+        """End the pause; what was collected, which is not handed over. Nothing where there was no pause."""
+        paused = self._paused.get(topic)
+        if paused is None or recipient not in paused:
             return []
-        held = holding.pop(recipient)
+        collected = paused.pop(recipient)
         self._registry.touch()
-        if not holding:
-            del self._held[topic]
-        return held.messages
+        if not paused:
+            del self._paused[topic]
+        return collected.messages
 
     def _unknown(self, error: UnknownEnvelope) -> None:
         self._metrics.count(Count.UNKNOWN_ENVELOPES)
@@ -217,21 +222,21 @@ class Fanout:
     def _spread(self, topic: Topic, outgoing: Outgoing) -> None:
         # Nearly all topics are rooms.
         members = self._registry.members(topic[5:]) if topic.startswith("room:") else self._recipients(topic)
-        holding = self._held.get(topic) if self._held else None
-        if holding:
-            members = [member for member in members if member not in holding]
+        paused = self._paused.get(topic) if self._paused else None
+        if paused:
+            members = [member for member in members if member not in paused]
         if members:
             self._batcher.spread(topic, outgoing, members, self._registry.version)
-        for recipient in tuple(holding or ()):
+        for recipient in tuple(paused or ()):
             if outgoing.is_for(recipient):
-                self._hold_back(outgoing.again(), topic, recipient)
+                self._collect(outgoing.again(), topic, recipient)
 
-    def _hold_back(self, outgoing: Outgoing, topic: Topic, recipient: Recipient) -> None:
-        held = self._held[topic][recipient]
-        held.take(outgoing)
-        if held.size > self._limit:
-            # The join goes on until the broker has answered, and would hold whatever comes until then.
-            self.drop(topic, recipient)
+    def _collect(self, outgoing: Outgoing, topic: Topic, recipient: Recipient) -> None:
+        paused = self._paused[topic][recipient]
+        paused.append(outgoing)
+        if paused.size > self._limit:
+            # The join goes on until the broker has answered, and would collect whatever comes until then.
+            self.discard(topic, recipient)
             recipient.close(closes.TOO_SLOW)
 
     def _lane(self, topic: Topic, envelope: Envelope, position: Position | None) -> Lane:
@@ -250,9 +255,9 @@ class Fanout:
 
     def _empty(self, topic: Topic, envelope: Envelope) -> None:
         room = room_of(topic)
-        if room is None or self._put_out is None:
+        if room is None:
             return
         reason = closes.short(envelope.payload)
-        for recipient in (*self._recipients(topic), *self._held.get(topic, ())):
+        for recipient in (*self._recipients(topic), *self.paused(topic)):
             if wanted(envelope, recipient):
-                self._put_out(recipient, room, reason)
+                recipient.put_out(room, reason)

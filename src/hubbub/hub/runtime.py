@@ -92,7 +92,6 @@ class Runtime:
         self._batcher = Batcher(asyncio.get_running_loop(), plan.metrics, patience=patience)
         self._fanout = Fanout(self.registry, self._batcher, plan.metrics, limit=plan.limits.outbox)
         self._diffs = Diffs(self._fanout, self.registry, plan.clock, plan.metrics)
-        self._fanout.on_presence(self._diffs.note)
         spawn = self._background.spawn
         self._positions = Positions(broker, self._fanout, plan.clock, plan.metrics, spawn, plan.limits)
         self._subscriptions = Subscriptions(broker, plan.clock, spawn, ended=self._positions.forget)

@@ -6,10 +6,7 @@ itself. A connection that joined within the moment gets the end state of all who
 members was read somewhere in between: for it, one who came and went again may be somebody who left.
 """
 
-from collections.abc import Collection
-from typing import Protocol
-
-from hubbub.delivery.fanout import Recipient
+from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.ports.metrics import Count, Metrics
@@ -25,18 +22,6 @@ _MOST = 256
 _PAUSE = 0.05
 
 
-class Telling(Protocol):
-    """The fan-out's part."""
-
-    def tell(self, topic: Topic, envelope: Envelope) -> None:
-        """To all members, and to those who are joining once they are in."""
-
-    def tell_one(self, topic: Topic, recipient: Recipient, message: Prepared) -> None:
-        """To one of them alone."""
-
-    def joining(self, topic: Topic) -> Collection[Recipient]: ...
-
-
 class _Pending:
     def __init__(self, room: RoomName, alarm: Alarm) -> None:
         self.room = room
@@ -46,10 +31,10 @@ class _Pending:
 
 
 class Diffs:
-    """`moment`: seconds over which changes are collected."""
+    """Collects what the fan-out says of users who come and go. `moment`: seconds over which it does."""
 
     def __init__(
-        self, fanout: Telling, registry: Registry[Recipient], clock: Clock, metrics: Metrics, *, moment: float = 0.5
+        self, fanout: Fanout, registry: Registry[Recipient], clock: Clock, metrics: Metrics, *, moment: float = 0.5
     ) -> None:
         self._fanout = fanout
         self._registry = registry
@@ -57,6 +42,7 @@ class Diffs:
         self._metrics = metrics
         self._moment = moment
         self._pending: dict[Topic, _Pending] = {}
+        fanout.on_presence(self.note)
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -111,7 +97,7 @@ class Diffs:
 
     def _apart(self, topic: Topic, pending: _Pending, net: Diff, whole: Diff) -> dict[Recipient, Diff]:
         """Who is told something else than the others, and what."""
-        joining = self._fanout.joining(topic)
+        joining = self._fanout.paused(topic)
 
         def concerned(recipient: Recipient) -> bool:
             return recipient in joining or self._registry.in_room(recipient, pending.room)

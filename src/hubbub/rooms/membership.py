@@ -1,8 +1,8 @@
 """Joining and leaving a room.
 
-A join is: hold what will come for this connection, subscribe, tell the broker who is here, read who is here and what
+A join is: pause the room's topic for this connection, subscribe, tell the broker who is here, read who is here and what
 was missed, and then, in one turn of the event loop, register, answer `room_joined`, hand over what was missed, and what
-was held. So nobody who is announced after the members were read is missed, nothing arrives before the answer, and
+was collected. So nobody who is announced after the members were read is missed, nothing arrives before the answer, and
 nothing is lost or doubled between what was missed and what is live. If any step fails, or the connection goes away
 meanwhile, everything done so far is undone.
 """
@@ -63,7 +63,6 @@ class Membership:
         self._joins: Counter[Recipient] = Counter()
         """How many rooms each connection is joining now: they count as well as those it is in."""
         self._put_out: dict[_Key, str] = {}
-        fanout.on_put_out(self.put_out)
 
     async def join(
         self,
@@ -106,9 +105,9 @@ class Membership:
         with ExitStack() as undo:
             self._fanout.treat(topic, options.slow)
             undo.callback(self._forget_empty, room)
-            self._fanout.hold(topic, member)
-            undo.callback(self._fanout.drop, topic, member)
-            await self._subscriptions.hold(topic)
+            self._fanout.pause(topic, member)
+            undo.callback(self._fanout.discard, topic, member)
+            await self._subscriptions.acquire(topic)
             undo.callback(self._subscriptions.release, topic)
             await self._presence.enter(OCCUPIED, room)
             undo.callback(self._presence.leave, OCCUPIED, room)
@@ -126,7 +125,7 @@ class Membership:
             if options.presence:
                 self._counted.add((member, room))
             self._answer(member, room, members, standing, since, id)
-            self._fanout.release(topic, member)
+            self._fanout.resume(topic, member)
             undo.pop_all()
             reason = self._put_out.get((member, room))
             if reason is not None:
@@ -169,13 +168,13 @@ class Membership:
         """Answer one who is in already, and hand over what was missed; False where it is not `there` any more."""
         with ExitStack() as undo:
             if since is not None:
-                self._fanout.hold(topic, member, member=True)
-                undo.callback(self._fanout.release, topic, member)
+                self._fanout.pause(topic, member, member=True)
+                undo.callback(self._fanout.resume, topic, member)
             standing = await self._standing(topic, keep, since)
             if not there(member):
                 return False
             self._answer(member, room, members, standing, since, id)
-            self._fanout.release(topic, member, replayed=standing is not None)
+            self._fanout.resume(topic, member, replayed=standing is not None)
             return True
 
     async def _members(self, topic: Topic) -> list[str]:
@@ -234,7 +233,7 @@ class Membership:
         if not self._registry.in_room(member, room):
             raise NotJoined(field="room")
         # Where it is joining again: what came before the end is handed over before it is told of the end.
-        self._fanout.release(room_topic(room), member)
+        self._fanout.resume(room_topic(room), member)
         self._registry.leave(member, room)
         self._let_go(member, room, self._presence.leave)
 

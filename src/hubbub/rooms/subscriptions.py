@@ -1,9 +1,9 @@
 """Which topics this worker hears: those it has a local reason to, and no others.
 
-Reasons are counted. The first asks the broker and waits until the subscription stands; the last starts a pause, after
-which it is looked again whether somebody came back, because rooms that empty and fill are common and subscribing is
-not free. Changes of one topic never overlap: a reason that comes while the broker is being told to stop waits for that
-and then asks anew.
+Reasons are counted. Who acquires the first asks the broker and waits until the subscription stands. When the last is
+released the subscription lingers for a while before it is ended, because rooms that empty and fill are common and
+subscribing is not free. Changes of one topic never overlap: a reason that comes while the broker is being told to stop
+waits for that and then asks anew.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _log = logging.getLogger("hubbub.subscriptions")
 class _Topic:
     reasons: int = 0
     stands: bool = False
-    pause: Alarm | None = None
+    lingering: Alarm | None = None
     change: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -50,16 +50,16 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._topics)
 
-    async def hold(self, topic: Topic) -> None:
+    async def acquire(self, topic: Topic) -> None:
         """One more reason. Returns when the subscription stands; raises Unavailable, and the reason is void."""
         if not self._broker.ready:
             # What stood before the broker was lost does not stand now, and nothing would say what is missed.
             raise Unavailable
         entry = self._topics.setdefault(topic, _Topic())
         entry.reasons += 1
-        if entry.pause is not None:
-            entry.pause.cancel()
-            entry.pause = None
+        if entry.lingering is not None:
+            entry.lingering.cancel()
+            entry.lingering = None
         if entry.stands and not entry.change.locked():
             return
         try:
@@ -75,18 +75,20 @@ class Subscriptions:
         """One reason less."""
         entry = self._topics[topic]
         entry.reasons -= 1
-        if entry.reasons == 0 and entry.pause is None:
-            entry.pause = self._clock.call_at(self._clock.now() + self._linger, lambda: self._look_again(topic, entry))
+        if entry.reasons == 0 and entry.lingering is None:
+            entry.lingering = self._clock.call_at(
+                self._clock.now() + self._linger, lambda: self._look_again(topic, entry)
+            )
 
     def stop(self) -> None:
-        """No pause is waited for any more: the broker is about to end every subscription at once."""
+        """Nothing lingers any more: the broker is about to end every subscription at once."""
         for entry in self._topics.values():
-            if entry.pause is not None:
-                entry.pause.cancel()
+            if entry.lingering is not None:
+                entry.lingering.cancel()
         self._topics.clear()
 
     def _look_again(self, topic: Topic, entry: _Topic) -> None:
-        entry.pause = None
+        entry.lingering = None
         if entry.reasons == 0:
             self._spawn(self._end(topic, entry))
 
@@ -102,5 +104,5 @@ class Subscriptions:
                 except Unavailable:
                     # The broker is away, and with it the subscription; what it would still bring has no recipient.
                     _log.debug("could not unsubscribe, the broker is away")
-            if not entry.reasons and entry.pause is None:
+            if not entry.reasons and entry.lingering is None:
                 self._topics.pop(topic, None)

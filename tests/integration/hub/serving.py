@@ -175,7 +175,7 @@ def left_behind(hub: Hub) -> dict[str, int]:
         "subscriptions": len(here._subscriptions),
         "background": len(here._background),
         "waker": len(here._waker),
-        "held": len(here._fanout._held),
+        "paused": len(here._fanout),
         "positions": len(here._positions),
         "publish_queue": len(here._publish_queue),
         "unauthenticated": len(here.endpoint.unauthenticated),

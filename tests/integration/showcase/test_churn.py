@@ -46,7 +46,7 @@ async def internals(hub: HubDep) -> dict:
         "presence": len(running._presence),
         "subscriptions": len(running._subscriptions),
         "timers": len(running._waker),
-        "held": len(running._fanout._held),
+        "paused": len(running._fanout),
     }
 """
 
