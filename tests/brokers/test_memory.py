@@ -102,7 +102,7 @@ async def test_histories_are_forgotten_when_another_is_asked_for() -> None:
     broker = MemoryBroker(store)
     async with started(broker):
         for number in range(100):
-            await broker.publish(room_topic(f"r{number}"), b"x", keep=KEEP, key="k")
+            await broker.publish(room_topic(f"r{number}"), b"x", keep=KEEP, idempotency_key="k")
         assert len(store.streams) == 100
         clock.now += KEEP.ttl + DAY
         await broker.read(ROOM, KEEP, limit=1)

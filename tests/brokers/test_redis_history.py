@@ -23,7 +23,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 async def publish(worker: Worker, data: bytes = b"x", keep: History = KEEP, key: str | None = None) -> Position:
-    position = await worker.broker.publish(ROOM, data, keep=keep, key=key)
+    position = await worker.broker.publish(ROOM, data, keep=keep, idempotency_key=key)
     assert position is not None
     return position
 
@@ -229,7 +229,7 @@ def test_a_full_server_refuses_what_grows_and_lets_people_go(valkey: EmbeddedVal
                 admin.config_set("maxmemory", 1)
                 asks = [
                     broker.publish(ROOM, b"secret", keep=KEEP),
-                    broker.publish(ROOM, b"secret", keep=KEEP, key="k"),
+                    broker.publish(ROOM, b"secret", keep=KEEP, idempotency_key="k"),
                     broker.publish(room_topic("new"), b"secret", keep=KEEP),
                     broker.enter(ROOM, "carol", "n1"),
                 ]

@@ -23,8 +23,10 @@ class Away:
         self.published: list[tuple[str, str | None]] = []
         self.fails = 0
 
-    async def publish(self, topic: str, data: bytes, *, keep: History | None, key: str | None) -> Position | None:
-        self.published.append((data[4:].decode(), key))
+    async def publish(
+        self, topic: str, data: bytes, *, keep: History | None, idempotency_key: str | None
+    ) -> Position | None:
+        self.published.append((data[4:].decode(), idempotency_key))
         if self.fails:
             self.fails -= 1
             raise Unavailable

@@ -20,13 +20,13 @@ class Keeping:
     def __init__(self) -> None:
         self.published: list[tuple[Topic, Envelope]] = []
         self.asked: list[tuple[History | None, str | None]] = []
-        """What was to be kept, and under which key."""
+        """What was to be kept, and under which idempotency key."""
 
     async def publish(
-        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+        self, topic: Topic, data: bytes, *, keep: History | None = None, idempotency_key: str | None = None
     ) -> Position | None:
         self.published.append((topic, Envelope.decode(data)))
-        self.asked.append((keep, key))
+        self.asked.append((keep, idempotency_key))
         return None if keep is None else Position("e", len(self.published))
 
 

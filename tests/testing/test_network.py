@@ -145,9 +145,9 @@ async def test_a_mute_broker_does_what_it_is_asked() -> None:
     one, two = await ears(Network())
     two.broker.mute = True
     with pytest.raises(Unavailable):
-        await two.broker.publish(TEA, b"a", keep=KEEP, key="k")
+        await two.broker.publish(TEA, b"a", keep=KEEP, idempotency_key="k")
     two.broker.mute = False
-    await two.broker.publish(TEA, b"a", keep=KEEP, key="k")
+    await two.broker.publish(TEA, b"a", keep=KEEP, idempotency_key="k")
     assert one.heard == [b"a"]
 
 

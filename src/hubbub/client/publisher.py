@@ -51,11 +51,11 @@ _RULES = 10.0
 
 
 class _Sending(NamedTuple):
-    """A message on its way. `key`: the one that makes it idempotent."""
+    """A message on its way."""
 
     topic: Topic
     message: _Message
-    key: str | None
+    idempotency_key: str | None
 
 
 class Recipients(Generic[R]):
@@ -104,8 +104,9 @@ class _Publishing(ABC, Generic[R]):
         return self._publish(_Sending(EVERYONE, message, None))
 
     def _recipients(self, topic: Topic) -> Recipients[R]:
-        def send(message: _Message, key: str | None) -> R:
-            return self._publish(_Sending(topic, message, messages.check_key(key, field="idempotency_key")))
+        def send(message: _Message, idempotency_key: str | None) -> R:
+            checked = messages.check_key(idempotency_key, field="idempotency_key")
+            return self._publish(_Sending(topic, message, checked))
 
         return Recipients(send)
 
@@ -160,7 +161,7 @@ class Publisher(_Publishing[Position | None]):
             if keep is None:
                 self._redis.publish(self._keys.channel(sending.topic), data)
                 return None
-            keys, arguments = asking(self._keys, sending.topic, keep, sending.key)
+            keys, arguments = asking(self._keys, sending.topic, keep, sending.idempotency_key)
             return position(self._run(len(keys), *keys, *arguments, data))
         except redis.ResponseError as error:
             raise Unavailable from without_arguments(error)
@@ -223,8 +224,8 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
         if keep is None:
             await commands.call(b"PUBLISH", channel, data)
             return None
-        keys, arguments = asking(self._keys, sending.topic, keep, sending.key)
-        if sending.key is not None:
+        keys, arguments = asking(self._keys, sending.topic, keep, sending.idempotency_key)
+        if sending.idempotency_key is not None:
             return position(await commands.run(PUBLISH, keys, *arguments, data))
         return position(*await commands.run_together(channel, PUBLISH, keys, *arguments, data))
 

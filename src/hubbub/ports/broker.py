@@ -89,12 +89,12 @@ class Broker(Protocol):
         """End. No `deliver` is called afterwards. May be called twice."""
 
     async def publish(
-        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+        self, topic: Topic, data: bytes, *, keep: History | None = None, idempotency_key: str | None = None
     ) -> Position | None:
         """Hand one envelope to all subscribers of the topic; with `keep`, the position it was given and is kept under.
 
-        `key` makes it idempotent for five minutes, where it is kept: the same key on the same topic again publishes
-        nothing and returns the first one's position.
+        `idempotency_key` means something where the message is kept: for five minutes the same one on the same topic
+        again publishes nothing and returns the first one's position.
         """
 
     async def read(

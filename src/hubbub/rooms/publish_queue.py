@@ -1,7 +1,7 @@
 """Messages that wait for a broker that is away, because the application asked for it: bounded in number and in time.
 
 They leave in the order in which they came. Waiting is all that is done here: a message that may have gone out is not
-sent again unless it is kept, where a key makes that harmless.
+sent again unless it is kept, where an idempotency key makes that harmless.
 """
 
 import asyncio

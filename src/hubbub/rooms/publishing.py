@@ -89,7 +89,7 @@ class Sender:
         if once is not None:
             once = messages.check_key(once, field="idempotency_key")
         if patience <= 0:
-            return await self._broker.publish(self.topic, envelope, keep=self.keep, key=once)
+            return await self._broker.publish(self.topic, envelope, keep=self.keep, idempotency_key=once)
         return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience)
 
     async def _publish_patiently(self, envelope: bytes, once: str, patience: float) -> Position | None:
@@ -98,9 +98,9 @@ class Sender:
         while True:
             await self._queue.wait(until - loop.time())
             try:
-                return await self._broker.publish(self.topic, envelope, keep=self.keep, key=once)
+                return await self._broker.publish(self.topic, envelope, keep=self.keep, idempotency_key=once)
             except Unavailable:
-                # It may have gone out. Where it is kept, the key sees to it that it does so once.
+                # It may have gone out. Where it is kept, the idempotency key sees to it that it does so once.
                 if self.keep is None or loop.time() >= until:
                     raise
                 if self._broker.ready:

@@ -48,12 +48,12 @@ class MemoryBroker:
         self._subscribed.clear()
 
     async def publish(
-        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+        self, topic: Topic, data: bytes, *, keep: History | None = None, idempotency_key: str | None = None
     ) -> Position | None:
         if self._deliver is None:
             raise Unavailable
         if keep is not None:
-            return self._store.keep(topic, data, keep, key)
+            return self._store.keep(topic, data, keep, idempotency_key)
         self._store.publish(topic, data)
         return None
 

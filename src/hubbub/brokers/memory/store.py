@@ -66,9 +66,9 @@ class Store:
         finally:
             self._delivering = False
 
-    def keep(self, topic: Topic, data: bytes, keep: History, key: str | None) -> Position:
+    def keep(self, topic: Topic, data: bytes, keep: History, idempotency_key: str | None) -> Position:
         """As `Broker.publish` says of what is kept."""
-        position, new = self.streams.append(topic, data, keep, self.clock(), key)
+        position, new = self.streams.append(topic, data, keep, self.clock(), idempotency_key)
         if new:
             self.publish(topic, data, position)
         return position

@@ -32,12 +32,12 @@ class Stream:
         """Of the newest message there ever was."""
         return Position(self._epoch, self._top)
 
-    def seen(self, key: str, now: float) -> Position | None:
-        """What was appended under the key within KEY_KNOWN."""
-        position, until = self._keys.get(key, (None, 0.0))
+    def seen(self, idempotency_key: str, now: float) -> Position | None:
+        """What was appended under the idempotency key within KEY_KNOWN."""
+        position, until = self._keys.get(idempotency_key, (None, 0.0))
         return position if now < until else None
 
-    def append(self, data: bytes, keep: History, now: float, key: str | None = None) -> Position:
+    def append(self, data: bytes, keep: History, now: float, idempotency_key: str | None = None) -> Position:
         self.touch(keep, now)
         self._kept_until = now + keep.ttl
         self._top += 1
@@ -46,9 +46,9 @@ class Stream:
         while len(entries) > keep.size or now - entries[0][2] >= keep.ttl:
             entries.popleft()
         position = self.position
-        if key is not None:
+        if idempotency_key is not None:
             self._forget_keys(now)
-            self._keys[key] = position, now + KEY_KNOWN
+            self._keys[idempotency_key] = position, now + KEY_KNOWN
         return position
 
     def read(
@@ -114,13 +114,13 @@ class Streams:
         return len(self._streams)
 
     def append(
-        self, topic: str, data: bytes, keep: History, now: float, key: str | None = None
+        self, topic: str, data: bytes, keep: History, now: float, idempotency_key: str | None = None
     ) -> tuple[Position, bool]:
         """The position, and whether it is a new one: False where the key was seen."""
         stream = self._of(topic, keep, now)
-        if key is not None and (seen := stream.seen(key, now)) is not None:
+        if idempotency_key is not None and (seen := stream.seen(idempotency_key, now)) is not None:
             return seen, False
-        return stream.append(data, keep, now, key), True
+        return stream.append(data, keep, now, idempotency_key), True
 
     def read(
         self, topic: str, keep: History, now: float, *, since: int | None, limit: int, reverse: bool = False

@@ -114,13 +114,13 @@ class RedisBroker:
             await commands.stop()
 
     async def publish(
-        self, topic: Topic, data: bytes, *, keep: History | None = None, key: str | None = None
+        self, topic: Topic, data: bytes, *, keep: History | None = None, idempotency_key: str | None = None
     ) -> Position | None:
         if keep is None:
             await self._asking().call(b"PUBLISH", self._keys.channel(topic), data)
             return None
-        keys, rules = asking(self._keys, topic, keep, key)
-        if key is None:
+        keys, rules = asking(self._keys, topic, keep, idempotency_key)
+        if idempotency_key is None:
             channel = self._keys.channel(topic)
             return position(*await self._asking().run_together(channel, PUBLISH, keys, *rules, data))
         return position(await self._asking().run(PUBLISH, keys, *rules, data))

@@ -87,8 +87,8 @@ class Keys:
     def stream(self, topic: Topic) -> bytes:
         return self._key(topic, b"stream")
 
-    def did(self, topic: Topic, key: str) -> bytes:
-        return self._key(topic, b"did:" + quoted_whole(key))
+    def did(self, topic: Topic, idempotency_key: str) -> bytes:
+        return self._key(topic, b"did:" + quoted_whole(idempotency_key))
 
     def turn(self, lease: str) -> bytes:
         return self._key(lease, b"turn")

@@ -13,11 +13,11 @@ from hubbub.types import Position, Topic
 PUBLISH = Script("publish")
 
 
-def asking(names: Keys, topic: Topic, keep: History, key: str | None) -> tuple[list[bytes], list[Argument]]:
-    """Keys and arguments of PUBLISH, but for the last one, which is the message. `key` makes it idempotent."""
+def asking(names: Keys, topic: Topic, keep: History, idempotency_key: str | None) -> tuple[list[bytes], list[Argument]]:
+    """Keys and arguments of PUBLISH, but for the last one, which is the message."""
     keys = [names.meta(topic), names.stream(topic)]
-    if key is not None:
-        keys.append(names.did(topic, key))
+    if idempotency_key is not None:
+        keys.append(names.did(topic, idempotency_key))
     known = (milliseconds(seconds) for seconds in (keep.ttl, keep.ttl + POSITION_KNOWN, KEY_KNOWN))
     return keys, [names.channel(topic), keep.size, *known, POSITIONED, new_epoch()]
 

@@ -83,7 +83,7 @@ class Histories:
         topics = [room_topic(name) for name in AWKWARD]
         for topic in topics:
             data = topic.encode("utf-8", "surrogatepass")
-            assert (await here.broker.publish(topic, data, keep=KEEP, key="k")) is not None
+            assert (await here.broker.publish(topic, data, keep=KEEP, idempotency_key="k")) is not None
         epochs = set()
         for topic in topics:
             past = await there.broker.read(topic, KEEP, limit=10)
@@ -197,12 +197,12 @@ class Histories:
     @meeting
     async def test_history_publishes_once_for_an_idempotency_key(self, here: Peer, there: Peer) -> None:
         await here.broker.subscribe(ROOM)
-        one = await here.broker.publish(ROOM, b"one", keep=KEEP, key="a")
-        assert await there.broker.publish(ROOM, b"again", keep=KEEP, key="a") == one
-        two = await there.broker.publish(ROOM, b"two", keep=KEEP, key="a:b")
+        one = await here.broker.publish(ROOM, b"one", keep=KEEP, idempotency_key="a")
+        assert await there.broker.publish(ROOM, b"again", keep=KEEP, idempotency_key="a") == one
+        two = await there.broker.publish(ROOM, b"two", keep=KEEP, idempotency_key="a:b")
         await there.broker.publish(ROOM, b"three", keep=KEEP)
-        assert await here.broker.publish(ROOM, b"again", keep=KEEP, key="a") == one != two
-        assert await here.broker.publish(OTHER, b"other", keep=KEEP, key="a") is not None
+        assert await here.broker.publish(ROOM, b"again", keep=KEEP, idempotency_key="a") == one != two
+        assert await here.broker.publish(OTHER, b"other", keep=KEEP, idempotency_key="a") is not None
         await marked(here, there)
         assert here.data(ROOM) == [b"one", b"two", b"three"]
         assert offsets(await here.broker.read(ROOM, KEEP, limit=10)) == [1, 2, 3]
@@ -212,7 +212,7 @@ class Histories:
     async def test_history_publishes_once_for_a_key_however_many_try_at_once(self, here: Peer, there: Peer) -> None:
         await there.broker.subscribe(ROOM)
         peers = (here, there) * 20
-        keyed = [peer.broker.publish(ROOM, b"once", keep=KEEP, key="k") for peer in peers]
+        keyed = [peer.broker.publish(ROOM, b"once", keep=KEEP, idempotency_key="k") for peer in peers]
         plain = [peer.broker.publish(ROOM, b"each", keep=KEEP) for peer in peers]
         found = await asyncio.gather(*(publish for both in zip(keyed, plain, strict=True) for publish in both))
         assert len(set(found[::2])) == 1
