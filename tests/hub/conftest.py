@@ -26,13 +26,13 @@ class Hub:
         if done:
             self.gate.set()
 
-    async def depart(self, *, at_once: bool) -> None:
-        self._log.append(("depart", at_once))
+    async def drain(self, *, at_once: bool) -> None:
+        self._log.append(("drain", at_once))
         self.begun()
         if self._fails:
             raise RuntimeError("no")
         await self.gate.wait()
-        self._log.append("departed")
+        self._log.append("drained")
 
     def hurry(self) -> None:
         self._log.append("hurry")
@@ -70,8 +70,8 @@ def server(log: list[Any]) -> Iterator[Server]:
             signal.signal(number, handler)
 
 
-def join(hub: Hub) -> ShutdownSignals:
-    signals = ShutdownSignals.join(hub, closing=CLOSING)
+def register(hub: Hub) -> ShutdownSignals:
+    signals = ShutdownSignals.register(hub, closing=CLOSING)
     assert signals is not None
     return signals
 

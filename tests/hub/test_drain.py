@@ -4,13 +4,13 @@ import itertools
 from collections import Counter
 
 from hubbub import closes
-from tests.kit.crowd import Crowd, departing
+from tests.kit.crowd import Crowd, emptying
 from tests.kit.scripted import settle
 
 
 async def test_each_is_told_once_when_to_come_back_and_closed_with_1012() -> None:
     crowd = Crowd(100)
-    await crowd.until(departing(crowd, 10.0))
+    await crowd.until(emptying(crowd, 10.0))
     assert {peer.close_with for peer in crowd.all} == {closes.RESTARTING}
     for peer in crowd.all:
         [told] = peer.told
@@ -19,7 +19,7 @@ async def test_each_is_told_once_when_to_come_back_and_closed_with_1012() -> Non
 
 async def test_the_closes_are_spread_over_half_the_window() -> None:
     crowd = Crowd(1000)
-    ended = await crowd.until(departing(crowd, 10.0))
+    ended = await crowd.until(emptying(crowd, 10.0))
     assert 4.9 <= ended <= 5.1
     steps = Counter(peer.closed_at for peer in crowd.all)
     assert len(steps) >= 95
@@ -30,14 +30,14 @@ async def test_the_closes_are_spread_over_half_the_window() -> None:
 
 async def test_few_are_spread_as_well() -> None:
     crowd = Crowd(5)
-    await crowd.until(departing(crowd, 10.0))
+    await crowd.until(emptying(crowd, 10.0))
     at = sorted(peer.closed_at for peer in crowd.all)
     assert all(later - earlier >= 0.5 for earlier, later in itertools.pairwise(at))
 
 
 async def test_the_returns_are_spread_evenly_over_the_window_and_in_no_order() -> None:
     crowd = Crowd(1000)
-    await crowd.until(departing(crowd, 10.0))
+    await crowd.until(emptying(crowd, 10.0))
     returns = crowd.returns()
     assert Counter(each // 1000 for each in returns) == dict.fromkeys(range(10), 100)
     assert returns not in (sorted(returns), sorted(returns, reverse=True))
@@ -48,7 +48,7 @@ async def test_the_returns_are_spread_evenly_over_the_window_and_in_no_order() -
 
 async def test_who_comes_meanwhile_is_sent_away_too() -> None:
     crowd = Crowd(10)
-    task = departing(crowd, 4.0)
+    task = emptying(crowd, 4.0)
     await settle()
     await crowd.moves(1.0)
     late = [crowd.come() for _ in range(20)]
@@ -60,7 +60,7 @@ async def test_who_comes_meanwhile_is_sent_away_too() -> None:
 async def test_who_was_being_let_in_while_the_last_went_is_not_forgotten() -> None:
     crowd = Crowd(0)
     crowd.come(stays=True)
-    task = departing(crowd, 2.0)
+    task = emptying(crowd, 2.0)
     await settle()
     await crowd.moves(2.0)
     assert not task.done()
@@ -73,21 +73,21 @@ async def test_who_was_being_let_in_while_the_last_went_is_not_forgotten() -> No
 async def test_who_has_left_by_himself_is_not_told() -> None:
     crowd = Crowd(2)
     crowd.all[0].closed = True
-    await crowd.until(departing(crowd, 1.0))
+    await crowd.until(emptying(crowd, 1.0))
     assert crowd.all[0].told == []
 
 
 async def test_it_waits_for_the_sockets_as_long_as_a_transport_does() -> None:
     crowd = Crowd(9, closing=3.0)
     crowd.come(stays=True)
-    ended = await crowd.until(departing(crowd, 2.0))
+    ended = await crowd.until(emptying(crowd, 2.0))
     assert 4.0 <= ended <= 4.5
 
 
 async def test_it_waits_no_longer_than_they_are_there() -> None:
     crowd = Crowd(0, closing=3.0)
     peer = crowd.come(stays=True)
-    task = departing(crowd, 2.0)
+    task = emptying(crowd, 2.0)
     await settle()
     await crowd.moves(2.0)
     assert peer.closed
@@ -98,28 +98,28 @@ async def test_it_waits_no_longer_than_they_are_there() -> None:
 
 async def test_nobody_there_takes_no_time() -> None:
     crowd = Crowd(0)
-    assert await crowd.until(departing(crowd, 10.0)) <= 0.1
+    assert await crowd.until(emptying(crowd, 10.0)) <= 0.1
 
 
 async def test_without_a_window_all_go_at_once_and_come_back_within_a_second() -> None:
     crowd = Crowd(100)
     crowd.come(stays=True)
-    assert await crowd.until(departing(crowd, 0.0)) == 0
+    assert await crowd.until(emptying(crowd, 0.0)) == 0
     assert all(peer.closed for peer in crowd.all)
     assert {each // 100 for each in crowd.returns()} == set(range(10))
 
 
 async def test_at_once_the_returns_are_still_spread_over_the_window() -> None:
     crowd = Crowd(10)
-    assert crowd.drain.at_once(closes.RESTARTING, window=10.0) == 10
+    assert crowd.drain.close_all(closes.RESTARTING, window=10.0) == 10
     assert sorted(crowd.returns()) == [500 + 1000 * each for each in range(10)]
-    assert crowd.drain.at_once(closes.RESTARTING, window=10.0) == 0
+    assert crowd.drain.close_all(closes.RESTARTING, window=10.0) == 0
 
 
 async def test_in_a_hurry_the_rest_goes_at_once_and_nobody_is_waited_for() -> None:
     crowd = Crowd(100)
     crowd.come(stays=True)
-    task = departing(crowd, 10.0)
+    task = emptying(crowd, 10.0)
     await settle()
     await crowd.moves(1.0)
     assert 10 <= sum(peer.closed for peer in crowd.all) <= 30
@@ -132,7 +132,7 @@ async def test_in_a_hurry_the_rest_goes_at_once_and_nobody_is_waited_for() -> No
 async def test_a_hurry_ends_the_wait_for_sockets() -> None:
     crowd = Crowd(0)
     crowd.come(stays=True)
-    task = departing(crowd, 1.0)
+    task = emptying(crowd, 1.0)
     await settle()
     await crowd.moves(1.0)
     assert not task.done()
@@ -143,7 +143,7 @@ async def test_a_hurry_ends_the_wait_for_sockets() -> None:
 
 async def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst() -> None:
     crowd = Crowd(1000)
-    task = departing(crowd, 10.0)
+    task = emptying(crowd, 10.0)
     await settle()
     await crowd.moves(1.0)
     crowd.clock.advance(2.0)

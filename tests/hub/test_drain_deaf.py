@@ -8,7 +8,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.hub.drain import DEAF
-from tests.kit.crowd import Crowd, departing
+from tests.kit.crowd import Crowd, emptying
 from tests.kit.scripted import cancel, settle
 
 
@@ -85,9 +85,9 @@ async def test_at_the_end_nobody_is_told_that_the_worker_is_deaf(at_once: bool) 
     before = sum(peer.closed for peer in crowd.all)
     assert before
     if at_once:
-        crowd.drain.at_once(closes.RESTARTING, window=1.0)
+        crowd.drain.close_all(closes.RESTARTING, window=1.0)
     else:
-        await crowd.until(departing(crowd, 4.0))
+        await crowd.until(emptying(crowd, 4.0))
     codes = Counter(peer.close_with.code for peer in crowd.all if peer.close_with is not None)
     assert codes == {1013: before, 1012: 100 - before}
     await crowd.moves(2.0)

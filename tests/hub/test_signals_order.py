@@ -9,27 +9,27 @@ from typing import Any
 
 import pytest
 
-from tests.hub.conftest import Hub, Server, join, told
+from tests.hub.conftest import Hub, Server, register, told
 from tests.integration.hub.serving import until
 from tests.kit.scripted import settle
 
 
 async def test_the_server_hears_of_it_when_the_hub_is_done(server: Server, log: list[Any]) -> None:
     hub = Hub(log, done=False)
-    departure = join(hub)
+    signals = register(hub)
     told()
     await settle()
-    assert log == [("depart", False)]
+    assert log == [("drain", False)]
     hub.gate.set()
     await until(lambda: len(log) == 3, "passed on")
-    assert log == [("depart", False), "departed", "SIGTERM"]
-    departure.leave(hub)
+    assert log == [("drain", False), "drained", "SIGTERM"]
+    signals.unregister(hub)
     assert log[3:] == []
 
 
 async def test_a_loop_that_sleeps_is_woken(server: Server, log: list[Any]) -> None:
     hub = Hub(log)
-    departure = join(hub)
+    signals = register(hub)
     begun = asyncio.Event()
     hub.begun = begun.set
     began = time.monotonic()
@@ -38,26 +38,26 @@ async def test_a_loop_that_sleeps_is_woken(server: Server, log: list[Any]) -> No
     async with asyncio.timeout(10):
         await begun.wait()
     assert time.monotonic() < began + 5
-    departure.leave(hub)
+    signals.unregister(hub)
 
 
 async def test_sigint_is_passed_on_as_soon_as_all_are_told(server: Server, log: list[Any]) -> None:
     hub = Hub(log)
-    departure = join(hub)
+    signals = register(hub)
     told(signal.SIGINT)
     await until(lambda: "SIGINT" in log, "passed on")
-    assert log == [("depart", True), "departed", "SIGINT"]
-    departure.leave(hub)
+    assert log == [("drain", True), "drained", "SIGINT"]
+    signals.unregister(hub)
 
 
 async def test_where_the_server_reloads_there_is_no_window(server: Server, log: list[Any]) -> None:
     server.config.reload = True
     hub = Hub(log)
-    departure = join(hub)
+    signals = register(hub)
     told()
     await until(lambda: "SIGTERM" in log, "passed on")
-    assert log[0] == ("depart", True)
-    departure.leave(hub)
+    assert log[0] == ("drain", True)
+    signals.unregister(hub)
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
@@ -66,13 +66,13 @@ async def test_a_second_signal_hurries_the_hubs_and_goes_to_the_server_once(
 ) -> None:
     monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
     hub = Hub(log, done=False)
-    departure = join(hub)
+    signals = register(hub)
     told()
-    await until(lambda: log == [("depart", False)], "begun")
+    await until(lambda: log == [("drain", False)], "begun")
     told(second)
     await until(lambda: second.name in log, "passed on")
-    assert log == [("depart", False), "hurry", "departed", second.name]
-    departure.leave(hub)
+    assert log == [("drain", False), "hurry", "drained", second.name]
+    signals.unregister(hub)
     assert len(log) == 4
 
 
@@ -82,15 +82,15 @@ async def test_a_hub_that_does_not_hurry_holds_nobody_up(
     monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
     hub = Hub(log, done=False)
     hub.hurry = lambda: None  # type: ignore[method-assign]
-    departure = join(hub)
+    signals = register(hub)
     told()
-    await until(lambda: log == [("depart", False)], "begun")
+    await until(lambda: log == [("drain", False)], "begun")
     told()
     told()  # at once, past everybody
     time.sleep(0)  # noqa: ASYNC251 - the handler runs between two instructions
-    assert log == [("depart", False), "SIGTERM"]
-    departure.leave(hub)
-    assert log == [("depart", False), "SIGTERM"]
+    assert log == [("drain", False), "SIGTERM"]
+    signals.unregister(hub)
+    assert log == [("drain", False), "SIGTERM"]
 
 
 async def test_nobody_is_waited_for_longer_than_a_server_takes_to_notice(
@@ -99,52 +99,52 @@ async def test_nobody_is_waited_for_longer_than_a_server_takes_to_notice(
     monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
     hub = Hub(log, done=False)
     hub.hurry = lambda: None  # type: ignore[method-assign]
-    departure = join(hub)
+    signals = register(hub)
     told()
-    await until(lambda: log == [("depart", False)], "begun")
+    await until(lambda: log == [("drain", False)], "begun")
     told(signal.SIGINT)
-    await until(lambda: log == [("depart", False), "SIGINT"], "passed on all the same")
-    departure.leave(hub)
+    await until(lambda: log == [("drain", False), "SIGINT"], "passed on all the same")
+    signals.unregister(hub)
 
 
 async def test_a_sigterm_that_came_by_two_ways_is_one(server: Server, log: list[Any]) -> None:
     hub = Hub(log, done=False)
-    departure = join(hub)
+    signals = register(hub)
     told()
     told()
-    await until(lambda: log == [("depart", False)], "begun")
+    await until(lambda: log == [("drain", False)], "begun")
     told()
     time.sleep(0)  # noqa: ASYNC251 - the handler runs between two instructions
-    assert log == [("depart", False)]
+    assert log == [("drain", False)]
     told(signal.SIGINT)
-    await until(lambda: "departed" in log, "hurried")
-    departure.leave(hub)
+    await until(lambda: "drained" in log, "hurried")
+    signals.unregister(hub)
 
 
 async def test_a_second_sigint_after_the_first_was_passed_on_forces_the_server(server: Server, log: list[Any]) -> None:
     hub = Hub(log)
-    departure = join(hub)
+    signals = register(hub)
     told(signal.SIGINT)
     await until(lambda: "SIGINT" in log, "passed on")
     told(signal.SIGINT)
     await until(lambda: "hurry" in log, "hurried")
     assert log.count("SIGINT") == 2
-    departure.leave(hub)
+    signals.unregister(hub)
 
 
 async def test_several_hubs_share_one_and_go_together(server: Server, log: list[Any]) -> None:
     slow, quick = Hub(log, done=False), Hub(log)
-    departure = join(slow)
-    assert join(quick) is departure
+    signals = register(slow)
+    assert register(quick) is signals
     told()
-    await until(lambda: "departed" in log, "the first is done")
-    assert log == [("depart", False), ("depart", False), "departed"]
+    await until(lambda: "drained" in log, "the first is done")
+    assert log == [("drain", False), ("drain", False), "drained"]
     slow.gate.set()
     await until(lambda: "SIGTERM" in log, "passed on")
     assert log.count("SIGTERM") == 1
-    departure.leave(quick)
+    signals.unregister(quick)
     assert signal.getsignal(signal.SIGTERM) != server.handle_exit
-    departure.leave(slow)
+    signals.unregister(slow)
     assert signal.getsignal(signal.SIGTERM) == server.handle_exit
 
 
@@ -152,23 +152,23 @@ async def test_a_hub_that_fails_holds_up_nobody(
     server: Server, log: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     hubs = [Hub(log, fails=True), Hub(log)]
-    departures = [join(hub) for hub in hubs]
+    several = [register(hub) for hub in hubs]
     told()
     await until(lambda: "SIGTERM" in log, "passed on")
-    assert "departed" in log
+    assert "drained" in log
     assert "could not send its clients away" in caplog.text
-    for departure, hub in zip(departures, hubs, strict=True):
-        departure.leave(hub)
+    for signals, hub in zip(several, hubs, strict=True):
+        signals.unregister(hub)
 
 
-async def test_a_hub_that_stops_while_it_departs_does_not_swallow_the_signal(server: Server, log: list[Any]) -> None:
+async def test_a_hub_that_stops_while_it_drains_does_not_swallow_the_signal(server: Server, log: list[Any]) -> None:
     hub = Hub(log, done=False)
-    departure = join(hub)
+    signals = register(hub)
     told()
     await until(lambda: log, "begun")
-    departure.leave(hub)
+    signals.unregister(hub)
     await settle()
-    assert log == [("depart", False), "SIGTERM"]
+    assert log == [("drain", False), "SIGTERM"]
     assert signal.getsignal(signal.SIGTERM) == server.handle_exit
 
 
@@ -183,7 +183,7 @@ async def test_the_server_hears_of_it_whatever_goes_wrong_before(server: Server,
     server.server_state.connections = Broken()
     server.config.ws_protocol_class = Broken
     hub = Hub(log)
-    departure = join(hub)
+    signals = register(hub)
     told()
     await until(lambda: "SIGTERM" in log, "passed on")
-    departure.leave(hub)
+    signals.unregister(hub)

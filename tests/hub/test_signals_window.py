@@ -1,4 +1,4 @@
-"""How long a departure may take, as the environment says it."""
+"""How long a drain may take, as the environment says it."""
 
 import pytest
 

@@ -78,5 +78,5 @@ class Crowd:
         return [peer.told[0]["retry_after"] for peer in sorted(self.all, key=lambda each: each.closed_at)]
 
 
-def departing(crowd: Crowd, window: float) -> "asyncio.Task[None]":
-    return asyncio.create_task(crowd.drain.depart(closes.RESTARTING, window=window))
+def emptying(crowd: Crowd, window: float) -> "asyncio.Task[None]":
+    return asyncio.create_task(crowd.drain.empty(closes.RESTARTING, window=window))

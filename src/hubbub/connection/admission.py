@@ -62,7 +62,7 @@ class Admissions:
 
 
 class Admission:
-    """One connection's. `admit` once, `leave` once or more often."""
+    """One connection's. `admit` once, `withdraw` once or more often."""
 
     __slots__ = ("_admissions", "_over", "_taken", "_user")
 
@@ -73,7 +73,7 @@ class Admission:
         self._over = False
 
     async def admit(self, member: Recipient) -> None:
-        """Raises ConnectionClosed where `leave` was called meanwhile, Unavailable where the broker is away."""
+        """Raises ConnectionClosed where `withdraw` was called meanwhile, Unavailable where the broker is away."""
         if self._over:
             raise ConnectionClosed(member.id)
         user = member.user.id
@@ -86,7 +86,7 @@ class Admission:
                 raise ConnectionClosed(member.id)
             self._taken += 1
 
-    def leave(self, member: Recipient) -> None:
+    def withdraw(self, member: Recipient) -> None:
         user, self._user = self._user, None
         self._over = True
         if user is None:

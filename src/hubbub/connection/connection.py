@@ -351,7 +351,7 @@ class Connection:
         self.session.close()
         self._requests.clear()
         self._context.waker.forget(self)
-        self._admission.leave(self.outbound)
+        self._admission.withdraw(self.outbound)
         self._open()
         if self.iterator is not None:
             self.iterator.end()

@@ -24,7 +24,7 @@ from hubbub.protocol.codec import Prepared
 _log = logging.getLogger("hubbub.drain")
 
 DEAF = 10.0
-"""Seconds without hearing the broker, after which clients are better off elsewhere."""
+"""Seconds without hearing the broker, after which clients are sent elsewhere."""
 _DEAF_WINDOW = 5.0
 """The least window then: those who come back at once find the same broker, or another worker that is overrun."""
 _LOOK = 1.0
@@ -36,8 +36,8 @@ _MOMENT = 0.25
 _NOT_HEARD = closes.OVERLOADED.because("this worker does not hear the others")
 
 
-class Leaver(Protocol):
-    """A connection."""
+class Client(Protocol):
+    """A connection, as far as sending it away is concerned."""
 
     @property
     def closed(self) -> bool: ...
@@ -50,7 +50,7 @@ class Leaver(Protocol):
 class Drain:
     """`connections`: accepted and not gone yet. `closing`: seconds their transports give a peer to take its leave."""
 
-    def __init__(self, connections: Collection[Leaver], clock: Clock, *, closing: float) -> None:
+    def __init__(self, connections: Collection[Client], clock: Clock, *, closing: float) -> None:
         self._connections = connections
         self._clock = clock
         self._closing = closing
@@ -58,28 +58,28 @@ class Drain:
         self._hurried = False
         self._waiting: set[asyncio.Event] = set()
 
-    def at_once(self, close: Close, *, window: float) -> int:
+    def close_all(self, close: Close, *, window: float) -> int:
         """The end: tell and close everybody now, their returns spread over `window` seconds; how many they were."""
         self._ending = True
-        leaving = self._there()
-        self._send_away(leaving, close, _spread(len(leaving), window or _SHORTLY))
-        return len(leaving)
+        clients = self._there()
+        self._send_away(clients, close, _spread(len(clients), window or _SHORTLY))
+        return len(clients)
 
-    async def depart(self, close: Close, *, window: float) -> None:
+    async def empty(self, close: Close, *, window: float) -> None:
         """The end: send everybody away over half the window, and wait for their sockets as long as a transport does.
 
         Without a window all are closed at once, and whoever calls does the waiting.
         """
         self._ending = True
         if not window:
-            self.at_once(close, window=0.0)
+            self.close_all(close, window=0.0)
             return
         sent = await self.send_away(close, window=window)
         if sent:
             _log.info("sent %d clients away; they come back within %g seconds", sent, window)
         deadline = self._clock.now() + self._closing + _MOMENT
         while self._connections and self._clock.now() < deadline and not self._hurried:
-            self.at_once(close, window=window)  # who was being let in
+            self.close_all(close, window=window)  # who was being let in
             await self._until(min(deadline, self._clock.now() + _STEP))
 
     async def send_away(self, close: Close, *, window: float, going: Callable[[], bool] = lambda: True) -> int:
@@ -122,15 +122,15 @@ class Drain:
         for waiting in self._waiting:
             waiting.set()
 
-    def _there(self) -> list[Leaver]:
+    def _there(self) -> list[Client]:
         return [connection for connection in self._connections if not connection.closed]
 
-    def _send_away(self, leaving: list[Leaver], close: Close, returns: Iterator[float]) -> None:
+    def _send_away(self, clients: list[Client], close: Close, returns: Iterator[float]) -> None:
         # All are told before the first is closed, which is when what was said leaves: together.
-        for connection in leaving:
-            connection.answer(messages.closing(close, retry_after=next(returns)))
-        for connection in leaving:
-            connection.close(close)
+        for client in clients:
+            client.answer(messages.closing(close, retry_after=next(returns)))
+        for client in clients:
+            client.close(close)
 
     async def _until(self, when: float) -> None:
         """Or until there is a hurry."""

@@ -70,8 +70,8 @@ class Endpoint:
     accepting: Callable[[], bool]
     connections: set[Connection] = field(default_factory=set)
     """Accepted and not gone yet, let in or not."""
-    entering: int = 0
-    """Being looked at."""
+    handshakes: int = 0
+    """How many are being examined."""
     unauthenticated: set[Connection] = field(default_factory=set)
 
     async def serve(self, websocket: WebSocket, *, user: User | str | None = None, to_the_end: bool = True) -> None:
@@ -79,7 +79,7 @@ class Endpoint:
 
         Returns when the connection is gone, or without `to_the_end` as soon as it lives without this call.
         """
-        _, socket = await self._admit(websocket, user, text=False, iterated=False)
+        _, socket = await self._open(websocket, user, text=False, iterated=False)
         if socket.outlives and not to_the_end:
             return
         try:
@@ -88,11 +88,11 @@ class Endpoint:
             await socket.stop()
 
     @asynccontextmanager
-    async def enter(
+    async def connect(
         self, websocket: WebSocket, *, user: User | str | None = None, text: bool = False
     ) -> AsyncIterator[Connection]:
         """A connection whose messages the block reads, until it ends. Raises HandshakeRefused, and has answered."""
-        connection, socket = await self._admit(websocket, user, text=text, iterated=True)
+        connection, socket = await self._open(websocket, user, text=text, iterated=True)
         try:
             if not await connection.opened():
                 await socket.wait()
@@ -113,10 +113,10 @@ class Endpoint:
         finally:
             await socket.stop()
 
-    async def _admit(
+    async def _open(
         self, websocket: WebSocket, user: User | str | None, *, text: bool, iterated: bool
     ) -> tuple[Connection, "Socket"]:
-        self.entering += 1
+        self.handshakes += 1
         try:
             who = await self._let_in(websocket, user)
             connection = Connection(
@@ -130,7 +130,7 @@ class Endpoint:
             )
             self.connections.add(connection)
         finally:
-            self.entering -= 1
+            self.handshakes -= 1
         if who is None:
             self.unauthenticated.add(connection)
             connection.when_opened(lambda: self.unauthenticated.discard(connection))
@@ -210,8 +210,8 @@ class Endpoint:
 
     def _make_room(self) -> None:
         self._check_accepting()
-        # Those that are being looked at count as well, this one too: all of them may be let in.
-        if len(self.connections) + self.entering > self.context.limits.connections:
+        # Handshakes that are being examined count as well, this one too: all of them may be let in.
+        if len(self.connections) + self.handshakes > self.context.limits.connections:
             raise HTTPException(503, "this worker is full", RETRY_AFTER)
 
     def _check_origin(self, websocket: WebSocket, *, required: bool) -> None:

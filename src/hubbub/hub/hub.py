@@ -25,7 +25,7 @@ from hubbub.errors import ConfigurationError
 from hubbub.hub.cluster import Lease, Stats
 from hubbub.hub.declarations import Declarations
 from hubbub.hub.runtime import Plan, Runtime
-from hubbub.hub.server_process import workers_of_this_server
+from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.signals import leaving_from_environment
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
@@ -170,7 +170,7 @@ class Hub(Declarations):
         Without `user` the client authenticates as on the hub's own route. Raises HandshakeRefused where the client was
         refused; it has been answered, so let it pass.
         """
-        async with self._here.endpoint.enter(websocket, user=user, text=text) as connection:
+        async with self._here.endpoint.connect(websocket, user=user, text=text) as connection:
             yield connection
 
     async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
@@ -202,7 +202,7 @@ class Hub(Declarations):
         broker = self._broker
         if isinstance(broker, str):
             broker = choose_broker(broker, name=self._name, metrics=self.metrics)
-        if not broker.shared and (workers := workers_of_this_server()) > 1:
+        if not broker.shared and (workers := ServerProcess().workers) > 1:
             raise ConfigurationError(
                 f"{workers} workers cannot meet on the memory broker: each would have rooms of its own. "
                 "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"

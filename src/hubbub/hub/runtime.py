@@ -134,19 +134,19 @@ class Runtime:
             asyncio.create_task(self._keep_declaring()),
             asyncio.create_task(self._drain.while_deaf(self.broker, window=window)),
         ]
-        self._signals = ShutdownSignals.join(self, closing=self._plan.limits.closing)
+        self._signals = ShutdownSignals.register(self, closing=self._plan.limits.closing)
 
-    async def depart(self, *, at_once: bool) -> None:
+    async def drain(self, *, at_once: bool) -> None:
         """Send everybody away; returns when they are gone or had their time."""
         self.stopping = True
         window = 0.0 if at_once else self._plan.leaving.window
         if window:
             # The last is closed after half the window, and comes back after as much as all of it.
             await self._leases.retire(1.5 * window + max(self._plan.leaving.grace, _ARRIVAL))
-        await self._drain.depart(closes.RESTARTING, window=window)
+        await self._drain.empty(closes.RESTARTING, window=window)
 
     def hurry(self) -> None:
-        """Take no more time for `depart`."""
+        """Take no more time for `drain`."""
         self._drain.hurry()
 
     async def stop(self) -> None:
@@ -155,7 +155,7 @@ class Runtime:
         # From the bottom up, and each whatever became of the others.
         async with AsyncExitStack() as last:
             if self._signals is not None:
-                last.callback(self._signals.leave, self)
+                last.callback(self._signals.unregister, self)
             last.push_async_callback(self.broker.stop)
             last.callback(self._subscriptions.stop)
             last.push_async_callback(self._background.end, within=_FAREWELL)
@@ -163,7 +163,7 @@ class Runtime:
             last.push_async_callback(_cancelled, self._always)
             for part in (self._positions, self._diffs, self._waker):
                 last.callback(part.stop)
-            last.callback(self._drain.at_once, closes.RESTARTING, window=self._plan.leaving.window)
+            last.callback(self._drain.close_all, closes.RESTARTING, window=self._plan.leaving.window)
             last.callback(self._presence.stop)
 
     def _resumed(self) -> None:

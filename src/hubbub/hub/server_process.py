@@ -1,17 +1,48 @@
-"""What a hub knows of the server process it runs in."""
+"""The server process that a hub runs in: what uvicorn says of itself, and what the environment does.
+
+An application is not handed its server. But uvicorn installs a method of its server as the handler of the signals that
+end it, and there it can be found; a hub that runs has put its own handler before that one (`hub/signals.py`). Under
+another server nothing is found, and whoever asks gets what holds without one.
+"""
 
 import os
 import signal
+from collections.abc import Iterable
+from typing import Any
+
+#: The signals that tell a server to end.
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-def workers_of_this_server() -> int:
-    """How many processes serve this application, as far as this one can know; 1 where nothing says otherwise.
+class ServerProcess:
+    """The server behind these handlers of signals, default those that are installed now."""
 
-    `hubbub serve` says it in HUBBUB_WORKERS, uvicorn and gunicorn take WEB_CONCURRENCY, and a running uvicorn server
-    has it in its configuration, which is reached through the signal handler it has installed.
-    """
-    known = [os.environ.get("HUBBUB_WORKERS"), os.environ.get("WEB_CONCURRENCY")]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        server = getattr(signal.getsignal(number), "__self__", None)
-        known.append(getattr(getattr(server, "config", None), "workers", None))
-    return max([int(count) for count in known if count is not None and str(count).isdecimal()] or [1])
+    def __init__(self, handlers: Iterable[object] | None = None) -> None:
+        installed = map(signal.getsignal, ENDING) if handlers is None else handlers
+        self.server: Any = next((server for server in map(_owner, installed) if hasattr(server, "config")), None)
+        """uvicorn's; None where none was found."""
+
+    @property
+    def reloads(self) -> bool:
+        """Whether it starts anew when the code changes."""
+        return bool(self._configured("reload"))
+
+    @property
+    def workers(self) -> int:
+        """How many processes serve this application, as far as this one can know; 1 where nothing says otherwise.
+
+        `hubbub serve` says it in HUBBUB_WORKERS, uvicorn and gunicorn take WEB_CONCURRENCY, and a running uvicorn
+        server has it in its configuration.
+        """
+        known = (os.environ.get("HUBBUB_WORKERS"), os.environ.get("WEB_CONCURRENCY"), self._configured("workers"))
+        return max([int(count) for count in known if count is not None and str(count).isdecimal()] or [1])
+
+    def _configured(self, name: str) -> Any:
+        return getattr(getattr(self.server, "config", None), name, None)
+
+
+def _owner(handler: object) -> Any:
+    """Whose method a handler is. One that stands before a server's says so by a `server_process` of its own."""
+    owner = getattr(handler, "__self__", None)
+    process = getattr(owner, "server_process", None)
+    return process.server if isinstance(process, ServerProcess) else owner

@@ -1,10 +1,10 @@
 """Being told to end: the hubs of a process send their clients away before the server hears of it.
 
 uvicorn closes all sockets first and ends the lifespan afterwards, too late for a word to anybody. So the first hub that
-starts puts itself before the handlers of SIGTERM and SIGINT that are installed then, and they are called when every hub
-is done: requests are answered meanwhile. A second signal hurries the hubs, unless it is the echo of the first. No
-window for SIGINT, somebody waits at a terminal, nor where the server reloads. A protocol class that does it lost: it
-would be there under one server only.
+starts puts a handler before those of SIGTERM and SIGINT that are installed then, and these are called when every hub
+has drained: requests are answered meanwhile. A second signal hurries the hubs, unless it is the echo of the first.
+SIGINT leaves no window, because somebody waits at a terminal, nor does a server that reloads. A protocol class that
+does it lost: it would be there under one server only.
 
 Off the main thread there are no signals; then clients are told when the hub stops.
 """
@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Protocol, TypeAlias
 
 from hubbub.errors import ConfigurationError
+from hubbub.hub.server_process import ENDING, ServerProcess
 from hubbub.options import Leaving
 from hubbub.transports.leftovers import Leftovers
 
@@ -26,23 +27,22 @@ _log = logging.getLogger("hubbub.departure")
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The same order, given again: a service manager tells all processes of a service, and the parent tells its workers.
 _ECHO = 1.0
-# What a transport needs for what was said last, where it has a task of its own.
+# How long a transport with a task of its own needs to write what was said last.
 _SAID = 0.05
 # A server looks ten times a second whether it is to end, and then lets go of what it still has.
 _NOTICED = 0.25
 
 
-class Departing(Protocol):
+class Drainable(Protocol):
     """A hub that runs."""
 
-    async def depart(self, *, at_once: bool) -> None:
+    async def drain(self, *, at_once: bool) -> None:
         """Send everybody away; returns when they are gone or had their time, with `at_once` as soon as all are told."""
 
     def hurry(self) -> None:
-        """Take no more time for it."""
+        """Take no more time for `drain`."""
 
 
 class ShutdownSignals:
@@ -51,7 +51,7 @@ class ShutdownSignals:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, closing: float) -> None:
         self._loop = loop
         self._closing = closing
-        self._hubs: list[Departing] = []
+        self._hubs: list[Drainable] = []
         self._before: dict[int, _Handler | int | None] = {}
         self._told: int | None = None
         self._told_at = 0.0
@@ -59,8 +59,8 @@ class ShutdownSignals:
         self._work: asyncio.Task[None] | None = None
 
     @classmethod
-    def join(cls, hub: Departing, *, closing: float) -> "ShutdownSignals | None":
-        """Tell `hub` of signals until `leave`. None where this thread gets none. Call from the event loop.
+    def register(cls, hub: Drainable, *, closing: float) -> "ShutdownSignals | None":
+        """Tell `hub` of signals until `unregister`. None where this thread gets none. Call from the event loop.
 
         `closing`: seconds after which a socket that is closed and takes nothing is dropped.
         """
@@ -68,17 +68,17 @@ class ShutdownSignals:
             return None
         loop = asyncio.get_running_loop()
         found = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        departure = found if isinstance(found, cls) and found.of(loop) else cls(loop, closing=closing)
-        departure.add(hub)
-        return departure
+        signals = found if isinstance(found, cls) and found.of(loop) else cls(loop, closing=closing)
+        signals.add(hub)
+        return signals
 
     def of(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether this is that loop's; one whose hubs were never stopped may still be installed."""
         return self._loop is loop
 
-    def add(self, hub: Departing) -> None:
+    def add(self, hub: Drainable) -> None:
         self._hubs.append(hub)
-        for number in _SIGNALS:
+        for number in ENDING:
             handler = signal.getsignal(number)
             # An ignored one stays ignored, and None is a handler that is not Python's and could not be put back.
             if number in self._before or handler in (None, signal.SIG_IGN):
@@ -86,7 +86,7 @@ class ShutdownSignals:
             self._before[number] = handler
             signal.signal(number, self._handle)
 
-    def leave(self, hub: Departing) -> None:
+    def unregister(self, hub: Drainable) -> None:
         """`hub` has stopped. With the last one the handlers are again what they were. May be called twice."""
         if hub not in self._hubs:
             return
@@ -96,20 +96,15 @@ class ShutdownSignals:
         if self._work is not None:
             self._work.cancel()
         for number, handler in self._before.items():
-            # Who put himself before us calls us, and we call on.
+            # A handler that was put before ours later calls ours, and ours calls on.
             if signal.getsignal(number) == self._handle:
                 signal.signal(number, handler)
         self._pass_on_once()
 
     @property
-    def config(self) -> Any:
-        """The server's, for whoever looks for it where its handler was."""
-        return getattr(self._server, "config", None)
-
-    @property
-    def _server(self) -> Any:
-        servers = (getattr(handler, "__self__", None) for handler in self._before.values())
-        return next((server for server in servers if hasattr(server, "config")), None)
+    def server_process(self) -> ServerProcess:
+        """The server whose handlers were installed before."""
+        return ServerProcess(self._before.values())
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         # Between any two instructions of the main thread: what is to be done is left to the loop.
@@ -137,16 +132,17 @@ class ShutdownSignals:
             signal.raise_signal(number)
 
     def _begin(self) -> None:
-        self._work = self._loop.create_task(self._depart())
+        self._work = self._loop.create_task(self._drain())
 
-    async def _depart(self) -> None:
-        at_once = self._told == signal.SIGINT or bool(getattr(self.config, "reload", False))
-        work = (hub.depart(at_once=at_once) for hub in self._hubs)
+    async def _drain(self) -> None:
+        process = self.server_process
+        at_once = self._told == signal.SIGINT or process.reloads
+        work = (hub.drain(at_once=at_once) for hub in self._hubs)
         for failure in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(failure, Exception):
                 _log.error("a hub could not send its clients away", exc_info=failure)
         await asyncio.sleep(_SAID)
-        leftovers = Leftovers(self._server)
+        leftovers = Leftovers(process.server)
         try:
             if not at_once and not self._hurried:
                 await leftovers.drop_idle()
@@ -161,7 +157,7 @@ class ShutdownSignals:
             hub.hurry()
         # Whatever a hub does then, nobody waits longer for it.
         self._loop.call_later(_NOTICED, self._pass_on_once)
-        self._loop.call_later(2 * _NOTICED, Leftovers(self._server).drop)
+        self._loop.call_later(2 * _NOTICED, Leftovers(self.server_process.server).drop)
 
     def _pass_on_once(self) -> None:
         if not self._passed_on and self._told is not None:

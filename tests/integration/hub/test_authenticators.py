@@ -77,7 +77,7 @@ async def test_one_that_hangs_has_its_time() -> None:
         assert tab.log == []
         await tab.leave()
         await until(lambda: not inside(hub).endpoint.connections, "gone")
-        assert inside(hub).endpoint.entering == 0
+        assert inside(hub).endpoint.handshakes == 0
         assert not inside(hub).endpoint.unauthenticated
         assert not inside(hub).registry
 

@@ -127,7 +127,7 @@ async def test_who_is_sent_away_last_is_still_there_when_it_comes_back() -> None
     broker = Believing()
     hub = Hub(broker, auth=Names(), leaving=Leaving(window=40.0, grace=7.0))
     await hub.start()
-    await hub._here.depart(at_once=False)
+    await hub._here.drain(at_once=False)
     assert broker.for_seconds == 1.5 * 40.0 + 7.0
     await hub.stop()
 
