@@ -12,15 +12,15 @@ from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.closes import Close
 from hubbub.connection.connection import Connection
 from hubbub.errors import ConnectionClosed, NotJoined
-from hubbub.handlers.table import HandlerTable
-from hubbub.hub.runtime import Plan, Runtime
-from hubbub.options import Heartbeat, Leaving, Limits
+from hubbub.hub.declarations import Declarations
+from hubbub.hub.runtime import Runtime
+from hubbub.hub.settings import HubSettings
+from hubbub.options import Heartbeat, Limits
 from hubbub.ports.broker import Announcement
-from hubbub.ports.metrics import Count, Tally
+from hubbub.ports.metrics import Count
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.protocol.handshake import Handshake
-from hubbub.rooms.patterns import Patterns
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
 from tests.kit.scripted import MovedClock, settle
 
@@ -82,22 +82,10 @@ class Setting:
 
     def __init__(self, **limits: Any) -> None:
         self.clock, self.broker = MovedClock(), Slow()
-        plan = Plan(
-            authenticators=(),
-            origins=None,
-            limits=Limits(**limits),
-            heartbeat=Heartbeat(interval=1e9, timeout=1e9),
-            rate=None,
-            announce_users=False,
-            inbox=None,
-            leaving=Leaving(),
-            metrics=Tally(),
-            clock=self.clock,
-            handlers=HandlerTable(),
-            rooms=Patterns(),
-            facts=[],
+        settings = HubSettings(
+            limits=Limits(**limits), heartbeat=Heartbeat(interval=1e9, timeout=1e9), clock=self.clock
         )
-        self.running = Runtime(plan, self.broker)
+        self.running = Runtime(settings, Declarations(), self.broker)
         self.wire = Wire()
 
     async def connect(self, user: User, *, text: bool = False) -> Connection:
@@ -110,7 +98,7 @@ class Setting:
 
     def send(self, size: int) -> None:
         envelope = Envelope(Kind.MESSAGE, b'"' + b"x" * (size - 2) + b'"')
-        self.running._fanout.deliver(user_topic("ann"), envelope.encode())
+        self.running.parts.fanout.deliver(user_topic("ann"), envelope.encode())
 
 
 async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() -> None:
@@ -121,7 +109,7 @@ async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() 
     most = 0
     while s.clock.now() + 3600 < ends:
         assert min(s.clock.set) <= s.clock.now() + 3600 + 1
-        most = max(most, len(s.running._waker._timers._buckets))
+        most = max(most, len(s.running.parts.waker._timers._buckets))
         s.clock.advance(3600)
         assert not connection.closed
     assert most <= 2
@@ -130,7 +118,7 @@ async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() 
     s.clock.advance(0.2)
     assert connection.closed
     assert s.wire.closes == [closes.CREDENTIAL_EXPIRED]
-    assert len(s.running._waker) == 0
+    assert len(s.running.parts.waker) == 0
     await s.running.stop()
 
 
@@ -158,7 +146,7 @@ async def test_what_comes_before_welcome_is_bounded_by_the_outbox(pause: Callabl
     assert len(s.wire.closes) == 1
     assert not s.running.registry
     await s.running.stop()
-    assert not len(s.running._presence)
+    assert not len(s.running.parts.presence)
 
 
 async def test_what_fits_comes_after_welcome() -> None:
@@ -210,18 +198,18 @@ async def test_a_joiner_for_whom_too_much_came_is_closed_and_gives_all_back() ->
     await settle()
     envelope = Envelope(Kind.MESSAGE, b'"' + b"x" * 98 + b'"').encode()
     for _ in range(3):
-        s.running._fanout.deliver(Topic("room:r"), envelope)
+        s.running.parts.fanout.deliver(Topic("room:r"), envelope)
     assert not connection.closed
     for _ in range(50):
-        s.running._fanout.deliver(Topic("room:r"), envelope)
+        s.running.parts.fanout.deliver(Topic("room:r"), envelope)
     assert s.wire.closes == [closes.TOO_SLOW]
-    assert not len(s.running._fanout)
+    assert not len(s.running.parts.fanout)
     s.broker.gate.set()
     await settle()
     await joining
     assert connection.rooms == frozenset()
     await s.running.stop()
-    assert not len(s.running._presence)
+    assert not len(s.running.parts.presence)
     assert not s.running.registry
 
 

@@ -8,20 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from hubbub.delivery.fanout import Fanout
-from hubbub.delivery.registry import Registry
 from hubbub.errors import Unavailable
 from hubbub.history import positions
-from hubbub.history.positions import Positions
+from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
-from hubbub.ports.metrics import Tally
-from hubbub.presence.diffs import Diffs
-from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.session import Since
-from hubbub.rooms.membership import Membership
-from hubbub.rooms.subscriptions import Subscriptions
-from hubbub.scheduling.tasks import Background
-from hubbub.types import NodeId, Position, RoomName, room_topic
+from hubbub.types import Position, RoomName, room_topic
 from tests.kit.recipients import Reader, Turn
 from tests.kit.scripted import MovedClock, settle
 from tests.kit.streams import Asked, Ledger, StreamBroker
@@ -40,30 +32,18 @@ class World:
     """One worker, in a running loop."""
 
     def __init__(self) -> None:
-        self.broker, self.clock, self.background = StreamBroker(), MovedClock(), Background()
+        self.broker, self.clock, self.turn = StreamBroker(), MovedClock(), Turn()
         self.broker.at_once = False
-        self.turn, self.metrics = Turn(), Tally()
-        self.registry: Registry[Any] = Registry()
-        self.fanout = Fanout(self.registry, self.turn.batcher, self.metrics, limit=10_000)
-        spawn = self.background.spawn
         broker: Any = self.broker
-        self.positions = Positions(broker, self.fanout, self.clock, self.metrics, spawn, Limits(replay=5))
-        subscriptions = Subscriptions(broker, self.clock, spawn, ended=self.positions.forget)
-        presence = PresenceTracker(
-            broker, NodeId("n"), self.background.begin, self.clock, lambda _: OPTIONS, announce_users=False
-        )
-        diffs = Diffs(self.fanout, self.registry, self.clock, self.metrics)
-        self.membership = Membership(
-            self.registry,
+        parts = compose(
             broker,
-            self.fanout,
-            subscriptions,
-            presence,
-            self.positions,
-            diffs,
-            spawn,
-            rooms_per_connection=9,
+            self.clock,
+            limits=Limits(replay=5, rooms=9),
+            options_of=lambda _: OPTIONS,
+            batcher=self.turn.batcher,
         )
+        self.background, self.registry, self.fanout = parts.background, parts.registry, parts.fanout
+        self.positions, self.membership = parts.positions, parts.membership
 
 
 class OneWorker(RuleBasedStateMachine):

@@ -3,18 +3,10 @@
 import asyncio
 from typing import Any
 
-from hubbub.delivery.fanout import Fanout
-from hubbub.delivery.registry import Registry
-from hubbub.history.positions import Positions
+from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry, Past
-from hubbub.ports.metrics import Tally
-from hubbub.presence.diffs import Diffs
-from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.rooms.membership import Membership
-from hubbub.rooms.subscriptions import Subscriptions
-from hubbub.scheduling.tasks import Background
 from hubbub.types import Position, room_topic
 from tests.kit.recipients import Reader, Turn
 from tests.kit.scripted import Call, MovedClock, ScriptedBroker, settle
@@ -25,29 +17,12 @@ STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r",
 
 
 class Setting:
-    def __init__(self) -> None:
-        self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
-        self.registry: Registry[Any] = Registry()
-        self.turn = Turn()
-        metrics, spawn = Tally(), self.background.spawn
-        self.fanout = Fanout(self.registry, self.turn.batcher, metrics, limit=100)
-        self.positions = Positions(self.broker, self.fanout, self.clock, metrics, spawn, Limits())
-        self.subscriptions = Subscriptions(self.broker, self.clock, spawn, ended=self.positions.forget)
-        self.presence = PresenceTracker(
-            self.broker, "node", self.background.begin, self.clock, lambda _: RoomOptions(), announce_users=False
-        )
-        self.diffs = Diffs(self.fanout, self.registry, self.clock, metrics)
-        self.membership = Membership(
-            self.registry,
-            self.broker,
-            self.fanout,
-            self.subscriptions,
-            self.presence,
-            self.positions,
-            self.diffs,
-            spawn,
-            rooms_per_connection=2,
-        )
+    def __init__(self, **limits: int) -> None:
+        self.broker, self.clock, self.turn = ScriptedBroker(), MovedClock(), Turn()
+        broker: Any = self.broker
+        self.parts = compose(broker, self.clock, limits=Limits(rooms=2, **limits), batcher=self.turn.batcher)
+        self.registry, self.fanout, self.diffs = self.parts.registry, self.parts.fanout, self.parts.diffs
+        self.positions, self.membership = self.parts.positions, self.parts.membership
 
     def member(self, name: str = "ann") -> Reader:
         member = Reader(name, self.turn, membership=self.membership)
@@ -92,13 +67,11 @@ class Setting:
             for call in list(self.broker.pending):
                 assert call.name in ("leave", "unsubscribe", "read"), call
                 await self.answer(call)
-        assert (len(self.presence), len(self.subscriptions), len(self.background)) == (0, 0, 0)
-        assert not len(self.fanout)
-        assert len(self.positions) == len(self.diffs) == 0
-        assert not self.membership._looks
-        assert not self.membership._joining
-        assert not self.membership._put_out
-        assert not self.membership._counted
+        assert self.nothing_left()
+
+    def nothing_left(self) -> bool:
+        """But connections that are still there."""
+        return self.parts.left_over().keys() <= {"registry"}
 
     def send(
         self, kind: Kind = Kind.MESSAGE, payload: bytes = b'{"type":"m"}', *, offset: int | None = None, **fields: Any

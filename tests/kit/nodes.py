@@ -6,12 +6,10 @@ from typing import Any
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
-from hubbub.options import RoomOptions
+from hubbub.hub.composition import compose
+from hubbub.options import Leaving, RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal
-from hubbub.presence.leases import NodeLease
-from hubbub.presence.tracker import PresenceTracker
 from hubbub.protocol.envelope import Envelope
-from hubbub.scheduling.tasks import Background
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
 from tests.kit.scripted import MovedClock, settle
 
@@ -66,16 +64,16 @@ class Line(MemoryBroker):
 
 class Node:
     def __init__(self, name: str, store: Store, clock: MovedClock) -> None:
-        self.line, self.background = Line(store), Background()
-        self.presence = PresenceTracker(
+        self.line = Line(store)
+        parts = compose(
             self.line,
-            NodeId(name),
-            self.background.begin,
             clock,
-            lambda room: RoomOptions(presence=True, diff=room == "d"),
+            leaving=Leaving(lease=10, grace=0),
+            options_of=lambda room: RoomOptions(presence=True, diff=room == "d"),
             announce_users=True,
+            node=NodeId(name),
         )
-        self.leases = NodeLease(self.line, NodeId(name), self.presence, clock, lease=10)
+        self.background, self.presence, self.leases = parts.background, parts.presence, parts.lease
 
     async def start(self) -> None:
         await self.line.start(lambda *_: None, lambda: None, lambda _: None)

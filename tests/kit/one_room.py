@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from hubbub.delivery.fanout import Fanout
-from hubbub.delivery.registry import Registry
-from hubbub.history.positions import Positions
 from hubbub.history.topic import Standing
+from hubbub.hub.composition import compose
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
 from hubbub.protocol.session import Since
-from hubbub.scheduling.tasks import Background
 from hubbub.types import Position, room_topic
 from tests.kit.recipients import Reader, Turn
 from tests.kit.scripted import MovedClock, settle
@@ -23,15 +20,12 @@ class Setting:
     """A room with one member, which has joined at the top; its messages come when they are brought."""
 
     def __init__(self, *, keep: History = KEEP, **limits: int) -> None:
-        self.broker, self.clock, self.background = StreamBroker(), MovedClock(), Background()
+        self.broker, self.clock = StreamBroker(), MovedClock()
         self.stream = self.broker.of(TOPIC)
         self.turn, self.metrics = Turn(), Tally()
-        self.registry: Registry[Any] = Registry()
-        self.fanout = Fanout(self.registry, self.turn.batcher, self.metrics, limit=10**6)
         broker: Any = self.broker
-        self.positions = Positions(
-            broker, self.fanout, self.clock, self.metrics, self.background.spawn, Limits(**limits)
-        )
+        parts = compose(broker, self.clock, limits=Limits(**limits), metrics=self.metrics, batcher=self.turn.batcher)
+        self.background, self.registry, self.positions = parts.background, parts.registry, parts.positions
         self.keep = keep
         self.ann = Reader("ann", self.turn)
         self.registry.add(self.ann, "ann")

@@ -105,7 +105,7 @@ async def test_a_member_that_leaves_while_it_joins_again_gets_nothing_afterwards
     await s.answer(read, 1, 2, top=2)
     assert isinstance(task.exception(), NotJoined)
     assert ann.types == ["room_joined", "m", "m", "m", "room_left"]
-    assert not s.membership._put_out
+    assert not len(s.membership)
     await s.is_empty()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from hubbub import ConfigurationError, Hub
 from hubbub.errors import InvalidMessage
+from hubbub.hub.declarations import Declarations
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms import handles
@@ -89,18 +90,18 @@ def allowed() -> bool:
 
 @pytest.mark.parametrize("slow", [*Slow, *map(str, Slow)])
 def test_a_room_is_declared_with_its_policy_for_slow_readers(slow: Any) -> None:
-    hub = Hub()
-    hub.rooms("r", slow=slow)(allowed)
-    match = hub._rooms.match("r")
+    declarations = Declarations()
+    declarations.rooms("r", slow=slow)(allowed)
+    match = declarations.declared.match("r")
     assert match is not None
     assert match.value.options == RoomOptions(slow=Slow(slow))
     assert isinstance(match.value.options.slow, Slow)
 
 
 def test_without_a_word_a_slow_reader_is_disconnected() -> None:
-    hub = Hub()
-    hub.rooms("r")(allowed)
-    match = hub._rooms.match("r")
+    declarations = Declarations()
+    declarations.rooms("r")(allowed)
+    match = declarations.declared.match("r")
     assert match is not None
     assert match.value.options.slow is Slow.DISCONNECT
 
@@ -120,9 +121,9 @@ def test_another_policy_is_refused_by_its_name(slow: Any) -> None:
     ],
 )
 def test_a_room_is_declared_with_how_its_members_see_each_other(presence: Any, options: RoomOptions) -> None:
-    hub = Hub()
-    hub.rooms("r", presence=presence, history=KEEP)(allowed)
-    match = hub._rooms.match("r")
+    declarations = Declarations()
+    declarations.rooms("r", presence=presence, history=KEEP)(allowed)
+    match = declarations.declared.match("r")
     assert match is not None
     assert match.value.options == replace(options, history=KEEP)
 

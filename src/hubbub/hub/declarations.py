@@ -11,7 +11,7 @@ from hubbub.handlers.fastapi import FastAPIInjection
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.injection import Injected
-from hubbub.rooms.declared import Rule
+from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import Patterns, placeholders
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,9 +22,9 @@ class Declarations:
 
     def __init__(self) -> None:
         self._injection = FastAPIInjection()
-        self._handlers: HandlerTable[Injected] = HandlerTable()
-        self._rooms: Patterns[Rule] = Patterns()
-        self._facts: list[Callable[[], dict[str, Any]]] = []
+        self.handlers: HandlerTable[Injected] = HandlerTable()
+        self.declared = DeclaredRooms(Patterns())
+        self.measures: list[Callable[[], dict[str, Any]]] = []
 
     def on(self, model: type[BaseModel]) -> Callable[[F], F]:
         """Handle the messages of a model, by its `type: Literal[…]`.
@@ -38,7 +38,7 @@ class Declarations:
         def declare(function: F) -> F:
             injected = self._injection.prepare(function, message=model, caller=Connection, path_params=frozenset())
             try:
-                self._handlers.declare(model, injected)
+                self.handlers.declare(model, injected)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None
             return function
@@ -73,7 +73,7 @@ class Declarations:
                 options = RoomOptions(
                     presence=bool(presence), diff=presence == "diff", history=history, slow=Slow(slow)
                 )
-                self._rooms.declare(pattern, Rule(check, options), check.annotations)
+                self.declared.patterns.declare(pattern, Rule(check, options), check.annotations)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None
             return function
@@ -82,5 +82,5 @@ class Declarations:
 
     def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`."""
-        self._facts.append(measure)
+        self.measures.append(measure)
         return measure

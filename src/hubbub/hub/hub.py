@@ -24,8 +24,9 @@ from hubbub.connection.connection import Connection
 from hubbub.errors import ConfigurationError
 from hubbub.hub.cluster import Lease, Stats
 from hubbub.hub.declarations import Declarations
-from hubbub.hub.runtime import Plan, Runtime
+from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
+from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import leaving_from_environment
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
@@ -85,7 +86,7 @@ class Hub(Declarations):
         self._starting: asyncio.Future[None] | None = None
         self.metrics = metrics or Tally()
         self.limits = limits or Limits()
-        self._plan = Plan(
+        self._settings = HubSettings(
             authenticators=arrange(auth),
             origins=None if origins is None else parse_origins(origins),
             limits=self.limits,
@@ -96,9 +97,6 @@ class Hub(Declarations):
             leaving=leaving or leaving_from_environment(),
             metrics=self.metrics,
             clock=clock or SystemClock(),
-            handlers=self._handlers,
-            rooms=self._rooms,
-            facts=self._facts,
         )
         self.router = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
@@ -208,7 +206,7 @@ class Hub(Declarations):
                 "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
             )
         redaction.install()
-        running = Runtime(self._plan, broker)
+        running = Runtime(self._settings, self, broker)
         try:
             await running.start()
         except BaseException:

@@ -169,18 +169,10 @@ def inside(hub: Hub) -> Runtime:
 def left_behind(hub: Hub) -> dict[str, int]:
     """What a hub without connections still has; all of it should be gone."""
     here = inside(hub)
-    counts = {
-        "registry": len(here.registry),
-        "presence": len(here._presence),
-        "subscriptions": len(here._subscriptions),
-        "background": len(here._background),
-        "waker": len(here._waker),
-        "paused": len(here._fanout),
-        "positions": len(here._positions),
-        "publish_queue": len(here._publish_queue),
-        "unauthenticated": len(here.endpoint.unauthenticated),
-    }
-    return {what: count for what, count in counts.items() if count}
+    counts = here.parts.left_over()
+    if here.endpoint.unauthenticated:
+        counts["unauthenticated"] = len(here.endpoint.unauthenticated)
+    return counts
 
 
 async def at_rest(hub: Hub) -> None:

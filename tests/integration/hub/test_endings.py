@@ -240,8 +240,8 @@ async def test_while_the_server_stops(valkey: str, keys: Callable[[], list[str]]
         await broker.open()
     await tab.leave()
     assert not running.registry
-    assert not len(running._presence)
-    assert not len(running._background)
+    assert not len(running.parts.presence)
+    assert not len(running.parts.background)
     assert keys() == []
     await no_task_but(before_tasks)
     await until(lambda: descriptors() <= before, "no descriptor is left")

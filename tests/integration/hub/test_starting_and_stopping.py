@@ -74,7 +74,7 @@ async def test_what_is_published_without_a_hub_is_kept_where_the_broker(then: st
         else:
             with redis.Redis.from_url(mortal.url) as admin:
                 admin.flushall()
-        broker = hub._here.broker
+        broker = inside(hub).broker
         await until(lambda: hub.ready, "it is there")
 
         async def knows() -> bool:
@@ -104,13 +104,10 @@ async def test_a_room_that_keeps_is_not_taken_for_one_of_a_pattern_with_types_th
         return True
 
     await hub.start()
-    rules = Retention.read(await hub._here.broker.declared())
+    rules = Retention.read(await inside(hub).broker.declared())
     for name, kept in (("team:red", keep), ("quiet:x", None), ("other", keep)):
-        assert (
-            rules.kept(room_topic(name))
-            == hub._here.endpoint.context.declared.options_of(RoomName(name)).history
-            == kept
-        )
+        options = inside(hub).endpoint.context.declared.options_of(RoomName(name))
+        assert rules.kept(room_topic(name)) == options.history == kept
     await hub.stop()
 
 
@@ -127,7 +124,7 @@ async def test_who_is_sent_away_last_is_still_there_when_it_comes_back() -> None
     broker = Believing()
     hub = Hub(broker, auth=Names(), leaving=Leaving(window=40.0, grace=7.0))
     await hub.start()
-    await hub._here.drain(at_once=False)
+    await inside(hub).drain(at_once=False)
     assert broker.for_seconds == 1.5 * 40.0 + 7.0
     await hub.stop()
 
@@ -207,11 +204,11 @@ async def test_one_step_that_fails_leaves_the_others_their_turn() -> None:
     async def fail() -> None:
         raise RuntimeError("no")
 
-    here._leases.stop = fail  # type: ignore[method-assign]
+    here.parts.lease.stop = fail  # type: ignore[method-assign]
     always = tuple(here._always)
     with pytest.raises(RuntimeError, match="no"):
         await hub.stop()
     assert not broker.ready
     assert all(task.done() for task in always)
-    for task in tuple(here._leases._tasks):
+    for task in tuple(here.parts.lease._tasks):
         task.cancel()

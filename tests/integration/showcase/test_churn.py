@@ -43,10 +43,10 @@ async def internals(hub: HubDep) -> dict:
         "tasks": len(asyncio.all_tasks()) - 1,
         "descriptors": len(os.listdir("/proc/self/fd")),
         "registry": len(running.registry),
-        "presence": len(running._presence),
-        "subscriptions": len(running._subscriptions),
-        "timers": len(running._waker),
-        "paused": len(running._fanout),
+        "presence": len(running.parts.presence),
+        "subscriptions": len(running.parts.subscriptions),
+        "timers": len(running.parts.waker),
+        "paused": len(running.parts.fanout),
     }
 """
 

@@ -1,0 +1,26 @@
+"""What an application gave its hub, with everything that was left out filled in."""
+
+from dataclasses import dataclass, field
+
+from hubbub.auth.origin import Origin
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
+from hubbub.ports.auth import Authenticator
+from hubbub.ports.clock import Clock
+from hubbub.ports.metrics import Metrics, Tally
+from hubbub.scheduling.clock import SystemClock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """As `hubbub.Hub` says of its parameters."""
+
+    authenticators: tuple[Authenticator, ...] = ()
+    origins: frozenset[Origin] | None = None
+    limits: Limits = field(default_factory=Limits)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    rate: Rate | None = None
+    announce_users: bool = False
+    inbox: History | None = None
+    leaving: Leaving = field(default_factory=Leaving)
+    metrics: Metrics = field(default_factory=Tally)
+    clock: Clock = field(default_factory=SystemClock)

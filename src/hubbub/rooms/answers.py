@@ -1,0 +1,81 @@
+"""What one who joins is told: who is there, where the history stands, and what it missed.
+
+The same for a room and for `@me`, the user's own topic, and for one that is a member already and joins again.
+"""
+
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from hubbub.delivery.fanout import Fanout, Recipient
+from hubbub.delivery.registry import Registry
+from hubbub.history.positions import Positions
+from hubbub.history.topic import Standing
+from hubbub.presence.diffs import Diffs
+from hubbub.protocol import messages
+from hubbub.rooms.joins import Join
+from hubbub.rooms.members import Members
+from hubbub.types import OWN_ROOM
+
+
+class Found(NamedTuple):
+    """None of either where the room has no presence, or keeps no history."""
+
+    members: list[str] | None
+    standing: Standing | None
+
+
+class Answers:
+    def __init__(
+        self, registry: Registry[Recipient], fanout: Fanout, positions: Positions, diffs: Diffs, members: Members
+    ) -> None:
+        self._registry = registry
+        self._fanout = fanout
+        self._positions = positions
+        self._diffs = diffs
+        self._members = members
+
+    async def find(self, join: Join) -> Found:
+        """Raises Unavailable."""
+        members = await self._find_members(join)
+        return Found(members, await self._find_standing(join))
+
+    def answer(self, join: Join, found: Found) -> None:
+        """Tell what was found, and hand over what was missed. To be called in the turn in which it becomes a member."""
+        member, (members, standing) = join.member, found
+        if standing is None:
+            # Without history nothing can be recovered, and whoever asks is told so.
+            position, recovered = None, None if join.since is None else False
+        else:
+            position, recovered = standing.position, standing.recovered
+        member.answer(
+            messages.room_joined(join.room, members=members, position=position, recovered=recovered, id=join.id)
+        )
+        self._diffs.joined(join.topic, member)
+        if standing is not None:
+            self._fanout.replay(member, standing.missed)
+
+    async def answer_again(self, join: Join) -> bool:
+        """The same for one that is in already; False where it is not in any more by then. Raises Unavailable."""
+        members = await self._find_members(join)
+        with ExitStack() as undo:
+            if join.since is not None:
+                self._fanout.pause(join.topic, join.member, member=True)
+                undo.callback(self._fanout.resume, join.topic, join.member)
+            standing = await self._find_standing(join)
+            if not self._is_in(join):
+                return False
+            self.answer(join, Found(members, standing))
+            self._fanout.resume(join.topic, join.member, replayed=standing is not None)
+            return True
+
+    def _is_in(self, join: Join) -> bool:
+        # Whoever was let in is in its own room until it is gone.
+        own = join.room == OWN_ROOM
+        return join.member in self._registry if own else self._registry.in_room(join.member, join.room)
+
+    async def _find_members(self, join: Join) -> list[str] | None:
+        return await self._members.read(join.topic) if join.options.presence else None
+
+    async def _find_standing(self, join: Join) -> Standing | None:
+        keep = join.options.history
+        return None if keep is None else await self._positions.join(join.topic, keep, join.since)

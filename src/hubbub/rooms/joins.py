@@ -1,0 +1,55 @@
+"""The joins that are under way, one at a time for each member and room."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from hubbub.delivery.fanout import Recipient
+from hubbub.options import RoomOptions
+from hubbub.protocol.messages import RequestId
+from hubbub.protocol.session import Since
+from hubbub.types import RoomName, Topic
+
+
+@dataclass(slots=True, eq=False)
+class Join:
+    """One member that joins one room: what it asked for, and what became of that meanwhile."""
+
+    member: Recipient
+    room: RoomName
+    topic: Topic
+    options: RoomOptions
+    since: Since | None = None
+    """Where it was when it left, if it wants what it missed."""
+    id: RequestId | None = None
+    """Of the request, for the answer."""
+    put_out: str | None = None
+    """Why the application put it out before it was in."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Joins:
+    def __init__(self) -> None:
+        self._joins: dict[Recipient, dict[RoomName, Join]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._joins.values()))
+
+    def of(self, member: Recipient, room: RoomName) -> Join | None:
+        return self._joins.get(member, {}).get(room)
+
+    def count(self, member: Recipient) -> int:
+        """How many rooms the member is joining now."""
+        return len(self._joins.get(member, ()))
+
+    async def begin(self, join: Join) -> None:
+        """Returns when the member is not joining the room already."""
+        while (other := self.of(join.member, join.room)) is not None:
+            await other.over.wait()
+        self._joins.setdefault(join.member, {})[join.room] = join
+
+    def end(self, join: Join) -> None:
+        joins = self._joins[join.member]
+        del joins[join.room]
+        if not joins:
+            del self._joins[join.member]
+        join.over.set()
