@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Declarations:
-    """One half of the hub; the other, `hubbub.hub.Hub`, is what it is asked."""
+    """What has been declared so far; a hub that starts reads it."""
 
     def __init__(self) -> None:
         self._injection = FastAPIInjection()
@@ -27,13 +27,7 @@ class Declarations:
         self.measures: list[Callable[[], dict[str, Any]]] = []
 
     def on(self, model: type[BaseModel]) -> Callable[[F], F]:
-        """Handle the messages of a model, by its `type: Literal[…]`.
-
-        The function's parameters are the message (by its annotation), `Connection`, `User`, and FastAPI dependencies,
-        resolved and closed per message. What it returns is the `result` of the `ack`. A plain `def` runs in a thread.
-
-        Raises ConfigurationError for a model without a type, a type with a handler, or an impossible parameter.
-        """
+        """As `hubbub.Hub.on`."""
 
         def declare(function: F) -> F:
             injected = self._injection.prepare(function, message=model, caller=Connection, path_params=frozenset())
@@ -53,16 +47,7 @@ class Declarations:
         history: History | None = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
     ) -> Callable[[F], F]:
-        """Declare which rooms exist and who may join them; without a declaration there is no room.
-
-        The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection` and FastAPI
-        dependencies, and returns whether this user may join. `presence`: members see each other, one notice each, or
-        with "diff" one `presence_diff` for all who came and went in half a second. `history`: what is kept, so that
-        who comes back misses nothing. `slow`: what becomes of messages a reader is too slow for, see
-        `hubbub.options.Slow`.
-
-        Raises ConfigurationError for a bad pattern, parameter, `presence` or `slow`, and for `latest` with history.
-        """
+        """As `hubbub.Hub.rooms`."""
 
         def declare(function: F) -> F:
             try:
@@ -81,6 +66,6 @@ class Declarations:
         return declare
 
     def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-        """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`."""
+        """As `hubbub.Hub.facts`."""
         self.measures.append(measure)
         return measure

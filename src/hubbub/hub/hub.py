@@ -1,15 +1,15 @@
-"""The hub: what an application asks, and how it runs.
+"""The hub: what an application declares and asks, and how it runs.
 
 An ordinary object, made by the application, never a global of ours: two hubs in one process do not know each other
-unless broker and name are equal. What is declared on it stands in `hub/declarations.py`; `hub.router` starts the hub
-with the application and stops it with it.
+unless broker and name are equal. What was declared on it is kept by `hub/declarations.py`, and what runs after its
+start is `hub/runtime.py`; `hub.router` starts the hub with the application and stops it with it.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -23,12 +23,12 @@ from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
 from hubbub.connection.connection import Connection
 from hubbub.errors import ConfigurationError
 from hubbub.hub.cluster import Lease, Stats
-from hubbub.hub.declarations import Declarations
+from hubbub.hub.declarations import Declarations, F
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import leaving_from_environment
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, Slow
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -44,7 +44,7 @@ from hubbub.types import NodeId, Position, User, UserId
 _STATE = "hubbub:"
 
 
-class Hub(Declarations):
+class Hub:
     """Real-time for one FastAPI application.
 
     `broker`: a URL (`redis://`, `rediss://`, `valkey://`, `unix://`, `memory`) or a broker object; default
@@ -77,7 +77,7 @@ class Hub(Declarations):
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__()
+        self._declarations = Declarations()
         chosen = broker if broker is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
         self._broker = check_broker_url(chosen) if isinstance(chosen, str) else chosen
         self._name = name
@@ -101,7 +101,43 @@ class Hub(Declarations):
         self.router = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
 
-    # What it asks.
+    # What is declared on it.
+
+    def on(self, model: type[BaseModel]) -> Callable[[F], F]:
+        """Handle the messages of a model, by its `type: Literal[…]`.
+
+        The function's parameters are the message (by its annotation), `Connection`, `User`, and FastAPI dependencies,
+        resolved and closed per message. What it returns is the `result` of the `ack`. A plain `def` runs in a thread.
+
+        Raises ConfigurationError for a model without a type, a type with a handler, or an impossible parameter.
+        """
+        return self._declarations.on(model)
+
+    def rooms(
+        self,
+        pattern: str,
+        *,
+        presence: bool | Literal["diff"] = False,
+        history: History | None = None,
+        slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
+    ) -> Callable[[F], F]:
+        """Declare which rooms exist and who may join them; without a declaration there is no room.
+
+        The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection` and FastAPI
+        dependencies, and returns whether this user may join. `presence`: members see each other, one notice each, or
+        with "diff" one `presence_diff` for all who came and went in half a second. `history`: what is kept, so that
+        who comes back misses nothing. `slow`: what becomes of messages a reader is too slow for, see
+        `hubbub.options.Slow`.
+
+        Raises ConfigurationError for a bad pattern, parameter, `presence` or `slow`, and for `latest` with history.
+        """
+        return self._declarations.rooms(pattern, presence=presence, history=history, slow=slow)
+
+    def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+        """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`."""
+        return self._declarations.facts(measure)
+
+    # What it is asked.
 
     def room(self, name: str) -> Room:
         """A room. Raises InvalidMessage for a bad name, ConfigurationError while the hub is not running."""
@@ -206,7 +242,7 @@ class Hub(Declarations):
                 "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
             )
         redaction.install()
-        running = Runtime(self._settings, self, broker)
+        running = Runtime(self._settings, self._declarations, broker)
         try:
             await running.start()
         except BaseException:
