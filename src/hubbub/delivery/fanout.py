@@ -24,7 +24,7 @@ from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol import messages as wire
 from hubbub.protocol.codec import Prepared
-from hubbub.protocol.envelope import Envelope, Kind, UnknownEnvelope
+from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind, UnknownEnvelope
 from hubbub.types import EVERYONE, Position, RoomName, Topic, room_of, shown_as
 
 _log = logging.getLogger("hubbub.fanout")
@@ -32,6 +32,7 @@ _log = logging.getLogger("hubbub.fanout")
 # Asked for with every message, and an enumeration is slow to ask for a member.
 _MESSAGE, _NOTICE = Kind.MESSAGE, Kind.NOTICE
 
+_HEAD = len(FOR_ALL)
 _NOTHING = Prepared(b"")
 _NOBODY = Envelope(Kind.MESSAGE, b"", only=frozenset({""}))
 
@@ -94,13 +95,19 @@ class Fanout:
 
     def deliver(self, topic: Topic, data: bytes, position: Position | None = None) -> Outgoing | None:
         """What the broker brought for a topic. The message it was, so that it can be handed out again."""
+        outgoing: Outgoing | None
+        if data.startswith(FOR_ALL) and data.isascii() and topic not in self._slow:
+            # Nearly all are such, and need no envelope. The head, too, is ASCII.
+            payload = data[_HEAD:] if position is None else wire.with_offset(data[_HEAD:], position.offset)
+            outgoing = Outgoing(Prepared(payload), kept=position is not None)
+            self._spread(topic, outgoing)
+            return outgoing
         try:
             envelope = Envelope.decode(data)
         except UnknownEnvelope as error:
             self._unknown(error)
             return None
         kind = envelope.kind
-        # Nearly all are messages, and a member of an enumeration is slow to come by.
         if kind is _MESSAGE or kind is _NOTICE:
             outgoing = self._outgoing(topic, envelope, position)
             if outgoing is not None:

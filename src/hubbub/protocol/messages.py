@@ -153,11 +153,15 @@ def ping(ts: int) -> Prepared:
     return prepare("ping", ts=ts)
 
 
-def ack(id: RequestId, result: Any) -> Prepared:
+def ack(id: RequestId, result: Any, *, limit: int | None = None) -> Prepared:
+    """Raises ValueError for a result that JSON cannot say, and where that makes more than `limit` bytes."""
     if result is None and id.__class__ is int:
         return Prepared(b'{"type":"ack","id":%d}' % id)
     message = {"type": "ack", "id": id} if result is None else {"type": "ack", "result": result, "id": id}
-    return Prepared(encode(message))
+    data = written(message) or encode(message)
+    if limit is not None and len(data) > limit and result is not None:
+        within(data, limit)
+    return Prepared(data)
 
 
 def dropped(room: str, count: int) -> Prepared:
