@@ -14,6 +14,7 @@ from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.protocol.session import Since
 from hubbub.types import Position, RoomName, room_topic
+from tests.kit.declared import declared
 from tests.kit.recipients import Reader, Turn
 from tests.kit.scripted import MovedClock, settle
 from tests.kit.streams import Asked, Ledger, StreamBroker
@@ -39,7 +40,7 @@ class World:
             broker,
             self.clock,
             limits=Limits(replay=5, rooms=9),
-            options_of=lambda _: OPTIONS,
+            declared=declared({"{room:path}": OPTIONS}),
             batcher=self.turn.batcher,
         )
         self.background, self.registry, self.fanout = parts.background, parts.registry, parts.fanout

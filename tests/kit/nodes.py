@@ -11,6 +11,7 @@ from hubbub.options import Leaving, RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal
 from hubbub.protocol.envelope import Envelope
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
+from tests.kit.declared import declared
 from tests.kit.scripted import MovedClock, settle
 
 ROOM = room_topic("r")
@@ -69,7 +70,7 @@ class Node:
             self.line,
             clock,
             leaving=Leaving(lease=10, grace=0),
-            options_of=lambda room: RoomOptions(presence=True, diff=room == "d"),
+            declared=declared({"d": RoomOptions(presence=True, diff=True), "{room:path}": RoomOptions(presence=True)}),
             announce_users=True,
             node=NodeId(name),
         )

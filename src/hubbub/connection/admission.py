@@ -4,8 +4,8 @@ Registered with its user's and everyone's topic heard and its user online: that 
 end at any point of the way, while something is being waited for; then what comes of that is given back at once.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from hubbub.delivery.fanout import Recipient
 from hubbub.delivery.registry import Registry
@@ -14,11 +14,17 @@ from hubbub.history.positions import Positions
 from hubbub.options import History
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.membership import Membership
+from hubbub.rooms.room import Room
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.types import EVERYONE, ONLINE, Topic, UserId, user_topic
 
 #: What takes, what gives back, and what.
 _Step: TypeAlias = tuple[Callable[..., Awaitable[None]], Callable[..., None], tuple[Any, ...]]
+
+
+class Admitted(Recipient, Protocol):
+    rooms: Mapping[str, Room]
+    """The rooms it is in."""
 
 
 def _nothing(*_: Any) -> None:
@@ -72,12 +78,12 @@ class Admission:
         self._taken = 0
         self._over = False
 
-    async def admit(self, member: Recipient) -> None:
+    async def admit(self, member: Admitted) -> None:
         """Raises ConnectionClosed where `withdraw` was called meanwhile, Unavailable where the broker is away."""
         if self._over:
             raise ConnectionClosed(member.id)
         user = member.user.id
-        self._admissions.registry.add(member, user)
+        member.rooms = self._admissions.registry.add(member, user)
         self._user = user
         for take, give_back, what in self._admissions.steps(member, user):
             await take(*what)

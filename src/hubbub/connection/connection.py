@@ -134,7 +134,7 @@ class Connection:
     @property
     def rooms(self) -> frozenset[RoomName]:
         """The rooms it is in."""
-        return frozenset(RoomName(room) for room in self._context.registry.rooms(self.outbound))
+        return frozenset(RoomName(room) for room in self.outbound.rooms)
 
     # What the application may do.
 
@@ -155,9 +155,10 @@ class Connection:
 
     def room(self, name: str) -> Room:
         """A room this connection is in. Raises NotJoined."""
-        if not self._context.registry.in_room(self.outbound, name):
-            raise NotJoined(field="room")
-        return self._context.handles.room(RoomName(name))
+        try:
+            return self.outbound.rooms[name]
+        except KeyError:
+            raise NotJoined(field="room") from None
 
     async def join(self, name: str) -> None:
         """Put this connection into a room without asking anyone; the client is told by `room_joined`.

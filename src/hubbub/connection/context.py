@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from hubbub.connection.admission import Admissions
 from hubbub.connection.requests import Requests
 from hubbub.delivery.batch import Batcher
-from hubbub.delivery.fanout import Recipient
-from hubbub.delivery.registry import Registry
 from hubbub.options import Heartbeat, Limits, Rate
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
 from hubbub.rooms.declared import DeclaredRooms
-from hubbub.rooms.handles import Handles
 from hubbub.rooms.membership import Membership
 from hubbub.scheduling.tasks import Begin
 from hubbub.scheduling.waker import Ticks, Waker
@@ -27,10 +24,8 @@ class Context:
     clock: Clock
     metrics: Metrics
     batcher: Batcher
-    registry: Registry[Recipient]
     membership: Membership
     declared: DeclaredRooms
-    handles: Handles
     admissions: Admissions
     requests: Requests
     begin: Begin

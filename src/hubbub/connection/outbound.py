@@ -12,7 +12,8 @@ stands in `connection.py`.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from hubbub import closes
@@ -23,9 +24,12 @@ from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.ports.transport import Transport, Writer
 from hubbub.protocol.codec import Prepared
+from hubbub.rooms.room import Room
 from hubbub.types import ConnectionId, RoomName, User
 
 _log = logging.getLogger("hubbub.connection")
+
+_NONE: Mapping[str, Room] = MappingProxyType({})
 
 
 class Owner(Protocol):
@@ -49,6 +53,7 @@ class Outbound:
         "closed",
         "connection",
         "id",
+        "rooms",
         "text",
         "transport",
         "user",
@@ -76,6 +81,8 @@ class Outbound:
         self.closed = False
         self.welcomed = False
         """Let in. What comes before that waits."""
+        self.rooms: Mapping[str, Room] = _NONE
+        """The rooms it is in, as the registry has them."""
         self.transport: Transport | None = None
         self.writer: Writer | None = None
         self._batcher = batcher

@@ -196,10 +196,7 @@ class Requests:
         if id is None:
             return
         try:
-            answer = messages.ack(id, result)
-            if result is not None:
-                messages.within(answer.data, self._limits.payload)
-            client.outbound.answer(answer)
+            client.outbound.answer(messages.ack(id, result, limit=self._limits.payload))
         except ValueError:
             _log.exception("a handler's result cannot be sent to connection %s", client.id)
             client.refuse(InternalError(), id)

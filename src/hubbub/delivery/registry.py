@@ -3,8 +3,8 @@
 Pure bookkeeping over opaque keys; each direction is kept so that no question needs a scan. Empty entries go at once.
 """
 
-from collections.abc import Collection, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, Generic, TypeVar
 
 C = TypeVar("C", bound=Hashable)
 
@@ -12,7 +12,7 @@ C = TypeVar("C", bound=Hashable)
 class Registry(Generic[C]):
     def __init__(self) -> None:
         # Dicts stand for sets with an order: everybody is served first come, first served, and tests repeat.
-        self._rooms: dict[C, dict[str, None]] = {}
+        self._rooms: dict[C, dict[str, Any]] = {}
         self._users: dict[str, dict[C, None]] = {}
         self._user_of: dict[C, str] = {}
         self._members: dict[str, dict[C, None]] = {}
@@ -29,14 +29,15 @@ class Registry(Generic[C]):
     def __contains__(self, connection: C) -> bool:
         return connection in self._user_of
 
-    def add(self, connection: C, user: str) -> None:
-        """A connection of a user is there. Raises ValueError where it is already."""
+    def add(self, connection: C, user: str) -> Mapping[str, Any]:
+        """A connection of a user is there. Its rooms, as a live view. Raises ValueError where it is already."""
         if connection in self._user_of:
             raise ValueError("this connection is registered already")
         self.version += 1
         self._user_of[connection] = user
         self._users.setdefault(user, {})[connection] = None
-        self._rooms[connection] = {}
+        rooms = self._rooms[connection] = {}
+        return rooms
 
     def discard(self, connection: C) -> tuple[str, ...]:
         """The connection is gone; the rooms it was in. Nothing happens where it is not registered."""
@@ -53,13 +54,16 @@ class Registry(Generic[C]):
         del self._rooms[connection]
         return rooms
 
-    def join(self, connection: C, room: str) -> bool:
-        """False where it was in the room already. Raises KeyError for a connection that is not registered."""
+    def join(self, connection: C, room: str, handle: object = None) -> bool:
+        """False where it was in the room already. Raises KeyError for a connection that is not registered.
+
+        `handle`: what the connection finds under the name as long as it is in the room.
+        """
         rooms = self._rooms[connection]
         if room in rooms:
             return False
         self.version += 1
-        rooms[room] = None
+        rooms[room] = handle
         self._members.setdefault(room, {})[connection] = None
         return True
 

@@ -6,7 +6,6 @@ parts belong to the event loop that runs now, so they are made when a hub starts
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
-from hubbub.options import Leaving, Limits, RoomOptions
+from hubbub.options import History, Leaving, Limits
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
@@ -23,13 +22,16 @@ from hubbub.presence.leases import NodeLease
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
+from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.handles import Handles
 from hubbub.rooms.members import Members
 from hubbub.rooms.membership import Membership
+from hubbub.rooms.patterns import Patterns
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
-from hubbub.types import NodeId, RoomName
+from hubbub.types import NodeId
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05
@@ -60,6 +62,7 @@ class Parts:
     attendance: Attendance
     membership: Membership
     publish_queue: PublishQueue
+    handles: Handles
 
     def left_over(self) -> dict[str, int]:
         """What is still there of connections and what they asked for, by name: empty where nobody is connected."""
@@ -87,13 +90,15 @@ def compose(
     limits: Limits | None = None,
     leaving: Leaving | None = None,
     metrics: Metrics | None = None,
-    options_of: Callable[[RoomName], RoomOptions] = lambda _: RoomOptions(),
+    declared: DeclaredRooms | None = None,
+    inbox: History | None = None,
     announce_users: bool = False,
     node: NodeId | None = None,
     batcher: Batcher | None = None,
 ) -> Parts:
-    """Call it in the event loop. `options_of`: what was declared of a room. `node`: default a new name."""
+    """Call it in the event loop. `inbox`: what is kept of the messages to a user. `node`: default a new name."""
     limits, leaving, metrics = limits or Limits(), leaving or Leaving(), metrics or Tally()
+    declared = declared or DeclaredRooms(Patterns())
     node = node or NodeId(f"{random.getrandbits(48):012x}")
     background = Background()
     spawn = background.spawn
@@ -106,7 +111,7 @@ def compose(
 
     diffs = Diffs(fanout, registry, clock, metrics)
     presence = PresenceTracker(
-        broker, node, background.begin, clock, options_of, announce_users=announce_users, grace=leaving.grace
+        broker, node, background.begin, clock, declared.options_of, announce_users=announce_users, grace=leaving.grace
     )
     lease = NodeLease(broker, node, presence, clock, lease=leaving.lease)
     positions = Positions(broker, fanout, clock, metrics, spawn, limits)
@@ -119,6 +124,9 @@ def compose(
     def may_publish() -> bool:
         # Not before it is known where each topic stands: what is sent then would be told as missed.
         return broker.ready and not positions.coming_back
+
+    publish_queue = PublishQueue(may_publish, limit=limits.queued)
+    handles = Handles(broker, publish_queue, declared, limits, inbox=inbox)
 
     return Parts(
         node=node,
@@ -137,6 +145,7 @@ def compose(
         lease=lease,
         members=members,
         attendance=attendance,
-        membership=Membership(registry, fanout, attendance, answers, limit=limits.rooms),
-        publish_queue=PublishQueue(may_publish, limit=limits.queued),
+        membership=Membership(registry, fanout, attendance, answers, handles, limit=limits.rooms),
+        publish_queue=publish_queue,
+        handles=handles,
     )

@@ -22,7 +22,6 @@ from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
-from hubbub.rooms.handles import Handles
 
 # How long a start waits for the broker.
 _PATIENCE = 1.0
@@ -44,13 +43,14 @@ class Runtime:
             limits=limits,
             leaving=leaving,
             metrics=metrics,
-            options_of=declared.options_of,
+            declared=declared,
+            inbox=settings.inbox,
             announce_users=settings.announce_users,
         )
         self.broker, self.node, self.registry = broker, self.parts.node, self.parts.registry
-        self.handles = Handles(broker, self.parts.publish_queue, declared, limits, inbox=settings.inbox)
+        self.handles = self.parts.handles
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), declarations.measures)
-        context = _context(settings, declarations, self.parts, self.handles)
+        context = _context(settings, declarations, self.parts)
         self.endpoint = Endpoint(context, settings.authenticators, settings.origins, lambda: self.ready)
         self._word = RetentionWord(broker, declared, settings.inbox)
         self._drain = Drain(self.endpoint.connections, settings.clock, closing=limits.closing)
@@ -116,7 +116,7 @@ class Runtime:
         self.parts.background.spawn(self._word.declare())
 
 
-def _context(settings: HubSettings, declarations: Declarations, parts: Parts, handles: Handles) -> Context:
+def _context(settings: HubSettings, declarations: Declarations, parts: Parts) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox
     requests = Requests(
@@ -138,10 +138,8 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts, ha
         clock=parts.clock,
         metrics=parts.metrics,
         batcher=parts.batcher,
-        registry=parts.registry,
         membership=parts.membership,
         declared=declarations.declared,
-        handles=handles,
         admissions=admissions,
         requests=requests,
         begin=parts.background.begin,

@@ -18,6 +18,7 @@ from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Since
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
+from hubbub.rooms.handles import Handles
 from hubbub.rooms.joins import Join, Joins
 from hubbub.types import OWN_ROOM, RoomName, UserId, room_topic, user_topic
 
@@ -26,12 +27,20 @@ class Membership:
     """`limit`: how many rooms a connection may be in; those it is joining count as well."""
 
     def __init__(
-        self, registry: Registry[Recipient], fanout: Fanout, attendance: Attendance, answers: Answers, *, limit: int
+        self,
+        registry: Registry[Recipient],
+        fanout: Fanout,
+        attendance: Attendance,
+        answers: Answers,
+        handles: Handles,
+        *,
+        limit: int,
     ) -> None:
         self._registry = registry
         self._fanout = fanout
         self._attendance = attendance
         self._answers = answers
+        self._handles = handles
         self._limit = limit
         self._joins = Joins()
 
@@ -111,7 +120,7 @@ class Membership:
             found = await self._answers.find(join)
             if member not in self._registry:
                 return
-            self._registry.join(member, room)
+            self._registry.join(member, room, self._handles.room(room))
             # Again: the last of those who were in may have left meanwhile.
             self._fanout.treat(topic, join.options.slow)
             self._answers.answer(join, found)
