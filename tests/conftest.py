@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import Coverage
 
 from tests.kit.running import Served
 
 #: Whether this is one of several processes that run tests beside each other.
 BESIDE = "PYTEST_XDIST_WORKER" in os.environ
 
-#: What is in these runs on one worker: it shares a server of several processes, or a browser.
-SHARED = {"browser", "showcase", "test_command.py"}
+#: What is in these runs on one worker: it shares a server of several processes or a browser, or has enough of both.
+SHARED = {"browser", "showcase", "soak", "test_command.py"}
 
 GATE, TURN = Path(__file__).with_name("__init__.py"), Path(__file__)
+
+#: What is in these runs real servers, and proves nothing of a pure module that a test beside it does not.
+UNMEASURED = {"auth", "docs", "integration", "loadtest", "soak", "testing", "transports"}
+
+_coverage = pytest.StashKey[Coverage | None]()
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            parts = nodeid.partition("::")[0].split("/")
-            return next((part for part in parts if part in SHARED), nodeid)
+            return next(iter(SHARED & _places(nodeid)), nodeid)
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)
@@ -59,10 +64,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=_rank)
 
 
+def _places(nodeid: str) -> set[str]:
+    """The folders a test is in, and its file."""
+    return set(nodeid.partition("::")[0].split("/"))
+
+
 def _rank(item: pytest.Item) -> int:
     if item.get_closest_marker("alone"):
         return 2
-    return 0 if item.get_closest_marker("slow") or SHARED & set(item.path.parts) else 1
+    return 0 if item.get_closest_marker("slow") or SHARED & _places(item.nodeid) else 1
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the clock of pytest-timeout runs
@@ -86,6 +96,26 @@ def _turn(*, alone: bool) -> Iterator[None]:
             yield
         finally:
             fcntl.flock(turn, fcntl.LOCK_UN)  # closing is not enough where a test has forked
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Until here the imports were measured."""
+    measured = session.config.stash[_coverage] = Coverage.current()
+    if measured is not None:
+        measured.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[object]:
+    """Before Python 3.12 whatever is measured takes three times as long, and what Hypothesis tries is the most."""
+    measured = item.config.stash[_coverage]
+    if measured is None or item.get_closest_marker("hypothesis") or UNMEASURED & _places(item.nodeid):
+        return (yield)
+    measured.start()
+    try:
+        return (yield)
+    finally:
+        measured.stop()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 import copy
 import json
 import pickle
+import re
 
 import pytest
 
@@ -110,3 +111,13 @@ def test_a_refusal_survives_being_copied_and_pickled() -> None:
     error = RateLimited("slower", field="a", retry_after=3)
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301
         assert again.on_the_wire() == error.on_the_wire()
+
+
+def test_what_a_log_says_of_an_exception_is_its_type_and_place_and_never_its_words() -> None:
+    assert errors.described(ValueError("hush")) == "builtins.ValueError"
+    with pytest.raises(InternalError) as raised:
+        raise InternalError("hush")
+    assert re.fullmatch(
+        rf"hubbub\.errors\.InternalError at {re.escape(__file__)}:\d+ in test_what_a_log_says.*",
+        errors.described(raised.value),
+    )

@@ -209,6 +209,16 @@ def test_a_value_that_does_not_fit_even_so_drops_the_oldest_of_the_room() -> Non
     assert said(outbox.take(ALL)) == [("a", 1), 4, 5]
 
 
+def test_what_was_replaced_is_no_oldest_to_drop() -> None:
+    outbox = Outbox(10)
+    for size, key in ((3, "a"), (4, "a"), (6, "b")):
+        assert outbox.offer(of(size), value(key))
+    assert outbox.refused() == (0, 1)
+    assert outbox.offer(of(4), value("c"))
+    assert outbox.refused() == (1, 0)
+    assert said(outbox.take(ALL))[-2:] == [6, 4]
+
+
 def test_a_value_that_was_dropped_or_taken_is_not_replaced() -> None:
     outbox = Outbox(10)
     outbox.offer(of(10))

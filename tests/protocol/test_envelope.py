@@ -199,6 +199,7 @@ def test_an_envelope_without_a_position_stays_as_it_is(envelope: Envelope) -> No
 
 
 def test_the_layout_of_a_position_is_that_of_version_1() -> None:
+    assert parted(b"\x01\x01\x00\x00{:}") == (None, b"\x01\x01\x00\x00{:}")
     assert positioned(Position("e1", 12), b"\x01\x01\x00\x00{:}") == b"\x01\xffe1:12:\x01\x01\x00\x00{:}"
     assert POSITIONED == b"\x01\xff"
 

@@ -174,3 +174,10 @@ def test_a_message_has_at_most_the_bytes_allowed_with_its_room() -> None:
     assert compose(message, limit=len(data), room="lobby") == data
     with pytest.raises(ValueError, match=f"the message has {len(data)} bytes, more than the {len(data) - 1}"):
         compose(message, limit=len(data) - 1, room="lobby")
+
+
+def test_a_result_has_at_most_the_bytes_that_a_message_may_have() -> None:
+    data = messages.ack(7, "é", limit=1000).data
+    assert messages.ack(7, "é", limit=len(data)).data == messages.within(data, len(data)) == data
+    with pytest.raises(ValueError, match=f"the message has {len(data)} bytes, more than the {len(data) - 1}"):
+        messages.ack(7, "é", limit=len(data) - 1)
