@@ -185,7 +185,7 @@ class Served:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + STOP
         while any(alive(pid) for pid in self._left) and time.monotonic() < deadline:
             time.sleep(0.02)
         outlived = sorted(pid for pid in self._left if alive(pid))

@@ -26,7 +26,6 @@ REASONS = {
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("reason", REASONS)
 async def test_nothing_is_lost_for_one_reason(tmp_path: Path, reason: str) -> None:
@@ -34,7 +33,6 @@ async def test_nothing_is_lost_for_one_reason(tmp_path: Path, reason: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.timeout(SECONDS + 300)
 async def test_nothing_is_lost_when_everything_goes_wrong(tmp_path: Path) -> None:
     await perform(tmp_path, SECONDS, list(Kind), clients=100)

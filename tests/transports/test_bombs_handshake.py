@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_traceback")
 # Row 13: slow handshakes.
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("protocol", ["HubbubHTTP", "HubbubH11"])
 @pytest.mark.parametrize(
     "said",

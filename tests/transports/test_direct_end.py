@@ -96,6 +96,7 @@ async def test_a_peer_that_takes_nothing(monkeypatch: pytest.MonkeyPatch, ends: 
     await until(lambda: ends.gone, "aborted", within=2)
 
 
+@pytest.mark.alone
 async def test_a_peer_that_takes_a_little(monkeypatch: pytest.MonkeyPatch, ends: Ends) -> None:
     monkeypatch.setattr(timeouts, "STALLED", 0.7)
     sent = block(ends)

@@ -48,6 +48,7 @@ async def test_with_tls(
             assert await plain.recv() == "4"
 
 
+@pytest.mark.alone
 async def test_a_slow_reader_by_tls_is_no_stalled_one(
     certificate: tuple[Path, Path], trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,11 +78,20 @@ def test_a_port_in_use_is_refused_before_anything_is_started(hubbub: Command) ->
             assert refused.stdout == ""
 
 
+LATE = """
+import pathlib, time
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+from app import app
+"""
+
+
 def test_the_port_is_taken_while_the_application_is_still_imported(here: Path, hubbub: Command) -> None:
-    (here / "late.py").write_text("import time\ntime.sleep(3)\nfrom app import app\n")
+    (here / "late.py").write_text(LATE)
     with Served("late:app", "--workers", "2", cwd=here, ready=None) as server:
         refused = hubbub("serve", "app:app", "--port", server.url.rpartition(":")[2])
         assert "startup complete" not in server.output
+        (here / "go").touch()
         assert refused.returncode == 2
         assert "already in use" in refused.stderr
 

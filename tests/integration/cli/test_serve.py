@@ -147,7 +147,7 @@ def test_workers_that_start_while_the_parent_is_killed_end_too(here: Path) -> No
         wait_for(lambda: len(server.workers()) == 2, within=20, what="two workers")
         family = server.descendants()
         server.kill()
-        wait_for(lambda: not any(alive(pid) for pid in family), within=10, what=f"none of {family} is alive")
+        wait_for(lambda: not any(alive(pid) for pid in family), within=30, what=f"none of {family} is alive")
 
 
 STUCK = """

@@ -129,6 +129,7 @@ async def test_a_frozen_broker_makes_the_worker_send_its_clients_elsewhere(valke
         await nothing_was_lost(one.hub, [ann, bob], said)
 
 
+@pytest.mark.alone
 async def test_a_slow_broker_slows_sends_and_nothing_else(url: str) -> None:
     """500 ms more to the broker and back: a client's `ping` is answered within 50 ms, every send within its 2 s."""
     with Proxy(path_of(url)) as proxy:

@@ -133,6 +133,7 @@ async def test_a_server_that_stood_still_loses_nobody(mortal: Mortal) -> None:
         assert (await tabs[0].join("open:a"))["members"] == ["ann", "bob", "cid"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("rooms", [1, 500])
 async def test_ten_thousand_are_swept_within_two_seconds_and_nobody_waits(valkey: str, rooms: int) -> None:
     dead = RedisBroker(valkey)
