@@ -87,9 +87,8 @@ async def test_a_hole_at_the_end_of_what_is_kept_is_told() -> None:
     assert s.offsets[2:] == [6]
 
 
-async def test_a_long_hole_takes_several_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.history.positions._FILL", 10)
-    s = Setting()
+async def test_a_long_hole_takes_several_reads() -> None:
+    s = Setting(per_read=10)
     await s.join()
     s.lose(35)
     s.positions.missed(TOPIC)
@@ -118,9 +117,8 @@ async def test_what_comes_while_the_broker_is_asked_waits_and_loses_nothing() ->
     assert s.broker.pending == []
 
 
-async def test_notices_are_let_past_where_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.history.topic._WAITING", 2)
-    s = Setting()
+async def test_notices_are_let_past_where_too_many_wait() -> None:
+    s = Setting(buffered=2)
     await s.join()
     s.broker.at_once = False
     s.positions.missed(TOPIC)
@@ -271,12 +269,9 @@ async def test_a_busy_room_is_caught_up_with_by_one_look() -> None:
     assert s.broker.pending == []
 
 
-async def test_nobody_is_sent_away_from_a_room_that_only_talks_faster_than_it_can_be_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Each look is overtaken, and each brings the members forward."""
-    monkeypatch.setattr("hubbub.history.topic._WAITING", 0)
-    s = Setting()
+async def test_nobody_is_sent_away_from_a_room_that_only_talks_faster_than_it_can_be_read() -> None:
+    """Each read is overtaken, and each brings the members forward."""
+    s = Setting(buffered=0)
     await s.join()
     s.broker.at_once = False
     s.positions.missed(TOPIC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from hubbub.errors import Unavailable
-from hubbub.history import positions
+from hubbub.history.topic import Bounds
 from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.protocol.session import Since
@@ -42,6 +42,8 @@ class World:
             limits=Limits(replay=5, rooms=9),
             declared=declared({"{room:path}": OPTIONS}),
             batcher=self.turn.batcher,
+            # Small enough for short runs to come to it.
+            bounds=Bounds(per_read=3),
         )
         self.background, self.registry, self.fanout = parts.background, parts.registry, parts.fanout
         self.positions, self.membership = parts.positions, parts.membership
@@ -50,8 +52,6 @@ class World:
 class OneWorker(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        # Small enough for short runs to come to them.
-        self.fill, positions._FILL = positions._FILL, 3
         self.runner = asyncio.Runner()
         self.world = self.runner.run(_made())
         self.broker = self.world.broker
@@ -72,7 +72,6 @@ class OneWorker(RuleBasedStateMachine):
         try:
             self.in_the_end()
         finally:
-            positions._FILL = self.fill
             self.runner.run(self.stop())
             self.runner.close()
 

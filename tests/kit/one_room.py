@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hubbub.history.topic import Standing
+from hubbub.history.topic import Bounds, Standing
 from hubbub.hub.composition import compose
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
@@ -19,12 +19,19 @@ KEEP = History(size=1_000, ttl=60)
 class Setting:
     """A room with one member, which has joined at the top; its messages come when they are brought."""
 
-    def __init__(self, *, keep: History = KEEP, **limits: int) -> None:
+    def __init__(self, *, keep: History = KEEP, per_read: int = 1_000, buffered: int = 1_000, **limits: int) -> None:
         self.broker, self.clock = StreamBroker(), MovedClock()
         self.stream = self.broker.of(TOPIC)
         self.turn, self.metrics = Turn(), Tally()
         broker: Any = self.broker
-        parts = compose(broker, self.clock, limits=Limits(**limits), metrics=self.metrics, batcher=self.turn.batcher)
+        parts = compose(
+            broker,
+            self.clock,
+            limits=Limits(**limits),
+            metrics=self.metrics,
+            batcher=self.turn.batcher,
+            bounds=Bounds(per_read, buffered),
+        )
         self.background, self.registry, self.positions = parts.background, parts.registry, parts.positions
         self.keep = keep
         self.ann = Reader("ann", self.turn)

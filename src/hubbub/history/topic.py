@@ -1,24 +1,112 @@
-"""What one worker knows of one topic that keeps history: where it stands, and the newest messages while they are asked
-for. Decides nothing about looking; that is `history/positions.py`.
+"""One topic that keeps history, on one worker: where it stands, and what an event means there.
+
+A topic is in one of three states. What each kind of message does in each state stands in `TABLE`, what a read of the
+broker's history comes to stands in `AFTER_READ`, and both nowhere else:
+
+- UNKNOWN: nobody has read where its history ends. What is kept waits for that; what is not kept is passed on.
+- CURRENT: everything up to `position` was passed on, so what comes is the next, or old, or shows that something is
+  missing.
+- BEHIND: something is missing, or may be. What comes waits, and the history is read until it is reached.
+
+It does no input or output and knows no time: `positions.py` asks it, reads, and does what it says.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from enum import Enum, auto
+from typing import NamedTuple, TypeAlias
 
 from hubbub.delivery.message import Outgoing
-from hubbub.history.window import Missed, Window
+from hubbub.history.buffer import Buffer
+from hubbub.history.replay import Replay, was_possible
+from hubbub.history.window import Missed
 from hubbub.options import History, Limits
-from hubbub.ports.broker import Past
+from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.session import Since
-from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.types import Position
 
-#: IdleCheck for which the newest messages stay at hand after somebody asked for them.
-_WARM = 10
-#: The part of the time for which messages are kept, by which they may be handed out too long.
-_STALE = 0.1
-#: Messages that wait behind a hole.
-_WAITING = 1_000
+#: Checks, of which there is one a second, without a message before a topic is read though nothing came.
+IDLE = 25
+#: Checks for which a topic may stay behind while the broker is ready.
+STUCK = 30
+
+
+class State(Enum):
+    UNKNOWN = auto()
+    CURRENT = auto()
+    BEHIND = auto()
+
+
+class Brought(Enum):
+    """What a message the broker brought is, beside the position of its topic."""
+
+    UNKEPT = auto()
+    """History has not got it."""
+    NEXT = auto()
+    OLD = auto()
+    BEYOND = auto()
+    """Something between it and the topic's position is missing."""
+    OTHER_EPOCH = auto()
+
+
+class Step(Enum):
+    """What is to be done with a message."""
+
+    PASS_ON = auto()
+    ADVANCE = auto()
+    """Pass it on: the topic stands there now."""
+    BEGIN_ANEW = auto()
+    """Tell that what came before it under this epoch is unknown, then as ADVANCE."""
+    BUFFER = auto()
+    IGNORE = auto()
+    CATCH_UP = auto()
+    """Leave it to the read that finds what is missing."""
+
+
+TABLE: dict[State, dict[Brought, Step]] = {
+    State.UNKNOWN: dict.fromkeys(Brought, Step.BUFFER) | {Brought.UNKEPT: Step.PASS_ON},
+    State.CURRENT: {
+        Brought.UNKEPT: Step.PASS_ON,
+        Brought.NEXT: Step.ADVANCE,
+        Brought.OLD: Step.IGNORE,
+        Brought.BEYOND: Step.CATCH_UP,
+        Brought.OTHER_EPOCH: Step.BEGIN_ANEW,
+    },
+    State.BEHIND: dict.fromkeys(Brought, Step.BUFFER),
+}
+
+
+class Outcome(Enum):
+    """What a read came to."""
+
+    LEARNED = auto()
+    """Nobody knew before where the history ends."""
+    OVERTAKEN = auto()
+    """The topic went on under another epoch meanwhile: the read says nothing of that."""
+    OTHER_EPOCH = auto()
+    TOO_SHORT = auto()
+    """The newest messages do not reach back to where the topic stands: what is between may be lost, or not."""
+    PARTIAL = auto()
+    """There is more to read."""
+    COMPLETE = auto()
+
+
+AFTER_READ: dict[State, dict[Outcome, State]] = {
+    State.UNKNOWN: dict.fromkeys(Outcome, State.CURRENT),
+    State.CURRENT: dict.fromkeys(Outcome, State.CURRENT)
+    | {Outcome.TOO_SHORT: State.BEHIND, Outcome.PARTIAL: State.BEHIND},
+    State.BEHIND: dict.fromkeys(Outcome, State.BEHIND)
+    | dict.fromkeys((Outcome.LEARNED, Outcome.OTHER_EPOCH, Outcome.COMPLETE), State.CURRENT),
+}
+
+# An enumeration is slow to ask for a member.
+_CURRENT, _BEHIND, _ADVANCE = State.CURRENT, State.BEHIND, Step.ADVANCE
+
+
+class Bounds(NamedTuple):
+    """`per_read`: messages read at a time to catch up. `buffered`: those that wait meanwhile."""
+
+    per_read: int = 1_000
+    buffered: int = 1_000
 
 
 class Standing(NamedTuple):
@@ -29,132 +117,273 @@ class Standing(NamedTuple):
     missed: Sequence[Outgoing]
 
 
+class Read(NamedTuple):
+    """A question to the broker's history, and where the topic stood when it was put.
+
+    `newest`: the newest messages, for clients that come back; elsewhere those from `since` on.
+    """
+
+    position: Position | None
+    last: bytes | None
+    doubts: int
+    newest: bool
+    since: int | None
+    limit: int
+
+    def went_back(self, past: Past) -> bool:
+        """Whether the stream was set back behind the topic's position: others may have gone on from there since.
+
+        As after a failover to an older replica. Where equal messages stand at one position, nobody can tell.
+        """
+        here = self.position
+        if here is None or past.top.epoch != here.epoch:
+            return False
+        if past.top.offset < here.offset:
+            return True
+        last = self.last
+        return last is not None and any(entry.offset == here.offset and entry.data != last for entry in past.entries)
+
+
+class PassOn(NamedTuple):
+    """The next message of the history, to the members."""
+
+    data: bytes
+    position: Position
+
+
+class Gap(NamedTuple):
+    """What is between the offsets is nowhere any more, and the members are told."""
+
+    epoch: str
+    after: int
+    upto: int
+
+
+class Backfill(NamedTuple):
+    """These are older than what the replay has. `whole`: history has nothing older."""
+
+    epoch: str
+    entries: Sequence[Entry]
+    whole: bool
+
+
+class Release(NamedTuple):
+    """What waited, to be looked at as if it came now."""
+
+    data: bytes
+    position: Position | None
+
+
+Effect: TypeAlias = PassOn | Gap | Backfill | Release
+
+
+class Due(NamedTuple):
+    """What a check comes to."""
+
+    read: bool = False
+    give_up: bool = False
+    """It could not be read for too long although the broker is there."""
+
+
 class TopicHistory:
-    """`position` None: nobody has looked yet."""
+    """`position` None: nobody knows yet. Everything else is changed by its own methods only."""
 
     __slots__ = (
-        "_age",
-        "_crowded",
-        "_limits",
-        "_open",
-        "_waiting",
-        "_weight",
-        "behind",
+        "_backfill",
+        "_backfills",
+        "_bounds",
+        "_doubts",
+        "_idle",
+        "_last",
+        "_newest",
+        "_stuck",
+        "buffer",
         "catching_up",
-        "deep",
-        "depths",
-        "doubts",
-        "idle",
         "keep",
-        "last",
-        "look",
         "position",
-        "stuck",
-        "window",
+        "replay",
+        "state",
     )
 
-    def __init__(self, keep: History, limits: Limits, look: Callable[["TopicHistory"], SingleFlight[None]]) -> None:
+    def __init__(self, keep: History, limits: Limits, bounds: Bounds) -> None:
         self.keep = keep
+        self.state = State.UNKNOWN
         self.position: Position | None = None
-        self.last: bytes | None = None
-        """The message at this position, where it was passed on from here."""
-        self.look = look(self)
-        self.deep = False
-        """Somebody who waits for the next look wants what is kept, and not only where it ends."""
-        self.depths = 0
-        """Changes with every look that found what is kept."""
-        self.behind = False
-        self.doubts = 0
-        """Changes when something may not have been brought: a look from before proves nothing then."""
+        self.buffer = Buffer(count=bounds.buffered, size=limits.outbox)
+        self.replay = Replay(keep, limits)
         self.catching_up = False
-        """Somebody sees to it that it is not behind for long."""
-        self._waiting: list[tuple[bytes, Position | None]] = []
-        self._weight = 0
-        self._crowded = False
-        self.window: Window[Outgoing] | None = None
-        self.idle = 0
-        """IdleCheck without a message or a look."""
-        self.stuck = 0
-        """IdleCheck behind."""
-        self._age = self._open = 0
-        self._limits = limits
+        """Whether somebody reads until it is current."""
+        self._bounds = bounds
+        self._newest = limits.replay
+        self._last: bytes | None = None
+        """The message at this position, where this worker passed it on."""
+        self._backfill = False
+        """Somebody waits for the newest messages, and not only for where the history ends."""
+        self._backfills = 0
+        self._doubts = 0
+        """Changes when something may not have been brought: a read from before proves nothing then."""
+        self._idle = self._stuck = 0
 
-    def hold_back(self, data: bytes, position: Position | None) -> bool:
-        """Until it is caught up with. False where too much waits; what is kept need not, it is looked up then."""
-        if len(self._waiting) < _WAITING and self._weight + len(data) <= self._limits.outbox:
-            self._waiting.append((data, position))
-            self._weight += len(data)
-            return True
-        self._crowded = self._crowded or position is not None
-        return position is not None
+    # Messages.
 
-    def let_pass(self) -> list[bytes]:
-        """What waits and is not kept, because one more cannot wait: in the order in which it came."""
-        passing = [data for data, position in self._waiting if position is None]
-        self._leave_waiting([each for each in self._waiting if each[1] is not None])
-        return passing
+    def receive(self, data: bytes, position: Position | None) -> Step:
+        """What is to be done with what the broker brought; where it advances, the topic stands there already."""
+        here = self.position
+        if here is None or position is None:
+            brought = Brought.UNKEPT if position is None else Brought.NEXT
+        elif position.epoch != here.epoch:
+            brought = Brought.OTHER_EPOCH
+        elif position.offset == here.offset + 1:
+            brought = Brought.NEXT
+        else:
+            brought = Brought.OLD if position.offset <= here.offset else Brought.BEYOND
+        step = TABLE[self.state][brought]
+        if step is _ADVANCE:
+            self.position, self._last, self._idle = position, data, 0
+        elif step is Step.CATCH_UP:
+            self.state, self._idle = _BEHIND, 0
+        elif step is Step.IGNORE:
+            self._idle = 0
+        return step
 
-    def begin_look(self) -> None:
-        """What is kept of all that waits will be found by the look."""
-        self._leave_waiting([each for each in self._waiting if each[1] is None])
-        self._crowded = False
+    def begin_anew(self, data: bytes, position: Position) -> Gap:
+        """The message is the first this worker has of another epoch. What is to be told before it."""
+        gap = self._skip(position.epoch, 0, position.offset - 1)
+        self.position, self._last, self._idle = position, data, 0
+        return gap
 
-    def let_go(self) -> tuple[list[tuple[bytes, Position | None]], bool]:
-        """What waited, in the order in which it came, and whether all that is kept is there."""
-        waiting, whole = self._waiting, not self._crowded
-        self._leave_waiting([])
-        self._crowded = False
-        return waiting, whole
+    def doubt(self) -> None:
+        """Something may not have been brought."""
+        self._doubts += 1
+        self.state = _BEHIND
 
-    def _leave_waiting(self, waiting: list[tuple[bytes, Position | None]]) -> None:
-        self._waiting = waiting
-        self._weight = sum(len(data) for data, _ in waiting)
+    # Joins.
 
-    def open_window(self, after: int) -> None:
-        """From now on what is passed on stays at hand."""
-        self._age = self._open = 0
-        count = min(self.keep.size, self._limits.replay)
-        self.window = Window(after, count=count, size=self._limits.outbox)
+    @property
+    def backfills(self) -> int:
+        """How often the newest messages were read."""
+        return self._backfills
 
-    def grow_old(self) -> None:
-        """A round is over."""
-        self._age += 1
-        self._open += 1
-        # How old its messages are is not known here, so it must not be at hand for long beside their time.
-        if self._age > _WARM or self._open > self.keep.ttl * _STALE:
-            self.window = None
+    def standing(self, since: Since | None, *, reads: int, backfills: int) -> Standing | None:
+        """Where a joiner begins; None where that is to be read first.
 
-    def recover(self, here: Position, since: Since) -> Missed[Outgoing] | None:
-        """What was missed since then; None where that is not known here, or happened elsewhere a moment ago."""
-        if not came_by(since, here):
+        `reads`: how often it was read for this joiner; `backfills`: as it was before the first time.
+        """
+        here = self.position
+        if here is None or self.state is not _CURRENT:
             return None
-        if since.offset == here.offset:
-            return Missed((), complete=True)
-        if self.window is None:
-            return None
-        self._age = 0
-        # More than a connection may have unsent would close it, and it would come back, for ever.
-        most = self._limits.outbox // 2
-        if since == Since(None, 0):
-            return self.window.newest(most)
-        found = self.window.since(since.offset)
-        if found is not None and sum(map(len, found.messages)) > most:
-            return Missed((), complete=False)
-        return found
+        if since is None:
+            return Standing(here, None, ())
+        found = self.replay.missed(here, since)
+        if found is None:
+            read = self._backfills != backfills and self.replay.window is not None
+            if not (read if was_possible(since, here) else reads):
+                return None
+            found = Missed((), complete=False)
+        return Standing(here, found.complete, found.messages)
 
+    def ask(self, since: Since | None) -> None:
+        """A joiner waits for the next read."""
+        # What never was is not looked for among all that is kept: anybody can ask for it.
+        if since is not None and (self.position is None or was_possible(since, self.position)):
+            self._backfill = True
 
-def came_by(since: Since, here: Position) -> bool:
-    """Whether a topic that stands here was ever there, as far as is known: it may have got there elsewhere just now."""
-    return since.epoch in (None, here.epoch) and since.offset <= here.offset
+    # Reads.
 
+    def begin_read(self) -> Read:
+        """The next question. What waits and is kept will be in the answer."""
+        here = self.position
+        # What is behind is brought forward first: the newest few may not reach back to where it stands.
+        newest = self._backfill and (here is None or self.state is not _BEHIND)
+        self._backfill = self._backfill and not newest
+        self.buffer.drop_kept()
+        if newest:
+            if here is not None and self.replay.window is None:
+                # Before the read, so that what comes during it is in there too.
+                self.replay.open(here.offset)
+            return Read(here, self._last, self._doubts, newest, None, self._newest)
+        if here is None:
+            return Read(here, self._last, self._doubts, newest, None, 0)
+        # With the last one that was passed on: is it still the same?
+        since = max(0, here.offset - 1)
+        return Read(here, self._last, self._doubts, newest, since, self._bounds.per_read)
 
-def went_back(past: Past, here: Position, last: bytes | None) -> bool:
-    """Whether the stream was set back behind `here`, where `last` was: others may have gone on from there since.
+    def end_read(self, read: Read, past: Past) -> Iterator[Effect]:
+        """What the answer comes to, oldest first in `past`; each effect is to be done before the next is asked for.
 
-    As after a failover to an older replica. Where equal messages stand at one position, nobody can tell.
-    """
-    if past.top.epoch != here.epoch:
-        return False
-    if past.top.offset < here.offset:
-        return True
-    return last is not None and any(entry.offset == here.offset and entry.data != last for entry in past.entries)
+        Nothing where something was doubted after the question.
+        """
+        self._stuck = 0
+        if self._doubts != read.doubts:
+            return
+        self._idle = 0
+        outcome = yield from self._bring_forward(read, past)
+        self.state = AFTER_READ[self.state][outcome]
+        if outcome in (Outcome.OVERTAKEN, Outcome.TOO_SHORT):
+            return
+        if read.newest and self.replay.window is not None:
+            older = [entry for entry in past.entries if entry.offset <= self.replay.window.after]
+            yield Backfill(past.top.epoch, older, whole=len(past.entries) < read.limit)
+            self._backfills += 1
+        if self.state is _CURRENT:
+            yield from self._release()
+
+    def _bring_forward(self, read: Read, past: Past) -> Generator[Effect, None, Outcome]:
+        """Pass on what history has and the members have not."""
+        here, top = self.position, past.top
+        if here is None:
+            self.position = top
+            if read.newest:
+                self.replay.open(top.offset)
+            return Outcome.LEARNED
+        if read.position is None or read.position.epoch != here.epoch:
+            return Outcome.OVERTAKEN
+        if top.epoch != here.epoch:
+            yield self._skip(top.epoch, 0, top.offset)
+            return Outcome.OTHER_EPOCH
+        fresh = [entry for entry in past.entries if entry.offset > here.offset]
+        hole = fresh[0].offset > here.offset + 1 if fresh else top.offset > here.offset
+        if read.newest and hole:
+            return Outcome.TOO_SHORT
+        at = here.offset
+        for entry in fresh:
+            if entry.offset > at + 1:
+                yield self._skip(here.epoch, at, entry.offset - 1)
+            at = entry.offset
+            self.position, self._last = Position(here.epoch, at), entry.data
+            yield PassOn(entry.data, self.position)
+        if at < top.offset and (read.newest or len(past.entries) < read.limit):
+            yield self._skip(here.epoch, at, top.offset)
+            at = top.offset
+        return Outcome.COMPLETE if at >= top.offset else Outcome.PARTIAL
+
+    def _release(self) -> Iterator[Effect]:
+        overflowed = self.buffer.overflowed
+        for data, position in self.buffer.take_all():
+            here = self.position
+            if position is None or here is None or position.epoch != here.epoch or position.offset > here.offset:
+                yield Release(data, position)
+        if overflowed:
+            self.state = _BEHIND
+
+    def _skip(self, epoch: str, after: int, upto: int) -> Gap:
+        self.replay.close()
+        self._last = None
+        self.position = Position(epoch, upto)
+        return Gap(epoch, after, upto)
+
+    # Checks.
+
+    def check(self, *, ready: bool) -> Due:
+        """Once a second. `ready`: the broker is there."""
+        self.replay.grow_old()
+        if not ready or self.position is None:
+            return Due()
+        self._idle += 1
+        if self.state is _BEHIND:
+            self._stuck += 1
+            return Due(read=not self.catching_up, give_up=self._stuck == STUCK)
+        if self._idle < IDLE:
+            return Due()
+        self._idle = 0
+        return Due(read=True)

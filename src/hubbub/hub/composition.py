@@ -13,6 +13,7 @@ from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
+from hubbub.history.topic import Bounds
 from hubbub.options import History, Leaving, Limits
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -95,6 +96,7 @@ def compose(
     announce_users: bool = False,
     node: NodeId | None = None,
     batcher: Batcher | None = None,
+    bounds: Bounds | None = None,
 ) -> Parts:
     """Call it in the event loop. `inbox`: what is kept of the messages to a user. `node`: default a new name."""
     limits, leaving, metrics = limits or Limits(), leaving or Leaving(), metrics or Tally()
@@ -114,7 +116,7 @@ def compose(
         broker, node, background.begin, clock, declared.options_of, announce_users=announce_users, grace=leaving.grace
     )
     lease = NodeLease(broker, node, presence, clock, lease=leaving.lease)
-    positions = Positions(broker, fanout, clock, metrics, spawn, limits)
+    positions = Positions(broker, fanout, clock, metrics, spawn, limits, bounds)
 
     subscriptions = Subscriptions(broker, clock, spawn, ended=positions.forget)
     members = Members(broker, spawn)
