@@ -92,3 +92,9 @@ def test_what_is_asked_for_again_and_again_is_not_handed_out_long_after_its_time
         assert made.missed(HERE, Since("e", 6)) is not None
         made.grow_old()
         assert (made.window is None) is (left == 0)
+
+
+def test_where_no_message_is_at_hand_older_ones_are_of_no_use() -> None:
+    made = replay()
+    made.reach_back([(7, Outgoing(Prepared(b"x"), kept=True))], whole=True)
+    assert made.missed(HERE, Since("e", 6)) is None
