@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait most of the time, so there may be more of them than cores.
 WORKERS ?= 4
-PURE := src/hubbub/types.py,src/hubbub/closes.py,src/hubbub/errors.py,src/hubbub/options.py,src/hubbub/protocol/*,src/hubbub/scheduling/backoff.py,src/hubbub/scheduling/timer_wheel.py,src/hubbub/scheduling/token_bucket.py,src/hubbub/connection/deadlines.py,src/hubbub/connection/heartbeat.py,src/hubbub/connection/throttle.py,src/hubbub/delivery/message.py,src/hubbub/delivery/outbox.py,src/hubbub/delivery/registry.py,src/hubbub/presence/occupancy.py,src/hubbub/presence/changes.py,src/hubbub/history/buffer.py,src/hubbub/history/idle_check.py,src/hubbub/history/replay.py,src/hubbub/history/topic.py,src/hubbub/history/window.py,src/hubbub/rooms/patterns.py,src/hubbub/rooms/retention.py,src/hubbub/handlers/table.py,src/hubbub/brokers/memory/streams.py
+PURE := src/hubbub/types.py,src/hubbub/closes.py,src/hubbub/errors.py,src/hubbub/options.py,src/hubbub/protocol/*,src/hubbub/scheduling/backoff.py,src/hubbub/scheduling/timer_wheel.py,src/hubbub/scheduling/token_bucket.py,src/hubbub/connection/deadlines.py,src/hubbub/connection/heartbeat.py,src/hubbub/connection/throttle.py,src/hubbub/delivery/message.py,src/hubbub/delivery/outbox.py,src/hubbub/delivery/registry.py,src/hubbub/presence/occupancy.py,src/hubbub/presence/changes.py,src/hubbub/history/buffer.py,src/hubbub/history/idle_check.py,src/hubbub/history/reads.py,src/hubbub/history/replay.py,src/hubbub/history/states.py,src/hubbub/history/topic.py,src/hubbub/history/window.py,src/hubbub/rooms/patterns.py,src/hubbub/rooms/retention.py,src/hubbub/handlers/table.py,src/hubbub/brokers/memory/streams.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench soak clean
+.PHONY: help install demo test check format bench soak way clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -46,6 +46,9 @@ bench: install ## measure beside other servers, on two cores; BENCH=fanout for o
 soak: install ## ten minutes of everything going wrong, nothing may be lost; SECONDS=60 for less, SEED=7 to do one again
 	LEDGER_SECONDS=$(or $(SECONDS),600) LEDGER_KILLS=20 $(if $(SEED),LEDGER_SEED=$(SEED)) \
 		$(BIN)/python -m pytest tests/soak -rP -k 'everything or killed'
+
+way: install ## trace a room message through the rooms, and put its way into docs/explain/architecture.md
+	$(BIN)/python -m tests.architecture.way --write
 
 clean: ## remove what was built here
 	rm -rf $(VENV) src/*.egg-info src/hubbub/*.so .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

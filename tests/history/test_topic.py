@@ -7,23 +7,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from hubbub.history.reads import Backfill, Effect, Gap, PassOn, Read, Release
+from hubbub.history.states import AFTER_READ, TABLE, Brought, Outcome, State, Step
 from hubbub.history.topic import (
-    AFTER_READ,
     IDLE,
     STUCK,
-    TABLE,
-    Backfill,
     Bounds,
-    Brought,
     Due,
-    Effect,
-    Gap,
-    Outcome,
-    PassOn,
-    Read,
-    Release,
-    State,
-    Step,
     TopicHistory,
 )
 from hubbub.options import History, Limits

@@ -23,17 +23,12 @@ from hubbub import closes
 from hubbub.delivery.fanout import Fanout
 from hubbub.errors import Unavailable
 from hubbub.history.idle_check import check
+from hubbub.history.reads import Backfill, Effect, Gap, PassOn, Release
+from hubbub.history.states import State, Step
 from hubbub.history.topic import (
     STUCK,
-    Backfill,
     Bounds,
-    Effect,
-    Gap,
-    PassOn,
-    Release,
     Standing,
-    State,
-    Step,
     TopicHistory,
 )
 from hubbub.options import History, Limits

@@ -1,26 +1,21 @@
 """One topic that keeps history, on one worker: where it stands, and what an event means there.
 
-A topic is in one of three states. What each kind of message does in each state stands in `TABLE`, what a read of the
-broker's history comes to stands in `AFTER_READ`, and both nowhere else:
-
-- UNKNOWN: nobody has read where its history ends. What is kept waits for that; what is not kept is passed on.
-- CURRENT: everything up to `position` was passed on, so what comes is the next, or old, or shows that something is
-  missing.
-- BEHIND: something is missing, or may be. What comes waits, and the history is read until it is reached.
-
-It does no input or output and knows no time: `positions.py` asks it, reads, and does what it says.
+What a message does in each state and what a read comes to stand in the tables of `states.py`; which kind of message it
+is, and what a read found, are worked out here. A topic does no input or output and knows no time: `positions.py` asks
+it, reads, and does what it says.
 """
 
 from collections.abc import Generator, Iterator, Sequence
-from enum import Enum, auto
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from hubbub.delivery.message import Outgoing
 from hubbub.history.buffer import Buffer
+from hubbub.history.reads import Backfill, Effect, Gap, PassOn, Read, Release
 from hubbub.history.replay import Replay, was_possible
+from hubbub.history.states import AFTER_READ, TABLE, Brought, Outcome, State, Step
 from hubbub.history.window import Missed
 from hubbub.options import History, Limits
-from hubbub.ports.broker import Entry, Past
+from hubbub.ports.broker import Past
 from hubbub.protocol.session import Since
 from hubbub.types import Position
 
@@ -29,74 +24,6 @@ IDLE = 25
 #: Checks for which a topic may stay behind while the broker is ready.
 STUCK = 30
 
-
-class State(Enum):
-    UNKNOWN = auto()
-    CURRENT = auto()
-    BEHIND = auto()
-
-
-class Brought(Enum):
-    """What a message the broker brought is, beside the position of its topic."""
-
-    UNKEPT = auto()
-    """History has not got it."""
-    NEXT = auto()
-    OLD = auto()
-    BEYOND = auto()
-    """Something between it and the topic's position is missing."""
-    OTHER_EPOCH = auto()
-
-
-class Step(Enum):
-    """What is to be done with a message."""
-
-    PASS_ON = auto()
-    ADVANCE = auto()
-    """Pass it on: the topic stands there now."""
-    BEGIN_ANEW = auto()
-    """Tell that what came before it under this epoch is unknown, then as ADVANCE."""
-    BUFFER = auto()
-    IGNORE = auto()
-    CATCH_UP = auto()
-    """Leave it to the read that finds what is missing."""
-
-
-TABLE: dict[State, dict[Brought, Step]] = {
-    State.UNKNOWN: dict.fromkeys(Brought, Step.BUFFER) | {Brought.UNKEPT: Step.PASS_ON},
-    State.CURRENT: {
-        Brought.UNKEPT: Step.PASS_ON,
-        Brought.NEXT: Step.ADVANCE,
-        Brought.OLD: Step.IGNORE,
-        Brought.BEYOND: Step.CATCH_UP,
-        Brought.OTHER_EPOCH: Step.BEGIN_ANEW,
-    },
-    State.BEHIND: dict.fromkeys(Brought, Step.BUFFER),
-}
-
-
-class Outcome(Enum):
-    """What a read came to."""
-
-    LEARNED = auto()
-    """Nobody knew before where the history ends."""
-    OVERTAKEN = auto()
-    """The topic went on under another epoch meanwhile: the read says nothing of that."""
-    OTHER_EPOCH = auto()
-    TOO_SHORT = auto()
-    """The newest messages do not reach back to where the topic stands: what is between may be lost, or not."""
-    PARTIAL = auto()
-    """There is more to read."""
-    COMPLETE = auto()
-
-
-AFTER_READ: dict[State, dict[Outcome, State]] = {
-    State.UNKNOWN: dict.fromkeys(Outcome, State.CURRENT),
-    State.CURRENT: dict.fromkeys(Outcome, State.CURRENT)
-    | {Outcome.TOO_SHORT: State.BEHIND, Outcome.PARTIAL: State.BEHIND},
-    State.BEHIND: dict.fromkeys(Outcome, State.BEHIND)
-    | dict.fromkeys((Outcome.LEARNED, Outcome.OTHER_EPOCH, Outcome.COMPLETE), State.CURRENT),
-}
 
 # An enumeration is slow to ask for a member.
 _CURRENT, _BEHIND, _ADVANCE = State.CURRENT, State.BEHIND, Step.ADVANCE
@@ -115,66 +42,6 @@ class Standing(NamedTuple):
     position: Position
     recovered: bool | None
     missed: Sequence[Outgoing]
-
-
-class Read(NamedTuple):
-    """A question to the broker's history, and where the topic stood when it was put.
-
-    `newest`: the newest messages, for clients that come back; elsewhere those from `since` on.
-    """
-
-    position: Position | None
-    last: bytes | None
-    doubts: int
-    newest: bool
-    since: int | None
-    limit: int
-
-    def went_back(self, past: Past) -> bool:
-        """Whether the stream was set back behind the topic's position: others may have gone on from there since.
-
-        As after a failover to an older replica. Where equal messages stand at one position, nobody can tell.
-        """
-        here = self.position
-        if here is None or past.top.epoch != here.epoch:
-            return False
-        if past.top.offset < here.offset:
-            return True
-        last = self.last
-        return last is not None and any(entry.offset == here.offset and entry.data != last for entry in past.entries)
-
-
-class PassOn(NamedTuple):
-    """The next message of the history, to the members."""
-
-    data: bytes
-    position: Position
-
-
-class Gap(NamedTuple):
-    """What is between the offsets is nowhere any more, and the members are told."""
-
-    epoch: str
-    after: int
-    upto: int
-
-
-class Backfill(NamedTuple):
-    """These are older than what the replay has. `whole`: history has nothing older."""
-
-    epoch: str
-    entries: Sequence[Entry]
-    whole: bool
-
-
-class Release(NamedTuple):
-    """What waited, to be looked at as if it came now."""
-
-    data: bytes
-    position: Position | None
-
-
-Effect: TypeAlias = PassOn | Gap | Backfill | Release
 
 
 class Due(NamedTuple):

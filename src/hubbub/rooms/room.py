@@ -1,6 +1,6 @@
 """A room, as the application sees it: a handle that costs nothing, unchecked, good on any worker."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ class Room:
     def __repr__(self) -> str:
         return f"<Room {self.name!r}>"
 
-    def send(
+    async def send(
         self,
         message: Mapping[str, Any] | BaseModel,
         *,
@@ -33,7 +33,7 @@ class Room:
         key: str | None = None,
         idempotency_key: str | None = None,
         patience: float = 0.0,
-    ) -> Coroutine[Any, Any, Position | None]:
+    ) -> Position | None:
         """To every member on every worker; never waits for one. The position, None where there is no history.
 
         `key`: which value this is, in a room with `slow="latest"`: for a reader that is behind it replaces the one it
@@ -45,8 +45,9 @@ class Room:
         Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away:
         then it may or may not have been sent, and with an idempotency key it can be sent again.
         """
-        # Handed on, not awaited: a coroutine around another costs as much as the call.
-        return self._sender.send(message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience)
+        return await self._sender.send(
+            message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience
+        )
 
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
         """The kept messages after `since`, oldest first, at most `limit`; `reverse`: those before it, newest first.
