@@ -58,3 +58,18 @@ def test_every_file_the_house_names_is_there() -> None:
     named = set(re.findall(r"[\w/]+\.py", read("docs/explain/architecture.md"))) - {"tests/architecture/test_layers.py"}
     assert len(named) > 20
     assert not [name for name in named if not list(source.rglob(name))]
+
+
+def test_every_room_has_a_row_that_names_its_modules() -> None:
+    source = ROOT / "src/hubbub"
+    row = re.compile(r"^\| `(\w+)/` \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
+    rows = {
+        room: set(re.findall(r"`([\w/.]+)`", modules))
+        for room, modules in row.findall(read("docs/explain/architecture.md"))
+    }
+    rooms = {path.parent.name: path.parent for path in source.glob("*/__init__.py")}
+    assert rows.keys() == rooms.keys()
+    for room, folder in rooms.items():
+        files = {file.name for file in folder.glob("*.py")} - {"__init__.py"}
+        folders = {f"{inner.parent.name}/" for inner in folder.glob("*/__init__.py")}
+        assert rows[room] == files | folders, room
