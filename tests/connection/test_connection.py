@@ -131,7 +131,7 @@ async def test_what_comes_before_welcome_is_bounded_by_the_outbox(pause: Callabl
         if pause:
             await pause()
     assert not connection.closed
-    assert connection.take(ALL) == []
+    assert connection.outbound.take(ALL) == []
     s.send(2)
     await settle()
     assert s.wire.closes == [closes.TOO_SLOW]
@@ -142,7 +142,7 @@ async def test_what_comes_before_welcome_is_bounded_by_the_outbox(pause: Callabl
     assert connection.outbound.unsent == 0
     s.broker.gate.set()
     await settle()
-    assert connection.take(ALL) == []
+    assert connection.outbound.take(ALL) == []
     assert len(s.wire.closes) == 1
     assert not s.running.registry
     await s.running.stop()
@@ -158,9 +158,9 @@ async def test_what_fits_comes_after_welcome() -> None:
     await settle()
     assert s.wire.flushed
     sent: list[Prepared] = []
-    while messages := connection.take(1):
+    while messages := connection.outbound.take(1):
         sent += messages
-        connection.sent(sum(map(len, messages)))
+        connection.outbound.sent(sum(map(len, messages)))
     assert b'"welcome"' in sent[0].data
     assert [len(each) for each in sent[1:]] == [100, 100, 100]
     assert connection.outbound.unsent == 0
@@ -173,8 +173,8 @@ async def test_what_was_sent_in_the_turn_of_its_end_goes_before_the_close() -> N
     s = Setting()
     s.broker.gate.set()
     connection = await s.connect(User(UserId("ann")))
-    assert len(connection.take(ALL)) == 1
-    connection.drained()
+    assert len(connection.outbound.take(ALL)) == 1
+    connection.outbound.drained()
     s.send(10)
     await connection.send({"type": "own"})
     assert s.wire.written == []
@@ -218,8 +218,8 @@ async def test_a_refusal_is_counted_and_said_to_who_understands_it(text: bool) -
     s = Setting()
     s.broker.gate.set()
     connection = await s.connect(User(UserId("ann")), text=text)
-    connection.take(ALL)
-    connection.drained()
+    connection.outbound.take(ALL)
+    connection.outbound.drained()
     connection.refuse(NotJoined(field="room"), 7)
     await settle()
     said = [json.loads(message.data) for message in s.wire.written]

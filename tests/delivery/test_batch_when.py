@@ -50,7 +50,7 @@ def test_the_end_of_the_turn_is_asked_for_once_and_again_in_the_next() -> None:
 
 @pytest.mark.parametrize(("took", "pause"), [(0.001, None), (0.0012, 0.0006), (0.003, 0.0015), (1.0, 0.002)])
 def test_with_patience_a_topic_waits_for_a_part_of_what_its_last_write_took(took: float, pause: float | None) -> None:
-    s = Setting("ann", patience=0.5)
+    s = Setting("ann", pause_share=0.5)
     [ann] = s.readers
     s.turn.takes = took
     s.spread()
@@ -77,7 +77,7 @@ def test_without_patience_nothing_waits_however_long_it_took() -> None:
 
 
 def test_an_answer_does_not_wait_and_takes_along_in_order_what_does() -> None:
-    s = Setting("ann", "bob", patience=1.0)
+    s = Setting("ann", "bob", pause_share=1.0)
     ann, bob = s.readers
     s.turn.takes = 0.002
     s.spread()
@@ -92,7 +92,7 @@ def test_an_answer_does_not_wait_and_takes_along_in_order_what_does() -> None:
 
 
 def test_what_waits_is_no_more_than_enough() -> None:
-    s = Setting("ann", patience=1.0)
+    s = Setting("ann", pause_share=1.0)
     [ann] = s.readers
     topic = room_topic(RoomName("a"))
     s.turn.takes = 0.002

@@ -13,9 +13,9 @@ from tests.kit.recipients import Reader, Turn, Wire
 class Setting:
     """Rooms of readers, as the registry would have them, and messages that are numbers."""
 
-    def __init__(self, *names: str, patience: float = 0.0) -> None:
+    def __init__(self, *names: str, pause_share: float = 0.0) -> None:
         self.metrics = Tally()
-        self.turn = Turn(self.metrics, patience=patience)
+        self.turn = Turn(self.metrics, pause_share=pause_share)
         self.readers = [Reader(name, self.turn, tab=f"{name}{n}") for n, name in enumerate(names)]
         self.rooms: dict[str, list[Reader]] = {"a": list(self.readers)}
         self.version = 0

@@ -18,13 +18,13 @@ class Turn:
     `takes`: seconds that the next write takes.
     """
 
-    def __init__(self, metrics: Metrics | None = None, *, patience: float = 0.0) -> None:
+    def __init__(self, metrics: Metrics | None = None, *, pause_share: float = 0.0) -> None:
         self.asked = 0
         """How often the end of the turn was asked for since it last came."""
         self.pauses: list[float] = []
         self.takes = 0.0
         self._now = 0.0
-        self.batcher = Batcher(self, metrics or Tally(), patience=patience, stopwatch=self._read)
+        self.batcher = Batcher(self, metrics or Tally(), pause_share=pause_share, stopwatch=self._read)
 
     def call_soon(self, _: object) -> None:
         self.asked += 1

@@ -17,28 +17,28 @@ def test_who_came_and_who_went() -> None:
     noted = changes(("bob", True), ("ann", True), ("dan", False), ("cid", False))
     assert len(noted) == 4
     both = Diff(["ann", "bob"], ["cid", "dan"])
-    assert noted.take(10) == (both, both)
+    assert noted.pop(10) == (both, both)
     assert not noted
-    assert noted.take(10) == (Diff([], []), Diff([], []))
+    assert noted.pop(10) == (Diff([], []), Diff([], []))
 
 
 def test_who_came_and_went_is_no_news() -> None:
-    assert changes(("ann", True), ("ann", False)).take(10) == (Diff([], []), Diff([], ["ann"]))
+    assert changes(("ann", True), ("ann", False)).pop(10) == (Diff([], []), Diff([], ["ann"]))
 
 
 def test_who_went_and_came_is_no_news() -> None:
-    assert changes(("ann", False), ("ann", True)).take(10) == (Diff([], []), Diff(["ann"], []))
+    assert changes(("ann", False), ("ann", True)).pop(10) == (Diff([], []), Diff(["ann"], []))
 
 
 def test_said_twice() -> None:
     both = Diff(["ann"], [])
-    assert changes(("ann", True), ("ann", True)).take(10) == (both, both)
+    assert changes(("ann", True), ("ann", True)).pop(10) == (both, both)
 
 
 def test_those_that_changed_first_are_taken_first() -> None:
     noted = changes(("dan", True), ("ann", True), ("dan", False), ("bob", True))
-    assert noted.take(2) == (Diff(["ann"], []), Diff(["ann"], ["dan"]))
-    assert noted.take(2)[0] == Diff(["bob"], [])
+    assert noted.pop(2) == (Diff(["ann"], []), Diff(["ann"], ["dan"]))
+    assert noted.pop(2)[0] == Diff(["bob"], [])
     assert not noted
 
 
@@ -53,7 +53,7 @@ def test_everybody_knows_in_the_end(steps: list[tuple[int, str]], limit: int) ->
     noted = Changes()
 
     def take() -> None:
-        net, whole = noted.take(limit)
+        net, whole = noted.pop(limit)
         assert not known & set(net.joined), "nobody joins who was known to be there"
         assert known >= set(net.left), "nobody leaves who was not"
         known.update(net.joined)

@@ -13,8 +13,8 @@ from hubbub.protocol.session import (
     Check,
     End,
     Event,
+    FrameKind,
     Join,
-    Kind,
     Leave,
     Message,
     Renew,
@@ -28,13 +28,13 @@ from hubbub.protocol.session import (
 LIMITS = Limits(message=1000, depth=4, name=16)
 
 FRAMES = {
-    Kind.AUTH: '{"type": "auth", "token": "t", "id": 1}',
-    Kind.JOIN: '{"type": "join_room", "room": "r", "id": 1}',
-    Kind.LEAVE: '{"type": "leave_room", "room": "r", "id": 1}',
-    Kind.PING: '{"type": "ping", "ts": 5, "id": 1}',
-    Kind.PONG: '{"type": "pong", "ts": 5}',
-    Kind.APPLICATION: '{"type": "say", "id": 1}',
-    Kind.UNREADABLE: "{",
+    FrameKind.AUTH: '{"type": "auth", "token": "t", "id": 1}',
+    FrameKind.JOIN: '{"type": "join_room", "room": "r", "id": 1}',
+    FrameKind.LEAVE: '{"type": "leave_room", "room": "r", "id": 1}',
+    FrameKind.PING: '{"type": "ping", "ts": 5, "id": 1}',
+    FrameKind.PONG: '{"type": "pong", "ts": 5}',
+    FrameKind.APPLICATION: '{"type": "say", "id": 1}',
+    FrameKind.UNREADABLE: "{",
 }
 
 
@@ -62,45 +62,45 @@ def refused(event: Event | None) -> tuple[str, str | None, Any]:
     return error["code"], error.get("field"), error.get("id")
 
 
-def expected(state: State, kind: Kind) -> object:
-    if state is State.CLOSED or (kind is Kind.PONG and state is not State.WAITING):
+def expected(state: State, kind: FrameKind) -> object:
+    if state is State.CLOSED or (kind is FrameKind.PONG and state is not State.WAITING):
         return None
     if state is State.WAITING:
-        return Check("t", 1) if kind is Kind.AUTH else End(closes.CREDENTIAL_INVALID)
+        return Check("t", 1) if kind is FrameKind.AUTH else End(closes.CREDENTIAL_INVALID)
     return {
-        Kind.AUTH: Renew("t", 1),
-        Kind.JOIN: Join("r", None, 1),  # type: ignore[arg-type]
-        Kind.LEAVE: Leave("r", 1),  # type: ignore[arg-type]
-        Kind.APPLICATION: Message("say", {"type": "say", "id": 1}, 1),
+        FrameKind.AUTH: Renew("t", 1),
+        FrameKind.JOIN: Join("r", None, 1),  # type: ignore[arg-type]
+        FrameKind.LEAVE: Leave("r", 1),  # type: ignore[arg-type]
+        FrameKind.APPLICATION: Message("say", {"type": "say", "id": 1}, 1),
     }.get(kind, Answer)
 
 
 @pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_in_every_state(state: State, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", FrameKind)
+def test_every_kind_in_every_state(state: State, kind: FrameKind) -> None:
     spoken = session(state)
     event = spoken.receive(FRAMES[kind])
     wanted = expected(state, kind)
     if wanted is not Answer:
         assert event == wanted
-    elif kind is Kind.PING:
+    elif kind is FrameKind.PING:
         assert said(event) == {"type": "pong", "ts": 5, "id": 1}
         assert isinstance(event, Answer)
         assert event.at_once is (state is State.OPEN)
     else:
         assert refused(event) == ("invalid_message", "", None)
-    after = State.CHECKING if (state, kind) == (State.WAITING, Kind.AUTH) else state
+    after = State.CHECKING if (state, kind) == (State.WAITING, FrameKind.AUTH) else state
     assert spoken.state is after
 
 
 def test_the_table_is_whole() -> None:
     assert set(TABLE) == set(State)
-    assert all(set(row) == set(Kind) for row in TABLE.values())
+    assert all(set(row) == set(FrameKind) for row in TABLE.values())
     assert {step for row in TABLE.values() for step in row.values()} == set(Step)
 
 
 def test_a_type_of_the_protocols_is_never_passed_on_as_the_applications() -> None:
-    own = [kind for kind in Kind if kind not in (Kind.APPLICATION, Kind.UNREADABLE)]
+    own = [kind for kind in FrameKind if kind not in (FrameKind.APPLICATION, FrameKind.UNREADABLE)]
     for row in TABLE.values():
         assert {row[kind] for kind in own}.isdisjoint({Step.PASS_ON, Step.COMPLAIN})
 

@@ -28,6 +28,10 @@ class Driven:
         self.closes: list[Close] = []
         self.session = SimpleNamespace(receive=lambda data: data)
 
+    @property
+    def outbound(self) -> "Driven":
+        return self
+
     def receive(self, event: Any) -> None:
         self.frames.append(event)
 

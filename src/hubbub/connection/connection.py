@@ -1,6 +1,6 @@
 """One accepted socket: one tab.
 
-Driven from below by its transport (`receive`, `take`, `sent`, `lost`) and from the side by the clock (`tick`), it does
+Driven from below by its transport (`receive`, `heard`, `lost`) and from the side by the clock (`tick`), it does
 what the session says a message means. It owns no task while nothing is being waited for. Its messages are
 worked on one at a time, in order, in the turn of the event loop in which they came if they wait for nothing; `ping` is
 answered past that queue.
@@ -10,10 +10,10 @@ It is made of parts: what leaves it (`outbound.py`), what it took on its way in 
 what comes earlier waits; and what was taken on the way in is given back exactly once, when the connection closes or is
 lost, whichever comes first.
 
-There may be very many, nearly all of them idle: hence the slots, and nothing that is made before it is needed.
+There may be very many, nearly all of them idle: hence the slots, and nothing that is made before it is needed. The file
+is longer than others, because what an application calls and what drives a connection share every part of it.
 """
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,6 +29,7 @@ from hubbub.connection.context import Context
 from hubbub.connection.deadlines import Deadlines
 from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.connection.iterator import MessageIterator
+from hubbub.connection.opening import Opening
 from hubbub.connection.outbound import Outbound
 from hubbub.connection.requests import Request
 from hubbub.connection.throttle import Throttle
@@ -61,13 +62,13 @@ class Connection:
         "_context",
         "_deadlines",
         "_gone",
-        "_opening",
         "_requests",
         "_state",
         "_throttle",
         "handshake",
         "id",
         "iterator",
+        "opening",
         "outbound",
         "session",
         "text",
@@ -101,7 +102,7 @@ class Connection:
         self._throttle = Throttle(context.rate, now) if context.rate else None
         work_on = partial(context.requests.do, self)
         self._requests: Serial[Request] = Serial(context.begin, work_on, limit=limits.waiting)
-        self._opening: list[Callable[[], object]] | None = []
+        self.opening = Opening()
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} {self.session.state.name.lower()}>"
@@ -198,20 +199,6 @@ class Connection:
 
     # What the endpoint and the transport call.
 
-    async def opened(self) -> bool:
-        """Wait until somebody is authenticated, or the connection ends before that."""
-        opening = asyncio.Event()
-        self.when_opened(opening.set)
-        await opening.wait()
-        return not self.closed
-
-    def when_opened(self, callback: Callable[[], object]) -> None:
-        """Call back at the moment `opened` waits for."""
-        if self._opening is None:
-            callback()
-        else:
-            self._opening.append(callback)
-
     def begin(self, transport: Transport, user: User | None) -> None:
         """The socket is accepted; `user` where the handshake's credential has proved one."""
         self.outbound.attach(transport)
@@ -256,18 +243,6 @@ class Connection:
     def heard(self) -> None:
         self._deadlines.heard = True
 
-    def take(self, size: int) -> list[Prepared]:
-        return self.outbound.take(size)
-
-    def sent(self, size: int) -> None:
-        self.outbound.sent(size)
-
-    def drained(self) -> None:
-        self.outbound.drained()
-
-    def blocked(self) -> None:
-        self.outbound.blocked()
-
     def lost(self) -> None:
         self._end()
         self._gone(self)
@@ -300,7 +275,7 @@ class Connection:
         if not self.text or (transport is not None and transport.pings):
             self._deadlines.watch(Pulse(self._context.heartbeat, self._context.clock.now()))
         self.outbound.welcome(message)
-        self._open()
+        self.opening.over()
         self._schedule()
 
     def put_out(self, room: RoomName, reason: str) -> None:
@@ -340,11 +315,6 @@ class Connection:
         if due is not None and not self.closed:
             self._context.waker.wake_at(self, due)
 
-    def _open(self) -> None:
-        callbacks, self._opening = self._opening, None
-        for callback in callbacks or ():
-            callback()
-
     def _end(self) -> bool:
         if self.closed:
             return False
@@ -353,7 +323,7 @@ class Connection:
         self._requests.clear()
         self._context.waker.forget(self)
         self._admission.withdraw(self.outbound)
-        self._open()
+        self.opening.over()
         if self.iterator is not None:
             self.iterator.end()
         return True

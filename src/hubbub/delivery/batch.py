@@ -74,8 +74,8 @@ class _TopicBatch:
 class Batcher:
     """`loop` calls at the end of a turn.
 
-    `patience`: the part of the time the last batch took to write, for which messages of a topic wait for what else is
-    on its way. 0 where they come from this process; where they come from several, those that belong together do not
+    `pause_share`: the part of the time the last batch took to write, for which messages of a topic wait for what else
+    is on its way. 0 where they come from this process; where they come from several, those that belong together do not
     come in one turn, and writing twice to a large room costs more than waiting does.
     """
 
@@ -84,13 +84,13 @@ class Batcher:
         loop: Loop,
         metrics: Metrics,
         *,
-        patience: float = 0.0,
+        pause_share: float = 0.0,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._loop = loop
         self._stopwatch = stopwatch
         self._metrics = metrics
-        self._patience = patience
+        self._pause_share = pause_share
         self._pause = 0.0
         self._pausing = False
         self._batches: list[_TopicBatch] = []
@@ -151,7 +151,7 @@ class Batcher:
         finally:
             self._flushing = False
             took = self._stopwatch() - began
-            self._pause = min(took * self._patience, _LONGEST_PAUSE) if took > _WORTH_A_PAUSE else 0.0
+            self._pause = min(took * self._pause_share, _LONGEST_PAUSE) if took > _WORTH_A_PAUSE else 0.0
 
     def _write(self) -> None:
         batches, own = self._batches, self._own

@@ -38,7 +38,7 @@ from hubbub.types import NodeId
 _RESOLUTION = 0.05
 # Of the time a batch takes. Measured with three workers, 3,000 members and ten who talk: 1.07 times what one worker
 # delivers instead of 0.6, for a tenth more latency.
-_PATIENCE_WITH_OTHERS = 0.25
+_PAUSE_SHARE_WITH_OTHERS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +107,8 @@ def compose(
 
     registry: Registry[Recipient] = Registry()
     if batcher is None:
-        patience = _PATIENCE_WITH_OTHERS if broker.shared else 0.0
-        batcher = Batcher(asyncio.get_running_loop(), metrics, patience=patience)
+        pause_share = _PAUSE_SHARE_WITH_OTHERS if broker.shared else 0.0
+        batcher = Batcher(asyncio.get_running_loop(), metrics, pause_share=pause_share)
     fanout = Fanout(registry, batcher, metrics, limit=limits.outbox)
 
     diffs = Diffs(fanout, registry, clock, metrics)

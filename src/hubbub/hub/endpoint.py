@@ -94,7 +94,8 @@ class Endpoint:
         """A connection whose messages the block reads, until it ends. Raises HandshakeRefused, and has answered."""
         connection, socket = await self._open(websocket, user, text=text, iterated=True)
         try:
-            if not await connection.opened():
+            await connection.opening.wait()
+            if connection.closed:
                 await socket.wait()
                 raise _quiet(websocket, HandshakeRefused())
             try:
@@ -133,7 +134,7 @@ class Endpoint:
             self.handshakes -= 1
         if who is None:
             self.unauthenticated.add(connection)
-            connection.when_opened(lambda: self.unauthenticated.discard(connection))
+            connection.opening.when_over(lambda: self.unauthenticated.discard(connection))
         limits = self.context.limits
         take_over: TakeOver | None = websocket.scope.get("extensions", {}).get(EXTENSION)
         taken = take_over and take_over(connection, limit=limits.message, closing=limits.closing)

@@ -24,7 +24,7 @@ from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
 
 # How long a start waits for the broker.
-_PATIENCE = 1.0
+_START_WAIT = 1.0
 # What the last presence changes may take when the hub stops. They are on their way already.
 _FAREWELL = 3.0
 # Clients that were sent away have at least so long to arrive elsewhere before their users count as gone.
@@ -65,7 +65,7 @@ class Runtime:
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
         # A broker that is there is in touch before the first socket comes; one that is away holds up nothing for long.
         clock = self._settings.clock
-        deadline = clock.now() + _PATIENCE
+        deadline = clock.now() + _START_WAIT
         while not self.broker.ready and clock.now() < deadline:  # noqa: ASYNC110 - once, and a broker's state is no event
             await asyncio.sleep(0.005)
         await self.parts.lease.start()

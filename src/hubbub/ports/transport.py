@@ -57,18 +57,8 @@ class Transport(Protocol):
         """Read nothing for so long: the peer sends faster than its messages are worked on."""
 
 
-class Driven(Protocol):
-    """What a transport may call: the connection, from below."""
-
-    @property
-    def session(self) -> Session:
-        """What says what a whole message from the client means."""
-
-    def receive(self, event: Event | None) -> None:
-        """What one means, as the session said it."""
-
-    def heard(self) -> None:
-        """A sign of life that is no message."""
+class Source(Protocol):
+    """What a transport fetches what it sends from."""
 
     def take(self, size: int) -> list[Prepared]:
         """The next messages for the client, about `size` bytes of them, none where nothing waits.
@@ -83,10 +73,28 @@ class Driven(Protocol):
         """Nothing is left below, and `take` gave nothing: the writer may be used until `blocked`."""
 
     def blocked(self) -> None:
-        """The peer is behind: everything goes through the outbox until `drained`."""
+        """Something is left below: no more by the writer."""
+
+
+class Driven(Protocol):
+    """What a transport may call: the connection, from below."""
+
+    @property
+    def session(self) -> Session:
+        """What says what a whole message from the client means."""
+
+    @property
+    def outbound(self) -> Source:
+        """What leaves the connection."""
+
+    def receive(self, event: Event | None) -> None:
+        """What one means, as the session said it."""
+
+    def heard(self) -> None:
+        """A sign of life that is no message."""
 
     def close(self, close: Close) -> None:
-        """The peer broke the protocol below, or a bound; comes back as a call of the transport's `close`."""
+        """End the connection for this reason; it calls the transport's `close`."""
 
     def lost(self) -> None:
-        """The socket is gone. Further calls have no effect."""
+        """The socket is gone."""

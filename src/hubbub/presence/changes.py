@@ -28,7 +28,7 @@ class Changes:
         before, _ = self._users.get(user, (not here, here))
         self._users[user] = before, here
 
-    def take(self, limit: int) -> tuple[Diff, Diff]:
+    def pop(self, limit: int) -> tuple[Diff, Diff]:
         """Of at most `limit` users, those that changed first: the net change, and where each of them is now."""
         taken = {user: self._users.pop(user) for user in tuple(self._users)[:limit]}
         net = {user: here for user, (before, here) in taken.items() if here is not before}

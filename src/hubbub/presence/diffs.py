@@ -79,7 +79,7 @@ class Diffs:
     def _tell(self, topic: Topic) -> None:
         pending = self._pending[topic]
         room = pending.room
-        net, whole = pending.changes.take(_MOST)
+        net, whole = pending.changes.pop(_MOST)
         apart = self._apart(topic, pending, net, whole)
         if any(net):
             data = _message(room, net).data

@@ -36,7 +36,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-class Kind(Enum):
+class FrameKind(Enum):
     """What a frame is, by its form and its `type` alone."""
 
     AUTH = auto()
@@ -63,34 +63,40 @@ class Step(Enum):
     END = auto()
 
 
-TABLE: dict[State, dict[Kind, Step]] = {
-    State.WAITING: dict.fromkeys(Kind, Step.END) | {Kind.AUTH: Step.CHECK},
+TABLE: dict[State, dict[FrameKind, Step]] = {
+    State.WAITING: dict.fromkeys(FrameKind, Step.END) | {FrameKind.AUTH: Step.CHECK},
     State.CHECKING: {
-        Kind.AUTH: Step.RENEW,
-        Kind.JOIN: Step.JOIN,
-        Kind.LEAVE: Step.LEAVE,
-        Kind.PING: Step.PONG_IN_TURN,
-        Kind.PONG: Step.IGNORE,
-        Kind.APPLICATION: Step.PASS_ON,
-        Kind.UNREADABLE: Step.COMPLAIN,
+        FrameKind.AUTH: Step.RENEW,
+        FrameKind.JOIN: Step.JOIN,
+        FrameKind.LEAVE: Step.LEAVE,
+        FrameKind.PING: Step.PONG_IN_TURN,
+        FrameKind.PONG: Step.IGNORE,
+        FrameKind.APPLICATION: Step.PASS_ON,
+        FrameKind.UNREADABLE: Step.COMPLAIN,
     },
     State.OPEN: {
-        Kind.AUTH: Step.RENEW,
-        Kind.JOIN: Step.JOIN,
-        Kind.LEAVE: Step.LEAVE,
-        Kind.PING: Step.PONG,
-        Kind.PONG: Step.IGNORE,
-        Kind.APPLICATION: Step.PASS_ON,
-        Kind.UNREADABLE: Step.COMPLAIN,
+        FrameKind.AUTH: Step.RENEW,
+        FrameKind.JOIN: Step.JOIN,
+        FrameKind.LEAVE: Step.LEAVE,
+        FrameKind.PING: Step.PONG,
+        FrameKind.PONG: Step.IGNORE,
+        FrameKind.APPLICATION: Step.PASS_ON,
+        FrameKind.UNREADABLE: Step.COMPLAIN,
     },
-    State.CLOSED: dict.fromkeys(Kind, Step.IGNORE),
+    State.CLOSED: dict.fromkeys(FrameKind, Step.IGNORE),
 }
 
-_KINDS = {"auth": Kind.AUTH, "join_room": Kind.JOIN, "leave_room": Kind.LEAVE, "ping": Kind.PING, "pong": Kind.PONG}
+_KINDS = {
+    "auth": FrameKind.AUTH,
+    "join_room": FrameKind.JOIN,
+    "leave_room": FrameKind.LEAVE,
+    "ping": FrameKind.PING,
+    "pong": FrameKind.PONG,
+}
 
 # The table by the `type` of a message, and what any other type does: looked at for every frame.
 _STEPS = {state: {type: row[kind] for type, kind in _KINDS.items()} for state, row in TABLE.items()}
-_OTHERWISE = {state: row[Kind.APPLICATION] for state, row in TABLE.items()}
+_OTHERWISE = {state: row[FrameKind.APPLICATION] for state, row in TABLE.items()}
 # An enumeration is slow to ask for a member.
 _CLOSED, _PASS_ON = State.CLOSED, Step.PASS_ON
 # What calling a named tuple comes to, without the call.
@@ -252,7 +258,7 @@ class Session:
         return messages.check_room(fields.get("room"), limit=self._limits.name)
 
     def _complain(self, error: InvalidMessage, fields: dict[str, Any]) -> Event:
-        if TABLE[self.state][Kind.UNREADABLE] is Step.END:
+        if TABLE[self.state][FrameKind.UNREADABLE] is Step.END:
             return End(closes.CREDENTIAL_INVALID)
         return Answer(refusal(error, _id_or_none(fields)), at_once=False)
 

@@ -45,13 +45,13 @@ class Line:
 
     def flush(self) -> None:
         while self.readable != 0 and not self._gone.is_set():
-            messages = self._driven.take(1)
+            messages = self._driven.outbound.take(1)
             if not messages:
                 break
             for message in messages:
                 if self.readable is not None:
                     self.readable -= 1
-                self._driven.sent(len(message))
+                self._driven.outbound.sent(len(message))
                 self._told(message.text)
         if self._close is not None and self.readable != 0:
             self.end(self._close.code)

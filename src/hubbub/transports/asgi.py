@@ -92,10 +92,10 @@ class ASGITransport:
 
     async def _write(self) -> None:
         try:
-            while messages := self._driven.take(1):
+            while messages := self._driven.outbound.take(1):
                 for message in messages:
                     await self._websocket.send({"type": "websocket.send", "text": message.text})
-                    self._driven.sent(len(message))
+                    self._driven.outbound.sent(len(message))
             if self._close is not None:
                 await self._websocket.close(self._close.code, self._close.reason)
         except GONE:

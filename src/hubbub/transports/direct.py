@@ -104,12 +104,12 @@ class DirectTransport(asyncio.Protocol):
 
     def flush(self) -> None:
         while not self.writer.busy:
-            messages = self._driven.take(_CHUNK)
+            messages = self._driven.outbound.take(_CHUNK)
             if not messages:
                 self._rest()
                 return
             self.writer.send_messages(messages)
-            self._driven.sent(sum(map(len, messages)))
+            self._driven.outbound.sent(sum(map(len, messages)))
 
     def close(self, close: Close) -> None:
         if self._close is None and not self.writer.gone:
@@ -174,7 +174,7 @@ class DirectTransport(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.writer.busy = True
-        self._driven.blocked()
+        self._driven.outbound.blocked()
         if self._close is None:
             self._watch_stall()
 
@@ -260,7 +260,7 @@ class DirectTransport(asyncio.Protocol):
     def _rest(self) -> None:
         """Everything is out."""
         if self._close is None:
-            self._driven.drained()
+            self._driven.outbound.drained()
         elif not self._close_sent:
             self._close_sent = True
             self.writer.send(close_frame(self._close.code, self._close.reason))
