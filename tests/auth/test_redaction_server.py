@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.kit.running import wait_for
+from tests.kit.waiting import wait_for
 
 SECRET = "S3CRET"
 

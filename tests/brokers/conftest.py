@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -18,6 +18,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.broker import Broker
 from hubbub.testing.conformance.meeting import NewBroker
 from hubbub.types import Topic
+from tests.kit.waiting import SOON, until
 
 T = TypeVar("T")
 
@@ -43,23 +44,16 @@ class Worker:
         self.resumed += 1
 
 
-async def until(condition: Callable[[], Any], what: str, within: float = 10.0) -> None:
-    """Wait for the condition. Raises AssertionError after `within` seconds."""
-    try:
-        async with asyncio.timeout(within):
-            while not condition():  # noqa: ASYNC110 - any condition, nobody would set an event
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"not within {within:g} s: {what}") from None
+async def eventually(ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool], within: float = SOON) -> T:
+    """The first answer that is right. Raises AssertionError after `within` seconds."""
+    answers: list[T] = []
 
+    async def right() -> bool:
+        answers[:] = [await ask()]
+        return is_right(answers[0])
 
-async def eventually(ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool], within: float = 10.0) -> T:
-    """The first answer that is right. Raises AssertionError with the last one after `within` seconds."""
-    until = asyncio.get_running_loop().time() + within
-    while not is_right(answer := await ask()):
-        assert asyncio.get_running_loop().time() < until, f"not within {within:g} s; the last answer: {answer!r}"
-        await asyncio.sleep(0.01)
-    return answer
+    await until(right, "the right answer", within)
+    return answers[0]
 
 
 @asynccontextmanager

@@ -22,7 +22,8 @@ from cryptography.x509.oid import NameOID
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.ports.broker import Broker
 from hubbub.types import Topic
-from tests.brokers.conftest import Worker, until
+from tests.brokers.conftest import Worker
+from tests.kit.waiting import until
 
 LOGGER = "hubbub.brokers.redis"
 

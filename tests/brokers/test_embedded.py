@@ -18,7 +18,8 @@ from redis import Redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.errors import ConfigurationError
-from tests.kit.running import alive, wait_for
+from tests.kit.running import alive
+from tests.kit.waiting import wait_for
 
 
 def path_of(valkey: EmbeddedValkey) -> Path:

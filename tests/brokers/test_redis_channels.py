@@ -10,8 +10,9 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.redis.channels import Channels
 from hubbub.brokers.redis.resp import packed
 from hubbub.types import Topic, room_topic
-from tests.brokers.conftest import Worker, eventually, running, until
+from tests.brokers.conftest import Worker, eventually, running
 from tests.brokers.servers import LOGGER, heard_again, lines
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 

@@ -13,7 +13,8 @@ from hubbub.brokers.redis.server import Server
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Announcement
 from hubbub.types import room_topic
-from tests.brokers.conftest import eventually, running, until
+from tests.brokers.conftest import eventually, running
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 

@@ -13,8 +13,9 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.metrics import Count, Tally
 from hubbub.testing.proxy import Connection, Proxy
 from hubbub.types import Topic, room_topic
-from tests.brokers.conftest import Worker, running, until
+from tests.brokers.conftest import Worker, running
 from tests.brokers.servers import LOGGER, frozen, heard_again, kill, lines, path_of, started
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 

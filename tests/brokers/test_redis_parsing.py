@@ -21,8 +21,8 @@ from hubbub.protocol.envelope import join
 from hubbub.testing.conformance import Histories, Life, Messages
 from hubbub.testing.conformance.meeting import NewBroker
 from hubbub.types import room_topic
-from tests.brokers.conftest import until
 from tests.brokers.test_redis_listener import TestTheListener as _TheListener
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 BOTH: dict[str, Callable[[], resp.Reader]] = {"hiredis": resp.new_reader, "Python": resp.PlainReader}

@@ -15,8 +15,9 @@ from hubbub.brokers.redis.server import Server
 from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.types import Position, room_topic
-from tests.brokers.conftest import Worker, running, until
+from tests.brokers.conftest import Worker, running
 from tests.brokers.servers import frozen
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 OTHER = room_topic("other")

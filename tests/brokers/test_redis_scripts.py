@@ -14,8 +14,9 @@ from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Announcement
 from hubbub.types import room_topic
-from tests.brokers.conftest import running, until
+from tests.brokers.conftest import running
 from tests.brokers.servers import frozen, kill
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 KEEP = History(size=1000, ttl=60)

@@ -77,7 +77,7 @@ class Slow(MemoryBroker):
         return await super().enter(topic, member, holder, announce)
 
 
-class Setting:
+class OneConnection:
     """A hub that nobody serves. `broker.gate` lets in."""
 
     def __init__(self, **limits: Any) -> None:
@@ -102,7 +102,7 @@ class Setting:
 
 
 async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() -> None:
-    s = Setting()
+    s = OneConnection()
     s.broker.gate.set()
     connection = await s.connect(User(UserId("ann"), expires=s.clock.wall() + 30 * DAY))
     ends = s.clock.now() + 30 * DAY
@@ -124,7 +124,7 @@ async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() 
 
 @pytest.mark.parametrize("pause", [settle, None], ids=["in turns", "in one turn"])
 async def test_what_comes_before_welcome_is_bounded_by_the_outbox(pause: Callable[[], Awaitable[None]] | None) -> None:
-    s = Setting(payload=100, outbox=300)
+    s = OneConnection(payload=100, outbox=300)
     connection = await s.connect(User(UserId("ann")))
     for _ in range(3):
         s.send(100)
@@ -150,7 +150,7 @@ async def test_what_comes_before_welcome_is_bounded_by_the_outbox(pause: Callabl
 
 
 async def test_what_fits_comes_after_welcome() -> None:
-    s = Setting(payload=100, outbox=300)
+    s = OneConnection(payload=100, outbox=300)
     connection = await s.connect(User(UserId("ann")))
     for _ in range(3):
         s.send(100)
@@ -170,7 +170,7 @@ async def test_what_fits_comes_after_welcome() -> None:
 
 
 async def test_what_was_sent_in_the_turn_of_its_end_goes_before_the_close() -> None:
-    s = Setting()
+    s = OneConnection()
     s.broker.gate.set()
     connection = await s.connect(User(UserId("ann")))
     assert len(connection.outbound.take(ALL)) == 1
@@ -190,7 +190,7 @@ async def test_what_was_sent_in_the_turn_of_its_end_goes_before_the_close() -> N
 
 
 async def test_a_joiner_for_whom_too_much_came_is_closed_and_gives_all_back() -> None:
-    s = Setting(payload=100, outbox=300)
+    s = OneConnection(payload=100, outbox=300)
     s.broker.gate.set()
     connection = await s.connect(User(UserId("ann")))
     s.broker.gate.clear()
@@ -215,7 +215,7 @@ async def test_a_joiner_for_whom_too_much_came_is_closed_and_gives_all_back() ->
 
 @pytest.mark.parametrize("text", [False, True], ids=["hubbub.v1", "a language of its own"])
 async def test_a_refusal_is_counted_and_said_to_who_understands_it(text: bool) -> None:
-    s = Setting()
+    s = OneConnection()
     s.broker.gate.set()
     connection = await s.connect(User(UserId("ann")), text=text)
     connection.outbound.take(ALL)

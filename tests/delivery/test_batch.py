@@ -8,12 +8,12 @@ from hubbub.delivery.message import Outgoing, wanted
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import ConnectionId, User, UserId
-from tests.kit.batches import Setting, company, wires
+from tests.kit.batches import BatchedRooms, company, wires
 from tests.kit.recipients import Reader
 
 
 def test_one_message_is_one_write_for_all() -> None:
-    s = Setting("ann", "bob", "cid")
+    s = BatchedRooms("ann", "bob", "cid")
     s.spread()
     assert s.turn.asked == 1
     assert [reader.writer.writes for reader in s.readers] == [[]] * 3
@@ -23,7 +23,7 @@ def test_one_message_is_one_write_for_all() -> None:
 
 
 def test_all_of_a_turn_is_one_write_and_its_list_the_same_for_all() -> None:
-    s = Setting("ann", "bob", "cid")
+    s = BatchedRooms("ann", "bob", "cid")
     for _ in range(10):
         s.spread()
     assert s.turn.asked == 1
@@ -37,7 +37,7 @@ def test_all_of_a_turn_is_one_write_and_its_list_the_same_for_all() -> None:
 
 
 def test_nothing_sent_nothing_written_nor_asked_for() -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     s.turn.batcher.flush()
     assert (s.turn.asked, s.readers[0].writer.writes, s.counted) == (0, [], 0)
     s.rooms["nobody"] = []
@@ -46,7 +46,7 @@ def test_nothing_sent_nothing_written_nor_asked_for() -> None:
 
 
 def test_answers_are_one_write_each() -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     ann, bob = s.readers
     for reader in (ann, bob, ann, ann):
         s.hand(reader)
@@ -57,7 +57,7 @@ def test_answers_are_one_write_each() -> None:
 
 
 def test_one_answer_to_each_is_written_to_all_of_them_in_one_go() -> None:
-    s = Setting("ann", "bob", "cid", "dan")
+    s = BatchedRooms("ann", "bob", "cid", "dan")
     ann, bob, cid, dan = s.readers
     dan.clear = False
     for reader in (ann, bob, cid, dan, bob):
@@ -73,7 +73,7 @@ def test_one_answer_to_each_is_written_to_all_of_them_in_one_go() -> None:
     "order", ["say hand", "hand say", "say spread hand", "spread say", "say spread say", "hand spread"]
 )
 def test_answers_of_either_kind_keep_their_places(order: str) -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     ann, bob = s.readers
     theirs: list[int] = []
     for what in order.split():
@@ -88,7 +88,7 @@ def test_answers_of_either_kind_keep_their_places(order: str) -> None:
 
 
 def test_the_order_is_that_of_sending_over_topics_and_answers() -> None:
-    s = Setting("ann", "bob", "cid")
+    s = BatchedRooms("ann", "bob", "cid")
     ann, bob, cid = s.readers
     s.join("b", bob, cid)
     s.hand(ann)
@@ -108,7 +108,7 @@ def test_the_order_is_that_of_sending_over_topics_and_answers() -> None:
 
 
 def test_those_in_the_same_topics_share_and_others_do_not() -> None:
-    s = Setting("ann", "bob", "cid", "dan")
+    s = BatchedRooms("ann", "bob", "cid", "dan")
     ann, bob, cid, dan = s.readers
     s.join("b", dan, bob)
     s.join("c", cid)
@@ -122,7 +122,7 @@ def test_those_in_the_same_topics_share_and_others_do_not() -> None:
 
 
 def test_who_comes_gets_nothing_from_before_and_who_goes_nothing_after() -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     ann, bob = s.readers
     cid = Reader("cid", s.turn)
     s.spread()
@@ -140,7 +140,7 @@ def test_who_comes_gets_nothing_from_before_and_who_goes_nothing_after() -> None
 
 
 def test_who_leaves_and_comes_back_misses_what_was_between() -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     ann, bob = s.readers
     for change in (s.leave, s.join):
         s.spread()
@@ -150,7 +150,7 @@ def test_who_leaves_and_comes_back_misses_what_was_between() -> None:
 
 
 def test_who_comes_to_another_topic_is_the_same_company_still() -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     ann, bob = s.readers
     s.spread()
     s.join("b", bob)
@@ -175,7 +175,7 @@ def test_who_comes_to_another_topic_is_the_same_company_still() -> None:
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_who_is_left_out_of_one_gets_the_others(fields: dict[str, Any], left_out: set[int], place: int) -> None:
-    s = Setting("ann", "ann", "bob", "cid")
+    s = BatchedRooms("ann", "ann", "bob", "cid")
     for number in range(3):
         s.spread(**(fields if number == place else {}))
     rest = [number for number in (1, 2, 3) if number != place + 1]
@@ -188,7 +188,7 @@ def test_who_is_left_out_of_one_gets_the_others(fields: dict[str, Any], left_out
 
 
 def test_who_is_left_out_of_all_gets_no_write() -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     for _ in range(2):
         s.spread(without_users=frozenset({"ann"}))
     assert [reader.told for reader in s.readers] == [[], [1, 2]]
@@ -198,7 +198,7 @@ def test_who_is_left_out_of_all_gets_no_write() -> None:
 
 @pytest.mark.parametrize("answered", [False, True])
 def test_notices_are_not_for_those_with_a_language_of_their_own(*, answered: bool) -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     text = Reader("bob", s.turn, text=True)
     s.join("a", text)
     s.spread(kind=Kind.NOTICE)
@@ -212,7 +212,7 @@ def test_notices_are_not_for_those_with_a_language_of_their_own(*, answered: boo
 
 def test_whom_an_answer_is_for_is_not_asked_again() -> None:
     """What a joiner was kept was judged when it came."""
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     [ann] = s.readers
     held = Outgoing(Prepared(b"7"), Envelope(Kind.MESSAGE, b"", only=frozenset({"ann"})))
     s.turn.batcher.hand(ann, held)

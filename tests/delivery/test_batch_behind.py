@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from hubbub.delivery.message import Outgoing
-from tests.kit.batches import Setting, company, wires
+from tests.kit.batches import BatchedRooms, company, wires
 from tests.kit.recipients import Reader
 
 
 def test_what_the_socket_does_not_take_waits_and_so_does_all_that_follows() -> None:
-    s = Setting("ann", "bob", "cid")
+    s = BatchedRooms("ann", "bob", "cid")
     ann, bob, cid = s.readers
     ann.writer.takes, bob.writer.takes = 1, 3
     for _ in range(3):
@@ -28,7 +28,7 @@ def test_what_the_socket_does_not_take_waits_and_so_does_all_that_follows() -> N
 
 
 def test_what_the_socket_does_not_take_of_an_answer_waits() -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     [ann] = s.readers
     ann.writer.takes = 1
     s.hand(ann)
@@ -38,7 +38,7 @@ def test_what_the_socket_does_not_take_of_an_answer_waits() -> None:
 
 
 def test_whose_answer_is_cut_is_behind_and_nobody_else() -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     ann, bob = s.readers
     ann.writer.takes = 0
     s.say(ann)
@@ -53,7 +53,7 @@ def test_whose_answer_is_cut_is_behind_and_nobody_else() -> None:
 class Leaving(Reader):
     """One that closes as soon as it is behind: it is out of its room, which is told so."""
 
-    setting: Setting
+    setting: BatchedRooms
 
     def put_back(self, messages: Sequence[Outgoing]) -> None:
         self.clear = False
@@ -71,7 +71,7 @@ class Leaving(Reader):
 @pytest.mark.parametrize("behind", ["blocked", "short"])
 @pytest.mark.parametrize("private", [(), (0,), (1,), (0, 1, 2, 3)])
 def test_who_closes_while_it_is_written_to_harms_no_order(behind: str, private: tuple[int, ...]) -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     [ann] = s.readers
     going = [Leaving(name, s.turn) for name in ("bob", "cid")]
     dan = Reader("dan", s.turn)
@@ -96,7 +96,7 @@ def test_who_closes_while_it_is_written_to_harms_no_order(behind: str, private: 
 
 
 def test_a_failure_is_not_the_end_of_all_writing() -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     [ann] = s.readers
 
     def fail(_: object) -> None:

@@ -7,14 +7,14 @@ import pytest
 from hubbub.delivery.message import Outgoing
 from hubbub.protocol.codec import Prepared
 from hubbub.types import RoomName, room_topic
-from tests.kit.batches import Setting, company
+from tests.kit.batches import BatchedRooms, company
 
 ENOUGH = 256 * 1024
 
 
 @pytest.mark.parametrize("sizes", [[ENOUGH + 1], [ENOUGH, 1], [ENOUGH // 2] * 2 + [1]])
 def test_what_is_enough_leaves_at_once(sizes: Sequence[int]) -> None:
-    s = Setting("ann", "bob")
+    s = BatchedRooms("ann", "bob")
     topic = room_topic(RoomName("a"))
     for size in sizes:
         assert company(s.readers[0]) == []
@@ -27,7 +27,7 @@ def test_what_is_enough_leaves_at_once(sizes: Sequence[int]) -> None:
 
 
 def test_what_was_enough_begins_again_at_nothing() -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     [ann] = s.readers
     for _ in range(2):
         s.turn.batcher.hand(ann, Outgoing(Prepared(b"x" * (ENOUGH + 1))))
@@ -37,7 +37,7 @@ def test_what_was_enough_begins_again_at_nothing() -> None:
 
 
 def test_the_end_of_the_turn_is_asked_for_once_and_again_in_the_next() -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     [ann] = s.readers
     for turn in (1, 2, 3):
         for _ in range(3):
@@ -50,7 +50,7 @@ def test_the_end_of_the_turn_is_asked_for_once_and_again_in_the_next() -> None:
 
 @pytest.mark.parametrize(("took", "pause"), [(0.001, None), (0.0012, 0.0006), (0.003, 0.0015), (1.0, 0.002)])
 def test_with_patience_a_topic_waits_for_a_part_of_what_its_last_write_took(took: float, pause: float | None) -> None:
-    s = Setting("ann", pause_share=0.5)
+    s = BatchedRooms("ann", pause_share=0.5)
     [ann] = s.readers
     s.turn.takes = took
     s.spread()
@@ -68,7 +68,7 @@ def test_with_patience_a_topic_waits_for_a_part_of_what_its_last_write_took(took
 
 
 def test_without_patience_nothing_waits_however_long_it_took() -> None:
-    s = Setting("ann")
+    s = BatchedRooms("ann")
     s.turn.takes = 10.0
     for _ in range(2):
         s.spread()
@@ -77,7 +77,7 @@ def test_without_patience_nothing_waits_however_long_it_took() -> None:
 
 
 def test_an_answer_does_not_wait_and_takes_along_in_order_what_does() -> None:
-    s = Setting("ann", "bob", pause_share=1.0)
+    s = BatchedRooms("ann", "bob", pause_share=1.0)
     ann, bob = s.readers
     s.turn.takes = 0.002
     s.spread()
@@ -92,7 +92,7 @@ def test_an_answer_does_not_wait_and_takes_along_in_order_what_does() -> None:
 
 
 def test_what_waits_is_no_more_than_enough() -> None:
-    s = Setting("ann", pause_share=1.0)
+    s = BatchedRooms("ann", pause_share=1.0)
     [ann] = s.readers
     topic = room_topic(RoomName("a"))
     s.turn.takes = 0.002

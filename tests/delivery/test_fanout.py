@@ -19,7 +19,7 @@ from tests.kit.recipients import Reader, Turn
 ROOM = room_topic("r")
 
 
-class Setting:
+class FannedRooms:
     def __init__(self, *, limit: int = 100) -> None:
         self.registry: Registry[Any] = Registry()
         self.metrics = Tally()
@@ -49,7 +49,7 @@ class Setting:
 @pytest.mark.parametrize("kind", [Kind.MESSAGE, Kind.NOTICE])
 @pytest.mark.parametrize("payload", [b"\xff", b'{"type":"m","text":"\xc3"}', b"\xed\xa0\x80", b'{"type":"\xc0\x80"}'])
 def test_what_is_no_text_is_counted_and_harms_nobody(kind: Kind, payload: bytes) -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.member("ann"), s.joining("bob")
     s.deliver(kind, payload)
     assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1}
@@ -62,7 +62,7 @@ def test_what_is_no_text_is_counted_and_harms_nobody(kind: Kind, payload: bytes)
 
 @pytest.mark.parametrize("data", [b"", b"\x02\x01\x00\x00{}", b"\x01\x63\x00\x00{}", b"\x01\x01\x00\x09{}"])
 def test_what_is_no_envelope_is_counted_and_harms_nobody(data: bytes) -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann")
     s.fanout.deliver(ROOM, data)
     assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1}
@@ -70,7 +70,7 @@ def test_what_is_no_envelope_is_counted_and_harms_nobody(data: bytes) -> None:
 
 
 def test_what_is_held_fits_the_limit_exactly() -> None:
-    s = Setting(limit=100)
+    s = FannedRooms(limit=100)
     ann = s.joining("ann")
     for _ in range(5):
         s.deliver(Kind.MESSAGE, b'{"n": "%s"}' % (b"x" * 11))  # 20 bytes
@@ -81,7 +81,7 @@ def test_what_is_held_fits_the_limit_exactly() -> None:
 
 
 def test_what_is_held_is_bounded_for_each_and_dropped_with_the_one_it_was_too_much_for() -> None:
-    s = Setting(limit=100)
+    s = FannedRooms(limit=100)
     ann, bob, cid = s.joining("ann"), s.joining("bob"), s.member("cid")
     for number in range(20):
         s.deliver(Kind.MESSAGE, b'{"number": %9d}' % number, without_users=frozenset({"bob"}))
@@ -96,7 +96,7 @@ def test_what_is_held_is_bounded_for_each_and_dropped_with_the_one_it_was_too_mu
 
 
 def test_notices_are_not_for_those_who_speak_a_language_of_their_own() -> None:
-    s = Setting()
+    s = FannedRooms()
     everybody = [s.member("ann"), s.member("bob", text=True), s.joining("cid"), s.joining("dan", text=True)]
     s.deliver(Kind.NOTICE, b'{"type":"user_joined_room"}')
     s.deliver(Kind.MESSAGE, b'{"type":"m"}')
@@ -108,7 +108,7 @@ def test_notices_are_not_for_those_who_speak_a_language_of_their_own() -> None:
 
 @pytest.mark.parametrize("reason", [b"x" * 2_000_000, b"\xff" * 500, "é".encode() * 500])
 def test_a_reason_is_cut_whatever_another_worker_has_sent(reason: bytes) -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann")
     for kind in (Kind.CLOSE_ROOM, Kind.REMOVE):
         s.deliver(kind, reason, only=frozenset({"ann"}))
@@ -122,7 +122,7 @@ def test_a_reason_is_cut_whatever_another_worker_has_sent(reason: bytes) -> None
 
 
 def test_only_rooms_are_emptied() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann")
     s.deliver(Kind.CLOSE_ROOM, b"why", topic=user_topic("ann"))
     assert (s.outs, ann.closes) == ([], [])
@@ -144,7 +144,7 @@ def lanes(member: Reader) -> list[Lane | None]:
     ],
 )
 def test_a_message_goes_by_the_policy_of_its_room(slow: Slow | None, message: Lane | None, notice: Lane | None) -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.member("ann", clear=False), s.joining("bob", clear=False)
     if slow is not None:
         s.fanout.treat(ROOM, slow)
@@ -162,7 +162,7 @@ def test_a_message_goes_by_the_policy_of_its_room(slow: Slow | None, message: La
 
 
 def test_each_topic_has_its_members_and_one_turn_keeps_their_order() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.member("ann"), s.member("bob")
     tab = Reader("ann", s.turn, tab="tab")
     s.registry.add(tab, "ann")
@@ -176,7 +176,7 @@ def test_each_topic_has_its_members_and_one_turn_keeps_their_order() -> None:
 
 
 def test_what_is_released_keeps_its_place_among_what_is_sent() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.joining("ann"), s.member("bob")
     s.deliver(Kind.MESSAGE, b"1")
     s.deliver(Kind.MESSAGE, b"2", without_users=frozenset({"ann"}))
@@ -198,7 +198,7 @@ def test_nobody_is_emptied_out_before_somebody_says_how() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.CLOSE_ROOM, Kind.REMOVE])
 def test_whom_it_is_about_is_put_out_whether_in_or_joining(kind: Kind) -> None:
-    s = Setting()
+    s = FannedRooms()
     for name in ("ann", "bob"):
         s.member(name)
         s.joining(name)
@@ -208,7 +208,7 @@ def test_whom_it_is_about_is_put_out_whether_in_or_joining(kind: Kind) -> None:
 
 
 def test_a_user_is_disconnected_on_all_tabs() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.member("ann"), s.member("bob")
     tab = Reader("ann", s.turn, tab="tab")
     s.registry.add(tab, "ann")

@@ -13,13 +13,13 @@ from hubbub.ports.metrics import Count
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Position, user_topic
-from tests.delivery.test_fanout import ROOM, Setting
+from tests.delivery.test_fanout import ROOM, FannedRooms
 from tests.kit.recipients import Reader
 
 NOTICE = Envelope(Kind.NOTICE, b'{"type":"n"}')
 
 
-def kept(s: Setting, offset: int, topic: Any = ROOM, **fields: Any) -> Outgoing | None:
+def kept(s: FannedRooms, offset: int, topic: Any = ROOM, **fields: Any) -> Outgoing | None:
     data = Envelope(Kind.MESSAGE, b'{"type":"m"}', **fields).encode()
     return s.fanout.deliver(topic, data, Position("e", offset))
 
@@ -29,7 +29,7 @@ def offsets(member: Reader) -> list[Any]:
 
 
 def test_a_kept_message_has_its_offset_and_a_notice_has_none() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann")
     kept(s, 7)
     s.fanout.deliver(ROOM, NOTICE.encode())
@@ -38,7 +38,7 @@ def test_a_kept_message_has_its_offset_and_a_notice_has_none() -> None:
 
 def test_what_is_held_for_a_newcomer_begins_behind_what_is_kept() -> None:
     """It is told a position that stands for all of it, what is lost of it too."""
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.joining("ann"), s.member("bob")
     kept(s, 1)
     s.fanout.gap(ROOM, epoch="e", after=1, upto=3)
@@ -51,7 +51,7 @@ def test_what_is_held_for_a_newcomer_begins_behind_what_is_kept() -> None:
 
 @pytest.mark.parametrize(("replayed", "told"), [(True, ["n"]), (False, [1, "gap", "n", 4])])
 def test_what_is_held_for_a_member_is_released_or_was_replayed(replayed: bool, told: list[Any]) -> None:
-    s = Setting(limit=1_000)
+    s = FannedRooms(limit=1_000)
     ann = s.member("ann")
     s.fanout.pause(ROOM, ann, member=True)
     assert list(s.fanout.paused(ROOM)) == [ann]
@@ -68,7 +68,7 @@ def test_what_is_held_for_a_member_is_released_or_was_replayed(replayed: bool, t
 
 
 def test_what_is_held_for_a_member_is_bounded() -> None:
-    s = Setting(limit=100)
+    s = FannedRooms(limit=100)
     ann = s.member("ann")
     s.fanout.pause(ROOM, ann, member=True)
     for offset in range(10):
@@ -78,7 +78,7 @@ def test_what_is_held_for_a_member_is_bounded() -> None:
 
 
 def test_what_is_handed_out_again_is_for_whom_it_was() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.member("ann"), s.member("bob", text=True)
     envelopes = [{}, {"without_users": frozenset({"ann"})}, {"without_connections": frozenset({"c-bob"})}]
     messages = [
@@ -92,7 +92,7 @@ def test_what_is_handed_out_again_is_for_whom_it_was() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x02\x01\x00\x00{}", Envelope(Kind.MESSAGE, b"\xff").encode()])
 def test_a_kept_message_that_cannot_be_read_is_for_nobody(data: bytes) -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann")
     assert s.fanout.deliver(ROOM, data, Position("e", 1)) is None
     outgoing = s.fanout.read(ROOM, data, Position("e", 1))
@@ -103,7 +103,7 @@ def test_a_kept_message_that_cannot_be_read_is_for_nobody(data: bytes) -> None:
 
 
 def test_a_gap_is_told_to_members_by_the_name_they_know() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, text = s.member("ann", clear=False), s.member("bob", text=True)
     s.fanout.treat(ROOM, Slow.DROP_OLDEST)
     s.fanout.gap(ROOM, epoch="e", after=1, upto=3)
@@ -117,7 +117,7 @@ def test_a_gap_is_told_to_members_by_the_name_they_know() -> None:
 
 
 def test_a_kept_message_that_may_be_left_out_knows_where_it_stood() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann", clear=False)
     s.fanout.treat(ROOM, Slow.DROP_OLDEST)
     kept(s, 7)
@@ -126,7 +126,7 @@ def test_a_kept_message_that_may_be_left_out_knows_where_it_stood() -> None:
 
 
 def test_one_alone_is_told_in_its_place() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, bob = s.member("ann"), s.joining("bob")
     message = Prepared(json.dumps({"type": "only"}).encode())
     kept(s, 1)
@@ -140,7 +140,7 @@ def test_one_alone_is_told_in_its_place() -> None:
 
 
 def test_one_alone_is_told_by_the_policy_of_the_room() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann", clear=False)
     s.fanout.treat(ROOM, Slow.LATEST)
     s.fanout.tell_one(ROOM, ann, Prepared(b'{"type":"only"}'))
@@ -149,7 +149,7 @@ def test_one_alone_is_told_by_the_policy_of_the_room() -> None:
 
 
 def test_what_is_no_text_is_told_to_nobody() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann")
     s.fanout.tell(ROOM, Envelope(Kind.NOTICE, b"\xff"))
     assert ann.told == []
@@ -158,7 +158,7 @@ def test_what_is_no_text_is_told_to_nobody() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.CAME, Kind.WENT])
 def test_who_comes_and_goes_is_noted_where_somebody_notes_it(kind: Kind) -> None:
-    s = Setting()
+    s = FannedRooms()
     ann = s.member("ann")
     envelope = Envelope(kind, b"bob", without_users=frozenset({"bob"}))
     s.fanout.deliver(ROOM, envelope.encode())
@@ -170,7 +170,7 @@ def test_who_comes_and_goes_is_noted_where_somebody_notes_it(kind: Kind) -> None
 
 
 def test_the_members_of_one_topic_are_closed() -> None:
-    s = Setting()
+    s = FannedRooms()
     ann, other = s.member("ann"), Reader("bob", s.turn)
     s.registry.add(other, "bob")
     s.fanout.close(ROOM, closes.POSITION_LOST)

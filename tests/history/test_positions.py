@@ -10,12 +10,12 @@ from hubbub.history.topic import Standing
 from hubbub.ports.metrics import Count
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import Position
-from tests.kit.one_room import TOPIC, Setting
+from tests.kit.one_room import TOPIC, OneRoom
 from tests.kit.scripted import settle
 
 
 async def test_what_comes_in_order_is_passed_on_with_its_offset_and_the_broker_is_not_asked() -> None:
-    s = Setting()
+    s = OneRoom()
     assert await s.join() == Standing(Position("e1", 0), None, ())
     for _ in range(3):
         s.publish()
@@ -25,7 +25,7 @@ async def test_what_comes_in_order_is_passed_on_with_its_offset_and_the_broker_i
 
 
 async def test_of_a_topic_without_history_everything_is_passed_on_as_it_comes() -> None:
-    s = Setting()
+    s = OneRoom()
     data = Envelope(Kind.MESSAGE, b'{"type":"m"}').encode()
     s.positions.deliver(TOPIC, data)
     s.positions.deliver(TOPIC, data, Position("e1", 7))
@@ -37,7 +37,7 @@ async def test_of_a_topic_without_history_everything_is_passed_on_as_it_comes() 
 
 
 async def test_what_comes_twice_is_counted_and_not_delivered() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     for _ in range(2):
         s.publish()
@@ -48,7 +48,7 @@ async def test_what_comes_twice_is_counted_and_not_delivered() -> None:
 
 
 async def test_a_hole_is_filled_from_history_in_order() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.lose(2)
@@ -62,7 +62,7 @@ async def test_a_hole_is_filled_from_history_in_order() -> None:
 
 
 async def test_a_hole_that_history_has_not_got_any_more_is_told() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.lose(4)
@@ -75,7 +75,7 @@ async def test_a_hole_that_history_has_not_got_any_more_is_told() -> None:
 
 async def test_a_hole_at_the_end_of_what_is_kept_is_told() -> None:
     """All has grown too old, and the position is remembered."""
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.lose(4)
@@ -88,7 +88,7 @@ async def test_a_hole_at_the_end_of_what_is_kept_is_told() -> None:
 
 
 async def test_a_long_hole_takes_several_reads() -> None:
-    s = Setting(per_read=10)
+    s = OneRoom(per_read=10)
     await s.join()
     s.lose(35)
     s.positions.missed(TOPIC)
@@ -98,7 +98,7 @@ async def test_a_long_hole_takes_several_reads() -> None:
 
 
 async def test_what_comes_while_the_broker_is_asked_waits_and_loses_nothing() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.broker.at_once = False
     s.lose(1)
@@ -118,7 +118,7 @@ async def test_what_comes_while_the_broker_is_asked_waits_and_loses_nothing() ->
 
 
 async def test_notices_are_let_past_where_too_many_wait() -> None:
-    s = Setting(buffered=2)
+    s = OneRoom(buffered=2)
     await s.join()
     s.broker.at_once = False
     s.positions.missed(TOPIC)
@@ -134,7 +134,7 @@ async def test_notices_are_let_past_where_too_many_wait() -> None:
 
 async def test_while_a_joiner_looks_for_the_first_time_nothing_is_passed_on() -> None:
     """Its position stands for all that came before."""
-    s = Setting()
+    s = OneRoom()
     s.broker.at_once = False
     joining = asyncio.create_task(s.join())
     await settle()
@@ -153,7 +153,7 @@ async def test_while_a_joiner_looks_for_the_first_time_nothing_is_passed_on() ->
 
 
 async def test_after_the_broker_came_back_all_topics_are_looked_up_before_anything_is_passed_on() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.lose(3)
@@ -165,7 +165,7 @@ async def test_after_the_broker_came_back_all_topics_are_looked_up_before_anythi
 
 
 async def test_what_is_lost_at_the_end_is_found_within_half_a_minute() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.lose(2)
@@ -176,7 +176,7 @@ async def test_what_is_lost_at_the_end_is_found_within_half_a_minute() -> None:
 
 
 async def test_a_room_that_talks_is_not_asked_after() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     for _ in range(10):
         await s.rounds(20)
@@ -187,7 +187,7 @@ async def test_a_room_that_talks_is_not_asked_after() -> None:
 
 
 async def test_a_look_during_which_the_subscription_was_doubted_proves_nothing() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.broker.at_once = False
     s.positions.missed(TOPIC)
@@ -205,7 +205,7 @@ async def test_a_look_during_which_the_subscription_was_doubted_proves_nothing()
 
 
 async def test_a_look_that_fails_is_taken_up_in_the_next_round() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.broker.at_once = False
     s.lose(1)
@@ -220,7 +220,7 @@ async def test_a_look_that_fails_is_taken_up_in_the_next_round() -> None:
 
 
 async def test_while_the_broker_is_away_nothing_is_asked_and_nobody_is_sent_away() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.broker.ready = False
     s.positions.missed(TOPIC)
@@ -234,7 +234,7 @@ async def test_while_the_broker_is_away_nothing_is_asked_and_nobody_is_sent_away
 async def test_members_are_sent_away_where_history_cannot_be_read_for_half_a_minute(
     answer: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.broker.at_once = False
     s.positions.missed(TOPIC)
@@ -253,7 +253,7 @@ async def test_members_are_sent_away_where_history_cannot_be_read_for_half_a_min
 
 
 async def test_a_busy_room_is_caught_up_with_by_one_look() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.broker.at_once = False
     s.lose(1)
@@ -271,7 +271,7 @@ async def test_a_busy_room_is_caught_up_with_by_one_look() -> None:
 
 async def test_nobody_is_sent_away_from_a_room_that_only_talks_faster_than_it_can_be_read() -> None:
     """Each read is overtaken, and each brings the members forward."""
-    s = Setting(buffered=0)
+    s = OneRoom(buffered=0)
     await s.join()
     s.broker.at_once = False
     s.positions.missed(TOPIC)

@@ -6,12 +6,12 @@ import pytest
 
 from hubbub.protocol.session import Since
 from hubbub.types import Position
-from tests.kit.one_room import TOPIC, Setting
+from tests.kit.one_room import TOPIC, OneRoom
 from tests.kit.scripted import settle
 
 
 async def test_another_epoch_that_shows_by_a_message_is_told_as_a_gap_from_nothing() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.stream.begin_anew()
@@ -23,7 +23,7 @@ async def test_another_epoch_that_shows_by_a_message_is_told_as_a_gap_from_nothi
 
 
 async def test_another_epoch_that_shows_by_a_look_is_told_as_a_gap_from_nothing() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.stream.begin_anew()
@@ -35,7 +35,7 @@ async def test_another_epoch_that_shows_by_a_look_is_told_as_a_gap_from_nothing(
 
 
 async def test_a_look_that_is_older_than_the_epoch_that_was_heard_is_not_believed() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.broker.at_once = False
@@ -53,7 +53,7 @@ async def test_a_look_that_is_older_than_the_epoch_that_was_heard_is_not_believe
 
 async def test_a_stream_that_went_back_goes_on_under_another_epoch(caplog: pytest.LogCaptureFixture) -> None:
     """After a failover to an older replica, whose offsets are given away twice."""
-    s = Setting()
+    s = OneRoom()
     await s.join()
     for _ in range(5):
         s.publish()
@@ -72,7 +72,7 @@ async def test_a_stream_that_went_back_goes_on_under_another_epoch(caplog: pytes
 @pytest.mark.parametrize("grown", [2, 3, 7])
 async def test_a_stream_that_went_back_and_grew_again_is_known_by_what_stands_there(grown: int) -> None:
     """Others went on before this worker looked: the offset alone would say that nothing, or little, was missed."""
-    s = Setting()
+    s = OneRoom()
     await s.join()
     for _ in range(5):
         s.publish()
@@ -85,7 +85,7 @@ async def test_a_stream_that_went_back_and_grew_again_is_known_by_what_stands_th
 
 
 async def test_a_stream_that_others_turn_meanwhile_is_turned_once() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     for _ in range(5):
         s.publish()

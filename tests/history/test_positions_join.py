@@ -8,12 +8,12 @@ from hubbub.errors import Unavailable
 from hubbub.history.topic import Standing
 from hubbub.protocol.session import Since
 from hubbub.types import Position
-from tests.kit.one_room import TOPIC, Setting, offsets
+from tests.kit.one_room import TOPIC, OneRoom, offsets
 from tests.kit.scripted import settle
 
 
 async def test_five_thousand_that_come_back_at_once_cost_a_few_looks() -> None:
-    s = Setting()
+    s = OneRoom()
     s.lose(100)
     joins = [asyncio.create_task(s.join(Since("e1", number % 100))) for number in range(5_000)]
     found = await asyncio.gather(*joins)
@@ -26,7 +26,7 @@ async def test_five_thousand_that_come_back_at_once_cost_a_few_looks() -> None:
 
 
 async def test_nothing_is_at_hand_when_nobody_has_asked_for_a_while() -> None:
-    s = Setting()
+    s = OneRoom()
     s.lose(3)
     await s.join(Since("e1", 0))
     for _ in range(30):
@@ -39,7 +39,7 @@ async def test_nothing_is_at_hand_when_nobody_has_asked_for_a_while() -> None:
 
 
 async def test_more_than_a_joiner_is_handed_is_not_recovered() -> None:
-    s = Setting()
+    s = OneRoom()
     s.lose(301)
     assert await s.join(Since("e1", 0)) == Standing(Position("e1", 301), False, ())
     found = await s.join(Since("e1", 1))
@@ -47,7 +47,7 @@ async def test_more_than_a_joiner_is_handed_is_not_recovered() -> None:
 
 
 async def test_more_than_fits_half_an_outbox_is_not_recovered() -> None:
-    s = Setting(outbox=400, payload=200)  # with its offset, a message here has 29 bytes
+    s = OneRoom(outbox=400, payload=200)  # with its offset, a message here has 29 bytes
     s.lose(9)
     found = await s.join(Since("e1", 3))
     assert (found.recovered, offsets(found)) == (True, [4, 5, 6, 7, 8, 9])
@@ -55,7 +55,7 @@ async def test_more_than_fits_half_an_outbox_is_not_recovered() -> None:
 
 
 async def test_what_was_trimmed_is_not_recovered() -> None:
-    s = Setting()
+    s = OneRoom()
     s.lose(10)
     del s.stream.entries[:4]
     assert await s.join(Since("e1", 3)) == Standing(Position("e1", 10), False, ())
@@ -64,23 +64,23 @@ async def test_what_was_trimmed_is_not_recovered() -> None:
 
 
 async def test_all_that_is_kept_is_handed_to_who_asks_from_nothing() -> None:
-    s = Setting()
+    s = OneRoom()
     s.lose(10)
     found = await s.join(Since(None, 0))
     assert (found.recovered, offsets(found)) == (True, list(range(1, 11)))
-    s = Setting()
+    s = OneRoom()
     s.lose(10)
     del s.stream.entries[:4]
     found = await s.join(Since(None, 0))
     assert (found.recovered, offsets(found)) == (False, [5, 6, 7, 8, 9, 10])
-    s = Setting()
+    s = OneRoom()
     s.lose(305)
     found = await s.join(Since(None, 0))
     assert (found.recovered, offsets(found)) == (False, list(range(6, 306)))
 
 
 async def test_before_the_first_message_there_is_nothing_to_miss() -> None:
-    s = Setting()
+    s = OneRoom()
     first = await s.join(Since(None, 0))
     assert first == Standing(Position("e1", 0), True, ())
     again = await s.join(Since("e1", 0))
@@ -91,7 +91,7 @@ async def test_before_the_first_message_there_is_nothing_to_miss() -> None:
 
 @pytest.mark.parametrize("since", [Since("other", 3), Since("e1", 6), Since(None, 6)])
 async def test_what_is_not_known_here_is_asked_for_before_it_is_said_to_be_lost(since: Since) -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     for _ in range(5):
         s.publish()
@@ -102,7 +102,7 @@ async def test_what_is_not_known_here_is_asked_for_before_it_is_said_to_be_lost(
 
 async def test_a_client_that_is_ahead_of_this_worker_is_not_told_that_it_lost_something() -> None:
     """It comes from another worker, which heard the last message a moment earlier."""
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish(bring=False)
     assert await s.join(Since("e1", 1)) == Standing(Position("e1", 1), True, ())
@@ -110,7 +110,7 @@ async def test_a_client_that_is_ahead_of_this_worker_is_not_told_that_it_lost_so
 
 
 async def test_a_client_of_an_epoch_this_worker_has_not_heard_of_yet() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.stream.begin_anew()
@@ -122,7 +122,7 @@ async def test_a_client_of_an_epoch_this_worker_has_not_heard_of_yet() -> None:
 
 async def test_who_comes_back_to_a_worker_that_is_far_behind_does_not_keep_it_there() -> None:
     """The look for the newest does not reach back to where the worker is, and all who come back ask for the newest."""
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.publish()
     s.broker.at_once = False
@@ -138,7 +138,7 @@ async def test_who_comes_back_to_a_worker_that_is_far_behind_does_not_keep_it_th
 
 
 async def test_one_who_stops_waiting_leaves_the_look_to_the_others() -> None:
-    s = Setting()
+    s = OneRoom()
     s.broker.at_once = False
     first, second = (asyncio.create_task(s.join()) for _ in range(2))
     await settle()
@@ -150,7 +150,7 @@ async def test_one_who_stops_waiting_leaves_the_look_to_the_others() -> None:
 
 
 async def test_a_joiner_is_refused_where_the_broker_does_not_answer_and_the_next_asks_anew() -> None:
-    s = Setting()
+    s = OneRoom()
     s.broker.at_once = False
     joining = asyncio.create_task(s.join())
     await settle()
@@ -162,7 +162,7 @@ async def test_a_joiner_is_refused_where_the_broker_does_not_answer_and_the_next
 
 
 async def test_a_stream_that_changes_under_the_hands_of_a_joiner_is_looked_at_a_few_times() -> None:
-    s = Setting()
+    s = OneRoom()
     s.broker.at_once = False
     joining = asyncio.create_task(s.join())
     await settle()
@@ -181,7 +181,7 @@ async def test_a_stream_that_changes_under_the_hands_of_a_joiner_is_looked_at_a_
 
 
 async def test_a_topic_that_is_heard_no_more_is_forgotten_while_it_is_looked_up() -> None:
-    s = Setting()
+    s = OneRoom()
     await s.join()
     s.broker.at_once = False
     s.lose(1)
@@ -200,7 +200,7 @@ async def test_a_topic_that_is_heard_no_more_is_forgotten_while_it_is_looked_up(
 
 
 async def test_nothing_is_looked_after_once_it_is_stopped() -> None:
-    s = Setting()
+    s = OneRoom()
     s.positions.stop()
     await s.join()
     s.positions.stop()
@@ -210,7 +210,7 @@ async def test_nothing_is_looked_after_once_it_is_stopped() -> None:
 
 @pytest.mark.parametrize("since", [Since("nonsense", 3), Since("e1", 10**15)])
 async def test_what_never_was_is_not_looked_for_among_all_that_is_kept(since: Since) -> None:
-    s = Setting()
+    s = OneRoom()
     s.lose(100)
     await s.join()
     s.broker.at_once = False
@@ -222,7 +222,7 @@ async def test_what_never_was_is_not_looked_for_among_all_that_is_kept(since: Si
 
 
 async def test_who_missed_more_than_a_joiner_is_handed_costs_no_look_again_and_again() -> None:
-    s = Setting()
+    s = OneRoom()
     s.lose(400)
     assert (await s.join(Since("e1", 1))).recovered is False
     reads = s.broker.reads
@@ -233,7 +233,7 @@ async def test_who_missed_more_than_a_joiner_is_handed_costs_no_look_again_and_a
 
 async def test_a_look_that_failed_does_not_make_the_next_joiner_lose_what_is_kept() -> None:
     """It left the newest messages open, with nothing in them yet."""
-    s = Setting()
+    s = OneRoom()
     s.lose(10)
     await s.join()
     s.broker.at_once = False

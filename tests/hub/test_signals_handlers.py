@@ -10,8 +10,8 @@ from typing import Any
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.signals import ShutdownSignals
 from tests.hub.conftest import CLOSING, Hub, Server, register, told
-from tests.integration.hub.serving import until
 from tests.kit.scripted import settle
+from tests.kit.waiting import until
 
 
 async def test_the_handlers_are_put_back_with_the_last_hub(server: Server, log: list[Any]) -> None:

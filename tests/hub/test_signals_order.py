@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.hub.conftest import Hub, Server, register, told
-from tests.integration.hub.serving import until
 from tests.kit.scripted import settle
+from tests.kit.waiting import until
 
 
 async def test_the_server_hears_of_it_when_the_hub_is_done(server: Server, log: list[Any]) -> None:

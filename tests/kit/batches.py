@@ -10,7 +10,7 @@ from hubbub.types import RoomName, room_topic
 from tests.kit.recipients import Reader, Turn, Wire
 
 
-class Setting:
+class BatchedRooms:
     """Rooms of readers, as the registry would have them, and messages that are numbers."""
 
     def __init__(self, *names: str, pause_share: float = 0.0) -> None:

@@ -16,7 +16,7 @@ KEEP = History(size=10, ttl=60)
 STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r", "read room:r"]
 
 
-class Setting:
+class JoiningRoom:
     def __init__(self, **limits: int) -> None:
         self.broker, self.clock, self.turn = ScriptedBroker(), MovedClock(), Turn()
         broker: Any = self.broker

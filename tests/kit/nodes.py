@@ -87,7 +87,7 @@ class Node:
         await self.leases.stop()
 
 
-class Setting:
+class Cluster:
     def __init__(self) -> None:
         self.clock = MovedClock()
         self.store = Store(clock=self.clock.now)

@@ -16,7 +16,7 @@ TOPIC = room_topic("r")
 KEEP = History(size=1_000, ttl=60)
 
 
-class Setting:
+class OneRoom:
     """A room with one member, which has joined at the top; its messages come when they are brought."""
 
     def __init__(self, *, keep: History = KEEP, per_read: int = 1_000, buffered: int = 1_000, **limits: int) -> None:

@@ -36,15 +36,6 @@ _START_LINE = re.compile(r"^Hubbub serves (?P<what>.+) at (?P<url>http://\S+) \(
 _VALKEY = re.compile(r"embedded Valkey, process (\d+)\)")
 
 
-def wait_for(condition: Callable[[], T], *, within: float, what: str) -> T:
-    """The first value of `condition` that is true. Raises AssertionError after `within` seconds."""
-    deadline = time.monotonic() + within
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.02)
-    return value
-
-
 def clean_environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """This process's environment without `HUBBUB_…`, with changes; None removes a variable."""
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("HUBBUB_")}

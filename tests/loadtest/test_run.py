@@ -12,7 +12,7 @@ from hubbub.loadtest.poller import _Selector
 from hubbub.loadtest.result import Errors
 from hubbub.loadtest.run import Progress, run
 from hubbub.loadtest.workloads import Workload
-from tests.kit.running import wait_for
+from tests.kit.waiting import wait_for
 from tests.loadtest.scripted import Plain, Server, measure, text
 
 

@@ -16,7 +16,7 @@ from tests.kit.scripted import MovedClock
 ROOM = room_topic("r")
 
 
-class Setting:
+class DiffRoom:
     def __init__(self) -> None:
         self.registry: Registry[Any] = Registry()
         self.metrics = Tally()
@@ -53,7 +53,7 @@ def diff(joined: str = "", left: str = "") -> dict[str, Any]:
 
 
 def test_what_happens_within_half_a_second_is_one_message() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann, bob = s.member("ann"), s.member("bob")
     s.came("dan", "cid")
     s.clock.advance(0.4)
@@ -71,7 +71,7 @@ def test_what_happens_within_half_a_second_is_one_message() -> None:
 
 
 def test_rooms_are_collected_apart() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann, bob = s.member("ann"), s.connected("bob")
     s.registry.join(bob, "q")
     s.came("cid")
@@ -85,7 +85,7 @@ def test_rooms_are_collected_apart() -> None:
 
 
 def test_who_came_and_went_is_no_news() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann = s.member("ann")
     s.came("bob")
     s.went("bob", "cid")
@@ -96,7 +96,7 @@ def test_who_came_and_went_is_no_news() -> None:
 
 
 def test_a_user_never_sees_itself() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann, bob, two = s.member("ann"), s.member("bob"), s.member("bob", tab="two")
     s.came("bob", "cid")
     s.clock.advance(0.5)
@@ -109,7 +109,7 @@ def test_a_user_never_sees_itself() -> None:
 
 
 def test_a_tab_that_is_not_in_the_room_hears_nothing_of_its_user() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann, bob = s.connected("ann"), s.member("bob")
     s.came("ann", "cid")
     s.clock.advance(0.5)
@@ -119,7 +119,7 @@ def test_a_tab_that_is_not_in_the_room_hears_nothing_of_its_user() -> None:
 
 def test_one_who_joins_in_between_is_told_the_end() -> None:
     """It may have read that cid is there, and that dan is not."""
-    s = Setting()
+    s = DiffRoom()
     ann = s.member("ann")
     s.came("cid")
     s.went("dan")
@@ -138,7 +138,7 @@ def test_one_who_joins_in_between_is_told_the_end() -> None:
 
 
 def test_one_who_is_joining_gets_it_when_it_is_in() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann, bob = s.member("ann"), s.connected("bob")
     s.fanout.pause(ROOM, bob)
     s.came("bob", "cid", "dan")
@@ -152,7 +152,7 @@ def test_one_who_is_joining_gets_it_when_it_is_in() -> None:
 
 
 def test_newcomers_share_what_they_are_told() -> None:
-    s = Setting()
+    s = DiffRoom()
     s.came("ann")
     s.went("ann")
     new = [s.member(f"u{number}") for number in range(3)]
@@ -164,7 +164,7 @@ def test_newcomers_share_what_they_are_told() -> None:
 
 
 def test_one_who_joined_and_left_is_told_nothing() -> None:
-    s = Setting()
+    s = DiffRoom()
     s.came("cid")
     bob = s.member("bob")
     s.diffs.joined(ROOM, bob)
@@ -176,13 +176,13 @@ def test_one_who_joined_and_left_is_told_nothing() -> None:
 
 
 def test_one_who_joins_when_nothing_happens_is_not_remembered() -> None:
-    s = Setting()
+    s = DiffRoom()
     s.diffs.joined(ROOM, s.member("ann"))
     assert len(s.diffs) == 0
 
 
 def test_a_language_of_its_own_hears_nothing() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann, bob = s.member("ann", text=True), s.member("bob", text=True)
     s.diffs.joined(ROOM, bob)
     s.came("ann", "cid")
@@ -191,7 +191,7 @@ def test_a_language_of_its_own_hears_nothing() -> None:
 
 
 def test_very_many_are_told_in_several_messages() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann, user = s.member("ann"), s.member("u7")
     names = [f"u{number}" for number in range(600)]
     s.came(*names)
@@ -206,7 +206,7 @@ def test_very_many_are_told_in_several_messages() -> None:
 
 
 def test_a_room_of_values_has_it_in_its_lane() -> None:
-    s = Setting()
+    s = DiffRoom()
     s.fanout.treat(ROOM, Slow.LATEST)
     ann, bob = s.member("ann", clear=False), s.member("bob", clear=False)
     s.came("ann", "cid")
@@ -218,7 +218,7 @@ def test_a_room_of_values_has_it_in_its_lane() -> None:
 
 
 def test_what_is_no_user_of_a_room_is_counted() -> None:
-    s = Setting()
+    s = DiffRoom()
     s.hear(Kind.CAME, b"\xff")
     s.hear(Kind.WENT, b"ann", user_topic("ann"))
     assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 2}
@@ -226,7 +226,7 @@ def test_what_is_no_user_of_a_room_is_counted() -> None:
 
 
 def test_at_the_end_nothing_is_told() -> None:
-    s = Setting()
+    s = DiffRoom()
     ann = s.member("ann")
     s.came("bob")
     s.diffs.stop()

@@ -8,13 +8,13 @@ import pytest
 from hubbub.brokers.memory.store import PresenceTable as Truth
 from hubbub.ports.broker import Renewal
 from hubbub.types import OCCUPIED
-from tests.kit.nodes import ROOM, Node, Setting
+from tests.kit.nodes import ROOM, Cluster, Node
 from tests.kit.scripted import settle
 
 
 @pytest.fixture
-async def s() -> AsyncIterator[Setting]:
-    setting = Setting()
+async def s() -> AsyncIterator[Cluster]:
+    setting = Cluster()
     yield setting
     for node in setting.nodes:
         node.presence.stop()
@@ -22,7 +22,7 @@ async def s() -> AsyncIterator[Setting]:
         await node.background.end(within=0)
 
 
-async def test_a_lease_is_renewed_well_before_it_ends(s: Setting) -> None:
+async def test_a_lease_is_renewed_well_before_it_ends(s: Cluster) -> None:
     node = await s.node("a")
     assert node.line.renewals == [Renewal.NEW]
     await s.wait(20)
@@ -34,7 +34,7 @@ async def test_a_lease_is_renewed_well_before_it_ends(s: Setting) -> None:
     assert len(node.line.renewals) == 11
 
 
-async def test_one_who_comes_back_after_a_partition_is_announced_again(s: Setting) -> None:
+async def test_one_who_comes_back_after_a_partition_is_announced_again(s: Cluster) -> None:
     a, b = await s.node("a"), await s.node("b")
     await a.presence.enter(ROOM, "ann")
     await a.presence.enter(ROOM, "bob")
@@ -55,7 +55,7 @@ async def test_one_who_comes_back_after_a_partition_is_announced_again(s: Settin
     assert len(s.said) == 1
 
 
-async def test_who_was_away_too_long_believes_its_clock_where_the_word_was_lost(s: Setting) -> None:
+async def test_who_was_away_too_long_believes_its_clock_where_the_word_was_lost(s: Cluster) -> None:
     """The broker says LOST once, and nobody hears it."""
     a, _ = await s.node("a"), await s.node("b")
     await a.presence.enter(ROOM, "ann")
@@ -73,7 +73,7 @@ async def test_who_was_away_too_long_believes_its_clock_where_the_word_was_lost(
     assert s.of("user_joined_room") == [b'{"type":"user_joined_room","room":"r","user":"ann"}']
 
 
-async def test_what_the_broker_forgot_it_is_told_quietly(s: Setting, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_the_broker_forgot_it_is_told_quietly(s: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     a = await s.node("a")
     await a.presence.enter(ROOM, "ann")
     s.said.clear()
@@ -85,7 +85,7 @@ async def test_what_the_broker_forgot_it_is_told_quietly(s: Setting, caplog: pyt
     assert [record.message for record in caplog.records] == ["the broker has forgotten who is here, and is told again"]
 
 
-async def test_one_who_was_forgotten_while_it_was_away_for_hours_is_announced(s: Setting) -> None:
+async def test_one_who_was_forgotten_while_it_was_away_for_hours_is_announced(s: Cluster) -> None:
     """Not the broker lost its memory, but everybody was swept, and then there was nothing to remember."""
     a, _ = await s.node("a"), await s.node("b")
     await a.presence.enter(ROOM, "ann")
@@ -101,7 +101,7 @@ async def test_one_who_was_forgotten_while_it_was_away_for_hours_is_announced(s:
     assert s.of("user_joined_room") == [b'{"type":"user_joined_room","room":"r","user":"ann"}']
 
 
-async def test_a_broker_that_resumed_is_told_everything_at_once(s: Setting) -> None:
+async def test_a_broker_that_resumed_is_told_everything_at_once(s: Cluster) -> None:
     a = await s.node("a")
     await a.presence.enter(ROOM, "ann")
     s.said.clear()
@@ -114,7 +114,7 @@ async def test_a_broker_that_resumed_is_told_everything_at_once(s: Setting) -> N
     assert s.said == []
 
 
-async def test_a_broker_that_resumed_while_it_was_asked_is_asked_again(s: Setting) -> None:
+async def test_a_broker_that_resumed_while_it_was_asked_is_asked_again(s: Cluster) -> None:
     a = await s.node("a")
     await a.presence.enter(ROOM, "ann")
     s.store.presence.leave(ROOM, "ann", "a")
@@ -135,7 +135,7 @@ async def test_a_broker_that_resumed_while_it_was_asked_is_asked_again(s: Settin
     assert s.members(ROOM) == ["ann"]
 
 
-async def test_a_broker_that_is_away_at_the_start_gets_the_lease_later(s: Setting) -> None:
+async def test_a_broker_that_is_away_at_the_start_gets_the_lease_later(s: Cluster) -> None:
     node = Node("a", s.store, s.clock)
     s.nodes.append(node)
     node.line.away = True
@@ -147,7 +147,7 @@ async def test_a_broker_that_is_away_at_the_start_gets_the_lease_later(s: Settin
     assert node.line.renewals == [Renewal.NEW]
 
 
-async def test_who_retires_is_believed_for_a_while_and_then_swept_by_the_others(s: Setting) -> None:
+async def test_who_retires_is_believed_for_a_while_and_then_swept_by_the_others(s: Cluster) -> None:
     a, _ = await s.node("a"), await s.node("b")
     await a.presence.enter(ROOM, "ann")
     await a.presence.enter(OCCUPIED, "r")
@@ -169,7 +169,7 @@ async def test_who_retires_is_believed_for_a_while_and_then_swept_by_the_others(
 
 
 async def test_who_retires_while_the_broker_is_away_says_what_that_means(
-    s: Setting, caplog: pytest.LogCaptureFixture
+    s: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     a = await s.node("a")
     a.line.away = True

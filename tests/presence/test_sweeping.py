@@ -7,12 +7,12 @@ import pytest
 
 from hubbub.ports.broker import Held, Renewal
 from hubbub.types import OCCUPIED, ONLINE, room_topic, user_topic
-from tests.kit.nodes import ROOM, Setting
+from tests.kit.nodes import ROOM, Cluster
 
 
 @pytest.fixture
-async def s() -> AsyncIterator[Setting]:
-    setting = Setting()
+async def s() -> AsyncIterator[Cluster]:
+    setting = Cluster()
     yield setting
     for node in setting.nodes:
         node.presence.stop()
@@ -20,7 +20,7 @@ async def s() -> AsyncIterator[Setting]:
         await node.background.end(within=0)
 
 
-async def test_the_users_of_a_dead_node_are_gone_within_the_lease_and_once_each(s: Setting) -> None:
+async def test_the_users_of_a_dead_node_are_gone_within_the_lease_and_once_each(s: Cluster) -> None:
     """Whatever they were in, and whoever finds it: but not the one who is on a living node as well."""
     a, *others = [await s.node(name) for name in "abcd"]
     for user in ("ann", "bob"):
@@ -50,7 +50,7 @@ async def test_the_users_of_a_dead_node_are_gone_within_the_lease_and_once_each(
     assert [node.line.renewals.count(Renewal.LOST) for node in others] == [0, 0, 0]
 
 
-async def test_what_one_sweeper_leaves_the_next_one_sweeps(s: Setting) -> None:
+async def test_what_one_sweeper_leaves_the_next_one_sweeps(s: Cluster) -> None:
     a, b = await s.node("a"), await s.node("b")
     for number in range(10):
         await a.presence.enter(room_topic(f"r{number}"), "ann")
@@ -67,7 +67,7 @@ async def test_what_one_sweeper_leaves_the_next_one_sweeps(s: Setting) -> None:
     assert not any(s.members(room_topic(f"r{number}")) for number in range(10))
 
 
-async def test_many_are_swept_in_batches(s: Setting) -> None:
+async def test_many_are_swept_in_batches(s: Cluster) -> None:
     a, b = await s.node("a"), await s.node("b")
     for number in range(1000):
         await a.presence.enter(ROOM, f"u{number}")
@@ -79,7 +79,7 @@ async def test_many_are_swept_in_batches(s: Setting) -> None:
     assert 200 < b.line.most <= 256
 
 
-async def test_after_the_broker_was_away_nobody_is_buried_alive(s: Setting) -> None:
+async def test_after_the_broker_was_away_nobody_is_buried_alive(s: Cluster) -> None:
     """All leases have run out, and those who come back first wait for the others."""
     nodes = [await s.node(name) for name in "abc"]
     for node, user in zip(nodes, ("ann", "bob", "cid"), strict=True):
@@ -101,7 +101,7 @@ async def test_after_the_broker_was_away_nobody_is_buried_alive(s: Setting) -> N
     assert s.members(ROOM) == ["ann", "bob", "cid"]
 
 
-async def test_one_who_finds_itself_among_the_dead_lets_everybody_come_back(s: Setting) -> None:
+async def test_one_who_finds_itself_among_the_dead_lets_everybody_come_back(s: Cluster) -> None:
     """The machine slept: nobody's call failed, and yet time has passed for all."""
     nodes = [await s.node(name) for name in "ab"]
     for node, user in zip(nodes, ("ann", "bob"), strict=True):
@@ -116,7 +116,7 @@ async def test_one_who_finds_itself_among_the_dead_lets_everybody_come_back(s: S
     assert Renewal.LOST in nodes[0].line.renewals + nodes[1].line.renewals
 
 
-async def test_a_sweep_that_changes_nothing_is_not_repeated_for_ever(s: Setting) -> None:
+async def test_a_sweep_that_changes_nothing_is_not_repeated_for_ever(s: Cluster) -> None:
     a, b = await s.node("a"), await s.node("b")
     await a.presence.enter(ROOM, "ann")
     await s.wait(20)
@@ -133,7 +133,7 @@ async def test_a_sweep_that_changes_nothing_is_not_repeated_for_ever(s: Setting)
     assert asked == 2
 
 
-async def test_one_whose_answer_was_long_in_coming_waits_from_then_on(s: Setting) -> None:
+async def test_one_whose_answer_was_long_in_coming_waits_from_then_on(s: Cluster) -> None:
     """What held it up may have held up everybody."""
     a, b = await s.node("a"), await s.node("b")
     await a.presence.enter(ROOM, "ann")

@@ -10,8 +10,8 @@ from hubbub.options import RoomOptions
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import room_topic
+from tests.kit.one_tracker import OneTracker
 from tests.kit.scripted import cancel, settle
-from tests.kit.seats import Setting
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_first_and_the_last_are_told() -> None:
-    s = Setting()
+    s = OneTracker()
     first, second = await s.enter(), await s.enter()
     assert not first.done()
     assert not second.done()
@@ -39,7 +39,7 @@ async def test_the_first_and_the_last_are_told() -> None:
 
 
 async def test_leaving_while_entering() -> None:
-    s = Setting()
+    s = OneTracker()
     entering = await s.enter()
     await cancel(entering)
     assert s.broker.log == ["enter room:r"]  # it cannot be called back, so it is waited for
@@ -49,7 +49,7 @@ async def test_leaving_while_entering() -> None:
 
 
 async def test_entering_while_leaving() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     await s.leave()
     leaving = s.broker.only("leave room:r")
@@ -62,7 +62,7 @@ async def test_entering_while_leaving() -> None:
 
 
 async def test_there_and_back_while_entering() -> None:
-    s = Setting()
+    s = OneTracker()
     first = await s.enter()
     await cancel(first)
     second = await s.enter()
@@ -74,7 +74,7 @@ async def test_there_and_back_while_entering() -> None:
 
 async def test_unavailable_is_told_at_once_and_taken_back() -> None:
     """Whether the broker counted it is not known, so it is told that nobody is there."""
-    s = Setting()
+    s = OneTracker()
     entering = await s.enter()
     await s.broker.only("enter room:r").fail()
     assert isinstance(entering.exception(), Unavailable)
@@ -87,7 +87,7 @@ async def test_unavailable_is_told_at_once_and_taken_back() -> None:
 
 
 async def test_a_leave_that_could_not_be_said_is_said_later() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     await s.leave()
     await s.broker.only("leave room:r").fail()
@@ -98,7 +98,7 @@ async def test_a_leave_that_could_not_be_said_is_said_later() -> None:
 
 async def test_a_joiner_does_not_wait_for_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Backoff, "next", lambda _: 1000.0)
-    s = Setting()
+    s = OneTracker()
     entering = await s.enter()
     await s.broker.only("enter room:r").fail()
     assert entering.exception()
@@ -118,7 +118,7 @@ async def test_a_joiner_does_not_wait_for_the_pause(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_cancelled_worker_leaves_nobody_waiting() -> None:
-    s = Setting()
+    s = OneTracker()
     entering = await s.enter()
     await s.background.end(within=0)
     await settle()
@@ -127,7 +127,7 @@ async def test_a_cancelled_worker_leaves_nobody_waiting() -> None:
 
 
 async def test_what_is_announced() -> None:
-    s = Setting(announce_users=True)
+    s = OneTracker(announce_users=True)
 
     async def announced(topic: str) -> Any:
         await s.enter(topic)
@@ -150,7 +150,7 @@ async def test_what_is_announced() -> None:
     leaving = s.broker.only("leave room:r")
     assert b"user_left_room" in leaving.rest[2].data
     await leaving.ok()
-    quiet = Setting()
+    quiet = OneTracker()
     await quiet.enter("online")
     entering = quiet.broker.only("enter online")
     assert entering.rest[2] is None
@@ -158,7 +158,7 @@ async def test_what_is_announced() -> None:
 
 
 async def test_a_room_that_collects_is_told_in_its_way() -> None:
-    s = Setting()
+    s = OneTracker()
     s.options["r"] = RoomOptions(presence=True, diff=True)
     for present, kind in ((True, Kind.CAME), (False, Kind.WENT)):
         announcement = s.presence.announcement(room_topic("r"), "änn", present=present)

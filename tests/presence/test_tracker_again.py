@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from hubbub.scheduling.backoff import Backoff
+from tests.kit.one_tracker import ROOM, OneTracker
 from tests.kit.scripted import settle
-from tests.kit.seats import ROOM, Setting
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_reassert_says_everything_anew() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     online = await s.enter("online", "ann")
     await s.broker.only("enter online").ok()
@@ -35,7 +35,7 @@ async def test_reassert_says_everything_anew() -> None:
 
 async def test_what_is_said_again_is_not_announced_again() -> None:
     """The broker may have forgotten, but nobody has seen the member leave."""
-    s = Setting(announce_users=True)
+    s = OneTracker(announce_users=True)
     for topic in ("room:r", "online"):
         entering = await s.enter(topic)
         assert s.broker.pending[0].rest[2] is not None
@@ -63,7 +63,7 @@ async def test_what_is_said_again_is_not_announced_again() -> None:
 
 
 async def test_one_who_leaves_while_it_is_said_again_is_announced() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     again = asyncio.create_task(s.presence.reassert())
     await settle()
@@ -78,7 +78,7 @@ async def test_one_who_leaves_while_it_is_said_again_is_announced() -> None:
 
 
 async def test_one_who_was_said_again_and_left_is_announced_on_coming_back() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     again = asyncio.create_task(s.presence.reassert())
     await settle()
@@ -95,7 +95,7 @@ async def test_one_who_was_said_again_and_left_is_announced_on_coming_back() -> 
 
 
 async def test_one_whose_lease_was_lost_is_announced_again() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     again = asyncio.create_task(s.presence.reassert(loudly=True))
     await settle()
@@ -112,7 +112,7 @@ async def test_one_whose_lease_was_lost_is_announced_again() -> None:
 
 
 async def test_one_who_was_waited_for_while_its_lease_was_lost_is_gone() -> None:
-    s = Setting(grace=5)
+    s = OneTracker(grace=5)
     await s.entered()
     s.presence.linger(ROOM, "ann")
     again = asyncio.create_task(s.presence.reassert(loudly=True))
@@ -124,7 +124,7 @@ async def test_one_who_was_waited_for_while_its_lease_was_lost_is_gone() -> None
 
 
 async def test_one_who_is_waited_for_is_said_anew_with_the_others() -> None:
-    s = Setting(grace=5)
+    s = OneTracker(grace=5)
     await s.entered()
     s.presence.linger(ROOM, "ann")
     again = asyncio.create_task(s.presence.reassert())
@@ -141,7 +141,7 @@ async def test_one_who_is_waited_for_is_said_anew_with_the_others() -> None:
 
 async def test_it_is_said_anew_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubbub.presence.tracker._BATCH", 3)
-    s = Setting()
+    s = OneTracker()
     for number in range(7):
         entering = await s.enter(member=f"u{number}")
         await s.broker.only("enter room:r").ok(value=True)
@@ -167,7 +167,7 @@ async def test_it_is_said_anew_in_batches(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_a_later_call_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
-    s = Setting()
+    s = OneTracker()
     for member in ("ann", "bob"):
         entering = await s.enter(member=member)
         await s.broker.only("enter room:r").ok(value=True)
@@ -188,7 +188,7 @@ async def test_a_later_call_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_at_the_end_nothing_is_said_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
-    s = Setting()
+    s = OneTracker()
     for member in ("ann", "bob"):
         entering = await s.enter(member=member)
         await s.broker.only("enter room:r").ok(value=True)
@@ -202,7 +202,7 @@ async def test_at_the_end_nothing_is_said_anew(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_one_whose_lease_was_lost_while_it_was_said_anew_is_announced() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     quietly = asyncio.create_task(s.presence.reassert())
     await settle()
@@ -220,7 +220,7 @@ async def test_one_whose_lease_was_lost_while_it_was_said_anew_is_announced() ->
 
 async def test_one_who_left_and_came_back_meanwhile_is_not_said_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
-    s = Setting()
+    s = OneTracker()
     for member in ("bob", "ann"):
         entering = await s.enter(member=member)
         await s.broker.only("enter room:r").ok(value=True)

@@ -1,12 +1,12 @@
 """When somebody who went counts as gone: at once, after a while, or when others find out."""
 
 from hubbub.types import OCCUPIED, ONLINE, user_topic
+from tests.kit.one_tracker import ROOM, OneTracker
 from tests.kit.scripted import cancel, settle
-from tests.kit.seats import ROOM, Setting
 
 
 async def test_who_is_back_within_the_grace_was_never_gone() -> None:
-    s = Setting(grace=5)
+    s = OneTracker(grace=5)
     await s.entered()
     for _ in range(2):
         s.presence.linger(ROOM, "ann")
@@ -19,7 +19,7 @@ async def test_who_is_back_within_the_grace_was_never_gone() -> None:
 
 
 async def test_who_is_not_back_within_the_grace_is_gone() -> None:
-    s = Setting(grace=5)
+    s = OneTracker(grace=5)
     await s.entered()
     assert (await s.enter()).done()
     s.presence.linger(ROOM, "ann")
@@ -34,7 +34,7 @@ async def test_who_is_not_back_within_the_grace_is_gone() -> None:
 
 
 async def test_who_says_goodbye_is_gone_at_once() -> None:
-    s = Setting(grace=5)
+    s = OneTracker(grace=5)
     await s.entered()
     await s.leave()
     await s.broker.only("leave room:r").ok()
@@ -42,7 +42,7 @@ async def test_who_says_goodbye_is_gone_at_once() -> None:
 
 
 async def test_without_a_grace_nobody_is_waited_for() -> None:
-    s = Setting()
+    s = OneTracker()
     await s.entered()
     s.presence.linger(ROOM, "ann")
     await settle()
@@ -51,7 +51,7 @@ async def test_without_a_grace_nobody_is_waited_for() -> None:
 
 
 async def test_at_the_end_nobody_is_waited_for() -> None:
-    s = Setting(grace=5)
+    s = OneTracker(grace=5)
     await s.entered()
     s.presence.linger(ROOM, "ann")
     s.presence.stop()
@@ -67,7 +67,7 @@ async def test_at_the_end_nobody_is_waited_for() -> None:
 
 async def test_who_retires_leaves_it_to_others_to_say_who_went() -> None:
     """But what is only counted, and announced to nobody, is counted right at once."""
-    s = Setting(grace=5)
+    s = OneTracker(grace=5)
     for topic, member in (
         ("room:r", "ann"),
         ("online", "ann"),
@@ -98,7 +98,7 @@ async def test_who_retires_leaves_it_to_others_to_say_who_went() -> None:
 
 
 async def test_one_who_leaves_while_it_comes_to_one_who_has_retired_is_left_too() -> None:
-    s = Setting()
+    s = OneTracker()
     entering = await s.enter()
     s.presence.retire()
     await cancel(entering)

@@ -12,7 +12,7 @@ from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import room_topic
-from tests.kit.joining import KEEP, STEPS, Setting
+from tests.kit.joining import KEEP, STEPS, JoiningRoom
 from tests.kit.recipients import Reader
 from tests.kit.scripted import cancel, settle
 
@@ -26,7 +26,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_order_of_a_join() -> None:
     """Nothing before the answer, and nothing lost after the subscription."""
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await s.join(ann, id=7, since=Since(None, 0))
     s.send()
@@ -49,7 +49,7 @@ async def test_the_order_of_a_join() -> None:
 
 
 async def test_what_is_held_is_bounded() -> None:
-    s = Setting(outbox=100, payload=100)
+    s = JoiningRoom(outbox=100, payload=100)
     ann = s.member()
     task = await s.join(ann)
     for _ in range(8):
@@ -66,7 +66,7 @@ async def test_what_is_held_is_bounded() -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_unavailable_at_each_step(step: str) -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
@@ -79,7 +79,7 @@ async def test_unavailable_at_each_step(step: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_cancelled_at_each_step(step: str) -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
@@ -93,7 +93,7 @@ async def test_cancelled_at_each_step(step: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_gone_at_each_step(step: str) -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
@@ -108,7 +108,7 @@ async def test_gone_at_each_step(step: str) -> None:
 @pytest.mark.parametrize("step", STEPS)
 async def test_put_out_while_joining(step: str) -> None:
     """Who is removed while its join is under way is not let in by having been slow."""
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await s.join(ann, keep=KEEP)
     await s.up_to(step)
@@ -124,7 +124,7 @@ async def test_put_out_while_joining(step: str) -> None:
 
 
 async def test_joining_twice_answers_again() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     await s.joined(ann)
     s.broker.log.clear()
@@ -144,7 +144,7 @@ async def test_joining_twice_answers_again() -> None:
 
 
 async def test_put_out_while_joining_again() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     await s.joined(ann)
     again = await s.join(ann)
@@ -157,7 +157,7 @@ async def test_put_out_while_joining_again() -> None:
 
 
 async def test_two_joins_at_once_are_one_after_the_other() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     first, second = await s.join(ann, id=1), await s.join(ann, id=2)
     await s.up_to("members room:r")
@@ -171,7 +171,7 @@ async def test_two_joins_at_once_are_one_after_the_other() -> None:
 
 
 async def test_joining_while_the_last_one_leaves() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann, tab = s.member(), Reader("ann", s.turn)
     s.registry.add(tab, "ann")
     await s.joined(ann)
@@ -189,7 +189,7 @@ async def test_joining_while_the_last_one_leaves() -> None:
 
 
 async def test_a_connection_has_so_many_rooms() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     for room in ("a", "b"):
         task = await s.join(ann, room, presence=False)
@@ -203,7 +203,7 @@ async def test_a_connection_has_so_many_rooms() -> None:
 
 
 async def test_the_policy_of_a_room_is_there_from_the_first_member_to_the_last() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann, bob = s.member(), s.member("bob")
     for member in (ann, bob):
         member.clear = False
@@ -223,7 +223,7 @@ async def test_the_policy_of_a_room_is_there_from_the_first_member_to_the_last()
 
 
 async def test_the_policy_of_a_room_stays_for_one_who_joins_while_the_last_one_leaves() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann, bob = s.member(), s.member("bob")
     options = RoomOptions(slow=Slow.DROP_OLDEST, presence=True)
     first = asyncio.create_task(s.membership.join(ann, "r", options))
@@ -242,7 +242,7 @@ async def test_the_policy_of_a_room_stays_for_one_who_joins_while_the_last_one_l
 
 
 async def test_joins_of_one_at_once_are_counted_together() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     tasks = [await s.join(ann, room, presence=False) for room in ("a", "b", "c")]
     assert isinstance(tasks[2].exception(), TooManyRooms)
@@ -256,7 +256,7 @@ async def test_joins_of_one_at_once_are_counted_together() -> None:
 
 
 async def test_who_is_joining_cannot_leave_yet_and_misses_nothing_by_trying() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await s.join(ann)
     await s.up_to("members room:r")

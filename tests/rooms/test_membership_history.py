@@ -9,13 +9,13 @@ from hubbub.options import History, RoomOptions
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.types import Position, user_topic
-from tests.kit.joining import KEEP, Setting, message
+from tests.kit.joining import KEEP, JoiningRoom, message
 from tests.kit.recipients import Reader
 from tests.kit.scripted import settle
 
 
 async def test_where_history_is_the_answer_says_where_it_begins_and_nothing_comes_twice() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann, bob = s.member(), s.member("bob")
     task = await s.join(ann, presence=False, keep=KEEP, id=1)
     await s.broker.only("subscribe room:r").ok()
@@ -38,7 +38,7 @@ async def test_where_history_is_the_answer_says_where_it_begins_and_nothing_come
 
 
 async def test_what_was_missed_comes_after_the_answer_and_before_what_is_live() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await s.join(ann, presence=False, keep=KEEP, since=Since("e", 1))
     await s.broker.only("subscribe room:r").ok()
@@ -52,7 +52,7 @@ async def test_what_was_missed_comes_after_the_answer_and_before_what_is_live() 
     await s.is_empty()
 
 
-async def rejoining(s: Setting, ann: Reader, since: Since) -> asyncio.Task[None]:
+async def rejoining(s: JoiningRoom, ann: Reader, since: Since) -> asyncio.Task[None]:
     """A member that has been sent 1 and 2 joins again, and the answer is on its way."""
     await s.joined(ann, KEEP)
     s.send(offset=1)
@@ -62,7 +62,7 @@ async def rejoining(s: Setting, ann: Reader, since: Since) -> asyncio.Task[None]
 
 
 async def test_a_member_that_joins_again_is_handed_what_it_missed_in_one_order_with_what_is_live() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await rejoining(s, ann, Since("e", 1))
     read = s.broker.only("read room:r")
@@ -78,7 +78,7 @@ async def test_a_member_that_joins_again_is_handed_what_it_missed_in_one_order_w
 
 
 async def test_a_member_that_could_not_join_again_gets_what_came_meanwhile() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await rejoining(s, ann, Since("e", 1))
     s.send(offset=3)
@@ -92,7 +92,7 @@ async def test_a_member_that_could_not_join_again_gets_what_came_meanwhile() -> 
 
 @pytest.mark.parametrize("way", ["the room is closed", "the application lets it leave"])
 async def test_a_member_that_leaves_while_it_joins_again_gets_nothing_afterwards(way: str) -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = await rejoining(s, ann, Since("e", 1))
     read = s.broker.only("read room:r")
@@ -111,7 +111,7 @@ async def test_a_member_that_leaves_while_it_joins_again_gets_nothing_afterwards
 
 @pytest.mark.parametrize("keep", [None, KEEP])
 async def test_without_a_member_that_asks_the_own_room_is_only_answered(keep: History | None) -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = asyncio.create_task(s.membership.join_own(ann, keep, id=1))
     await settle()
@@ -123,7 +123,7 @@ async def test_without_a_member_that_asks_the_own_room_is_only_answered(keep: Hi
 
 
 async def test_the_own_room_is_handed_out_as_a_room_is() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann, tab = s.member(), Reader("ann", s.turn, tab="tab")
     s.registry.add(tab, "ann")
     task = asyncio.create_task(s.membership.join_own(ann, KEEP, since=Since("e", 1)))
@@ -139,14 +139,14 @@ async def test_the_own_room_is_handed_out_as_a_room_is() -> None:
 
 
 async def test_the_own_room_without_an_inbox_has_nothing_to_recover() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     await s.membership.join_own(ann, None, since=Since("e", 1))
     assert ann.told == [{"type": "room_joined", "room": "@me", "recovered": False}]
 
 
 async def test_the_own_room_of_one_that_went_or_whose_broker_is_away() -> None:
-    s = Setting()
+    s = JoiningRoom()
     ann = s.member()
     task = asyncio.create_task(s.membership.join_own(ann, KEEP, since=Since("e", 1)))
     await settle()
@@ -163,7 +163,7 @@ async def test_the_own_room_of_one_that_went_or_whose_broker_is_away() -> None:
 
 async def test_who_comes_at_once_shares_what_is_asked() -> None:
     """Of a thousand that come back together each sees itself, and the broker is asked twice."""
-    s = Setting()
+    s = JoiningRoom()
     first = s.member("first")
     await s.joined(first, KEEP)
     everybody = [s.member(f"u{number}") for number in range(1000)]
@@ -187,6 +187,6 @@ async def test_who_comes_at_once_shares_what_is_asked() -> None:
     await s.is_empty()
 
 
-def await_join(s: Setting, member: Reader) -> asyncio.Task[None]:
+def await_join(s: JoiningRoom, member: Reader) -> asyncio.Task[None]:
     options = RoomOptions(presence=True, history=KEEP)
     return asyncio.create_task(s.membership.join(member, "r", options, since=Since("e", 0)))

@@ -33,7 +33,7 @@ class Away:
         return Position("e", len(self.published)) if keep else None
 
 
-class Setting:
+class Queued:
     def __init__(self, *, limit: int = 10, keep: History | None = None) -> None:
         self.broker: Any = Away()
         self.queue = PublishQueue(lambda: self.broker.ready, limit=limit)
@@ -65,14 +65,14 @@ KEEP = History(size=10, ttl=60)
 
 
 async def test_a_broker_that_is_there_is_not_waited_for() -> None:
-    s = Setting()
+    s = Queued()
     s.broker.ready = True
     await s.queue.wait(0.0)
     assert len(s.queue) == 0
 
 
 async def test_all_who_wait_go_on_in_their_order_when_it_is_back() -> None:
-    s = Setting()
+    s = Queued()
     sent = [await s.send(type) for type in "abc"]
     assert len(s.queue) == 3
     assert s.broker.published == []
@@ -83,7 +83,7 @@ async def test_all_who_wait_go_on_in_their_order_when_it_is_back() -> None:
 
 
 async def test_who_comes_while_others_wait_goes_behind_them() -> None:
-    s = Setting()
+    s = Queued()
     first = await s.send("a")
     s.broker.ready = True
     second = await s.send("b")
@@ -96,7 +96,7 @@ async def test_who_comes_while_others_wait_goes_behind_them() -> None:
 
 
 async def test_no_more_wait_than_may() -> None:
-    s = Setting(limit=2)
+    s = Queued(limit=2)
     waiting = [await s.wait() for _ in range(2)]
     with pytest.raises(Unavailable, match="2 messages wait"):
         await s.queue.wait(LONG)
@@ -105,7 +105,7 @@ async def test_no_more_wait_than_may() -> None:
 
 
 async def test_patience_ends() -> None:
-    s = Setting()
+    s = Queued()
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(Unavailable):
@@ -115,7 +115,7 @@ async def test_patience_ends() -> None:
 
 
 async def test_who_stops_waiting_leaves_its_place() -> None:
-    s = Setting(limit=1)
+    s = Queued(limit=1)
     await cancel(await s.wait())
     assert len(s.queue) == 0
     last = await s.wait()
@@ -124,7 +124,7 @@ async def test_who_stops_waiting_leaves_its_place() -> None:
 
 
 async def test_without_patience_the_broker_is_asked_at_once() -> None:
-    s = Setting()
+    s = Queued()
     s.broker.fails = 1
     task = await s.send("a", patience=0.0)
     assert isinstance(task.exception(), Unavailable)
@@ -133,7 +133,7 @@ async def test_without_patience_the_broker_is_asked_at_once() -> None:
 
 async def test_what_is_kept_is_sent_again_under_its_key_where_the_broker_went_away_meanwhile() -> None:
     """It may have gone out: the key sees to it that it does so once."""
-    s = Setting(keep=KEEP)
+    s = Queued(keep=KEEP)
     task = await s.send("a", idempotency_key="once")
     s.broker.fails = 1
     s.back_for_a_moment()
@@ -145,7 +145,7 @@ async def test_what_is_kept_is_sent_again_under_its_key_where_the_broker_went_aw
 
 
 async def test_what_is_kept_gets_a_key_of_its_own_where_it_has_none() -> None:
-    s = Setting(keep=KEEP)
+    s = Queued(keep=KEEP)
     tasks = [await s.send("a"), await s.send("a")]
     s.broker.fails = 2
     s.back_for_a_moment()
@@ -159,7 +159,7 @@ async def test_what_is_kept_gets_a_key_of_its_own_where_it_has_none() -> None:
 
 
 async def test_what_is_not_kept_is_not_sent_twice() -> None:
-    s = Setting()
+    s = Queued()
     task = await s.send("a")
     s.broker.fails = 1
     s.back_for_a_moment()
@@ -169,7 +169,7 @@ async def test_what_is_not_kept_is_not_sent_twice() -> None:
 
 
 async def test_a_broker_that_is_there_and_fails_is_not_asked_for_ever() -> None:
-    s = Setting(keep=KEEP)
+    s = Queued(keep=KEEP)
     s.broker.fails = 1_000_000
     s.broker.ready = True
     loop = asyncio.get_running_loop()
@@ -181,7 +181,7 @@ async def test_a_broker_that_is_there_and_fails_is_not_asked_for_ever() -> None:
 
 
 async def test_what_is_kept_is_sent_again_where_nobody_has_noticed_yet_that_the_broker_is_away() -> None:
-    s = Setting(keep=KEEP)
+    s = Queued(keep=KEEP)
     s.broker.fails = 1
     s.broker.ready = True
     assert await (await s.send("a")) == Position("e", 2)
@@ -190,7 +190,7 @@ async def test_what_is_kept_is_sent_again_where_nobody_has_noticed_yet_that_the_
 
 
 async def test_patience_is_not_begun_anew_with_each_try() -> None:
-    s = Setting(keep=KEEP)
+    s = Queued(keep=KEEP)
     s.broker.fails = 10
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -203,7 +203,7 @@ async def test_patience_is_not_begun_anew_with_each_try() -> None:
 
 
 async def test_who_stops_waiting_in_the_turn_in_which_it_is_over() -> None:
-    s = Setting()
+    s = Queued()
     first, second = await s.wait(), await s.wait()
     first.cancel()
     await s.back()
@@ -213,7 +213,7 @@ async def test_who_stops_waiting_in_the_turn_in_which_it_is_over() -> None:
 
 
 async def test_who_comes_while_the_others_are_being_told_does_not_pass_them() -> None:
-    s = Setting()
+    s = Queued()
     tasks = [await s.send(type) for type in ("a", "b")]
     s.broker.ready = True
     s.queue.look()
@@ -224,7 +224,7 @@ async def test_who_comes_while_the_others_are_being_told_does_not_pass_them() ->
 
 
 async def test_however_many_came_and_went_it_is_looked_as_often() -> None:
-    s = Setting()
+    s = Queued()
     for _ in range(20):
         waiting = await s.wait()
         await cancel(waiting)

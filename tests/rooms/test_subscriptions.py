@@ -10,7 +10,7 @@ from hubbub.scheduling.tasks import Background
 from tests.kit.scripted import MovedClock, ScriptedBroker, cancel, settle
 
 
-class Setting:
+class Topics:
     def __init__(self) -> None:
         self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
         self.subscriptions = Subscriptions(
@@ -38,7 +38,7 @@ class Setting:
 
 
 async def test_the_first_subscribes_and_the_last_leaves_after_a_pause() -> None:
-    s = Setting()
+    s = Topics()
     first = await s.acquire()
     second = await s.acquire()
     assert not first.done()
@@ -64,7 +64,7 @@ async def test_the_first_subscribes_and_the_last_leaves_after_a_pause() -> None:
 
 
 async def test_one_who_comes_in_the_pause_keeps_it() -> None:
-    s = Setting()
+    s = Topics()
     await s.held()
     s.subscriptions.release("t")
     assert (await s.acquire()).done()
@@ -85,7 +85,7 @@ async def test_one_who_comes_in_the_pause_keeps_it() -> None:
 
 @pytest.mark.parametrize("fails", [True, False])
 async def test_one_who_comes_while_it_ends_asks_anew(fails: bool) -> None:
-    s = Setting()
+    s = Topics()
     await s.held()
     s.subscriptions.release("t")
     await s.linger()
@@ -103,7 +103,7 @@ async def test_one_who_comes_while_it_ends_asks_anew(fails: bool) -> None:
 
 
 async def test_one_who_comes_and_goes_while_it_ends() -> None:
-    s = Setting()
+    s = Topics()
     await s.held()
     s.subscriptions.release("t")
     await s.linger()
@@ -118,7 +118,7 @@ async def test_one_who_comes_and_goes_while_it_ends() -> None:
 
 
 async def test_a_failure_voids_the_reason_and_the_next_tries_again() -> None:
-    s = Setting()
+    s = Topics()
     first, second = await s.acquire(), await s.acquire()
     await s.broker.only("subscribe t").fail()
     assert isinstance(first.exception(), Unavailable)
@@ -132,7 +132,7 @@ async def test_a_failure_voids_the_reason_and_the_next_tries_again() -> None:
 
 
 async def test_what_never_stood_is_not_ended() -> None:
-    s = Setting()
+    s = Topics()
     task = await s.acquire()
     await s.broker.only("subscribe t").fail()
     assert task.exception()
@@ -143,7 +143,7 @@ async def test_what_never_stood_is_not_ended() -> None:
 
 
 async def test_a_cancelled_caller_leaves_the_others() -> None:
-    s = Setting()
+    s = Topics()
     first, second = await s.acquire(), await s.acquire()
     await cancel(first)
     await s.broker.only("subscribe t").ok()
@@ -155,7 +155,7 @@ async def test_a_cancelled_caller_leaves_the_others() -> None:
 
 
 async def test_nothing_stands_while_the_broker_is_away() -> None:
-    s = Setting()
+    s = Topics()
     await s.held()
     s.broker.ready = False
     assert isinstance((await s.acquire()).exception(), Unavailable)
@@ -169,7 +169,7 @@ async def test_nothing_stands_while_the_broker_is_away() -> None:
 
 
 async def test_stopped_in_a_pause() -> None:
-    s = Setting()
+    s = Topics()
     await s.held()
     s.subscriptions.release("t")
     s.subscriptions.stop()

@@ -11,7 +11,7 @@ from hubbub.scheduling.tasks import Background
 from tests.kit.scripted import cancel, settle
 
 
-class Setting:
+class Questions:
     def __init__(self) -> None:
         self.background = Background()
         self.asked: list[asyncio.Future[int]] = []
@@ -33,7 +33,7 @@ class Setting:
 
 
 async def test_all_who_ask_at_once_share_one_and_who_comes_later_shares_the_next() -> None:
-    s = Setting()
+    s = Questions()
     first, late = await s.ask(3), await s.ask(2)
     assert len(s.asked) == 1
     assert s.look.on_its_way
@@ -49,7 +49,7 @@ async def test_all_who_ask_at_once_share_one_and_who_comes_later_shares_the_next
 
 
 async def test_who_asks_when_nobody_does_begins_anew() -> None:
-    s = Setting()
+    s = Questions()
     for number in range(3):
         [task] = await s.ask()
         s.asked[number].set_result(number)
@@ -59,7 +59,7 @@ async def test_who_asks_when_nobody_does_begins_anew() -> None:
 
 
 async def test_what_is_not_answered_is_told_to_those_who_shared_it_alone() -> None:
-    s = Setting()
+    s = Questions()
     first, late = await s.ask(2), await s.ask()
     s.asked[0].set_exception(Unavailable())
     await settle()
@@ -70,7 +70,7 @@ async def test_what_is_not_answered_is_told_to_those_who_shared_it_alone() -> No
 
 
 async def test_one_who_stops_waiting_takes_it_from_nobody() -> None:
-    s = Setting()
+    s = Questions()
     [first, second] = await s.ask(2)
     await cancel(first)
     s.asked[0].set_result(1)
@@ -84,7 +84,7 @@ async def test_one_who_stops_waiting_takes_it_from_nobody() -> None:
 
 
 async def test_a_failure_nobody_expected_is_of_those_who_shared_it_too(caplog: pytest.LogCaptureFixture) -> None:
-    s = Setting()
+    s = Questions()
     first, late = await s.ask(2), await s.ask()
     with caplog.at_level(logging.DEBUG):
         s.asked[0].set_exception(ZeroDivisionError())
@@ -97,7 +97,7 @@ async def test_a_failure_nobody_expected_is_of_those_who_shared_it_too(caplog: p
 
 
 async def test_when_the_hub_ends_nobody_is_left_waiting() -> None:
-    s = Setting()
+    s = Questions()
     tasks = [*await s.ask(), *await s.ask()]
     await s.background.end(within=0.01)
     await settle()

@@ -8,12 +8,12 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from hubbub.testing import checks
 from hubbub.types import Position
+from tests.kit.waiting import until
 from tests.soak.clients import Client
 from tests.soak.diary import Diary, Excuse, epochs, excuses, received
 from tests.soak.disturber import Disturber
@@ -200,13 +200,6 @@ class Performance:
         for excuse in self._excuses:
             if excuse.room not in self.disturber.robbed and (excuse.missed is None or excuse.missed <= _REPLAY):
                 self._wrong.append(f"an excuse without a reason: {excuse}")
-
-
-async def until(condition: Callable[[], Any], what: str, *, within: float) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.02)
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from hubbub.testing import checks
+from tests.kit.waiting import until
 from tests.soak.clients import Client, Notice
 from tests.soak.diary import Diary
-from tests.soak.performance import ROOMS, Performance, until
+from tests.soak.performance import ROOMS, Performance
 from tests.soak.stage import Worker
 
 KILLS = int(os.environ.get("LEDGER_KILLS", "5"))

@@ -12,7 +12,8 @@ from hubbub import Heartbeat, History, Hub, closes
 from hubbub.closes import Close
 from hubbub.protocol.messages import prepare
 from hubbub.testing import Client, Refusal, checks
-from tests.integration.hub.serving import Address, Names, inside, serving, simple, until
+from tests.integration.hub.serving import Address, Names, inside, serving, simple
+from tests.kit.waiting import until
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hubbub.testing.proxy import Proxy
-from tests.brokers.conftest import until
+from tests.kit.waiting import until
 from tests.testing.echoes import Server, connected, exactly, silent
 
 

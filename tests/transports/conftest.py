@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hubbub import Limits
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 from tests.transports.driven import Ends, taken_over
 from tests.transports.raw import Both, both, hub_of
 

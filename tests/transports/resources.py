@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 from tests.transports.raw import Both
 
 MIB = 1024 * 1024

@@ -15,7 +15,7 @@ import pytest
 
 from hubbub.transports import accelerator
 from hubbub.transports.accelerator import SendAll, SendEach, Unsent
-from tests.kit.running import wait_for
+from tests.kit.waiting import wait_for
 from tests.transports.pairs import Pair, descriptors, fill, nothing_came, over_tcp, received
 
 pytestmark = pytest.mark.skipif(not accelerator.DIRECT, reason="sockets are no descriptors here")

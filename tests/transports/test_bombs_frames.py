@@ -4,7 +4,7 @@ import zlib
 
 import pytest
 
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 from tests.transports.raw import CLOSE, CONT, PING, PONG, TEXT, Both, both, frame
 from tests.transports.resources import MIB, gone, memory
 from tests.transports.ways import ROUTES

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hubbub.transports import http, uvicorn
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 from tests.transports.raw import PING, PONG, TEXT, Both, Peer, both, frame
 from tests.transports.resources import gone
 

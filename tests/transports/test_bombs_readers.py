@@ -7,8 +7,8 @@ import pytest
 
 from hubbub import Limits
 from hubbub.transports import timeouts
-from tests.integration.hub.serving import until
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 from tests.transports.raw import TEXT, Peer, both, frame, hub_of
 from tests.transports.resources import MIB, descriptors, gone, memory
 

@@ -9,7 +9,7 @@ import pytest
 
 from hubbub.transports import timeouts
 from hubbub.transports.direct import DirectTransport
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 from tests.transports.driven import Driven, Ends, block, numbered, numbers
 from tests.transports.pairs import over_tcp
 from tests.transports.raw import PING, TEXT, frame

@@ -9,7 +9,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.transports import timeouts
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 from tests.transports.driven import Ends, block, numbered, numbers, taken_over, transports
 from tests.transports.raw import CLOSE, CONT, PING, TEXT, frame
 

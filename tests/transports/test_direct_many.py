@@ -9,7 +9,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.transports.socket_writer import SocketWriter
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 from tests.transports.driven import Ends, block, numbered, numbers, taken_over
 
 

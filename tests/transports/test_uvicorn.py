@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from hubbub import Connection
 from hubbub.transports import uvicorn
 from hubbub.transports.uvicorn import HubbubProtocol
-from tests.integration.hub.serving import until
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 from tests.transports.raw import CLOSE, PING, PONG, both, frame, hub_of
 from tests.transports.ways import HTTP, fast
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.kit.running import clean_environment, wait_for
+from tests.kit.running import clean_environment
+from tests.kit.waiting import wait_for
 
 APPLICATION = """
 import asyncio

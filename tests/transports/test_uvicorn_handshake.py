@@ -12,8 +12,9 @@ from fastapi import Depends, WebSocket
 from hubbub import Connection
 from hubbub.transports.direct import DirectTransport
 from hubbub.transports.uvicorn import HubbubProtocol
-from tests.integration.hub.serving import connection_of, until
+from tests.integration.hub.serving import connection_of
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 from tests.transports.raw import TEXT, both, frame, hub_of
 
 

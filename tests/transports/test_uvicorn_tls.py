@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 
 from hubbub import Limits
 from hubbub.transports import timeouts
-from tests.integration.hub.serving import until
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 from tests.transports.raw import both, hub_of
 from tests.transports.ways import HTTP, fast
 

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.kit.running import Served, wait_for
+from tests.kit.running import Served
+from tests.kit.waiting import wait_for
 
 #: A busy machine is slow, and nothing here waits longer than it must.
 SOON = 20_000

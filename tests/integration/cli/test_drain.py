@@ -18,7 +18,8 @@ import websockets
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.hub.signals import _ECHO
 from tests.kit.client import Tab
-from tests.kit.running import Served, clean_environment, wait_for
+from tests.kit.running import Served, clean_environment
+from tests.kit.waiting import wait_for
 
 APP = """
 import os

@@ -12,7 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.kit.running import HUBBUB, Served, alive, clean_environment, wait_for
+from tests.kit.running import HUBBUB, Served, alive, clean_environment
+from tests.kit.waiting import wait_for
 
 
 def ask(server: Served, path: str = "/") -> dict[str, str]:

@@ -10,7 +10,7 @@ from hubbub.errors import ConfigurationError, ExpiredCredential, InvalidCredenti
 from hubbub.ports.auth import Carrier, Credential
 from hubbub.types import User
 from tests.integration.cli.conftest import Command
-from tests.kit.running import wait_for
+from tests.kit.waiting import wait_for
 
 SECRET = "0123456789abcdef0123456789abcdef"
 

@@ -13,7 +13,8 @@ from hubbub import History, Hub, Leaving, Unavailable
 from hubbub.brokers.redis import RedisBroker
 from hubbub.integrations.operations import operations
 from hubbub.testing import Acknowledged, Client, checks
-from tests.integration.hub.serving import Address, Names, serving, until
+from tests.integration.hub.serving import Address, Names, serving
+from tests.kit.waiting import until
 
 KEEP = History(size=10_000, ttl=60)
 ROOM = "kept:a"

@@ -8,7 +8,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.types import Position, Topic, room_topic
-from tests.brokers.conftest import until
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 KEEP = History(size=100_000, ttl=60)

@@ -25,8 +25,8 @@ from tests.integration.faults.hubs import (
     worker,
     workers,
 )
-from tests.integration.hub.serving import until
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 from tests.soak.stage import Valkey
 
 

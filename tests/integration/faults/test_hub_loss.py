@@ -9,7 +9,7 @@ from redis import Redis
 from hubbub.brokers.redis import RedisBroker
 from hubbub.testing import checks
 from tests.integration.faults.hubs import ROOM, Worker, nothing_was_lost, talking, two_members, workers
-from tests.integration.hub.serving import until
+from tests.kit.waiting import until
 
 Harm = Callable[[Redis], object]
 

@@ -14,8 +14,8 @@ from redis import Redis
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.types import room_topic
-from tests.brokers.conftest import until
 from tests.brokers.servers import started
+from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
 #: Seconds.

@@ -13,9 +13,10 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
-from tests.brokers.conftest import Worker, running, until
+from tests.brokers.conftest import Worker, running
 from tests.brokers.servers import frozen, kill, path_of, started
 from tests.integration.faults.ledgers import KEEP, ROOM, Ledger, publishing
+from tests.kit.waiting import until
 
 
 async def longest_turn(during: Callable[[], Awaitable[None]]) -> float:

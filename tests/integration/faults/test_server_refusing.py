@@ -12,9 +12,10 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
-from tests.brokers.conftest import running, until
+from tests.brokers.conftest import running
 from tests.brokers.servers import path_of, started
 from tests.integration.faults.ledgers import KEEP, ROOM, Ledger
+from tests.kit.waiting import until
 
 
 class TestAServerThatForgetsTheScripts:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from hubbub.ports.auth import Credential
 from hubbub.ports.broker import Announcement
 from hubbub.types import Topic, UserId
 from tests.kit.client import SOON, Tab
+from tests.kit.waiting import until
 
 
 class _Server(uvicorn.Server):
@@ -73,21 +74,6 @@ async def serving(app: Any, **options: Any) -> AsyncIterator[Address]:
             async with asyncio.timeout(20):
                 await running
         listening.close()
-
-
-async def until(condition: Callable[[], object], what: str, *, within: float = SOON) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.005)
-
-
-async def eventually(ask: Callable[[], Awaitable[bool]], what: str, *, within: float = SOON) -> None:
-    """As `until`, where asking waits."""
-    deadline = time.monotonic() + within
-    while not await ask():
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.01)
 
 
 @dataclass

@@ -9,8 +9,9 @@ import pytest
 import websockets
 
 from hubbub import Credential, Hub, Limits, SessionAuth, User
-from tests.integration.hub.serving import at_rest, inside, serving, simple, until
+from tests.integration.hub.serving import at_rest, inside, serving, simple
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 SECRET = "secret-of-ann"
 # What an authenticator may wrongly give, and the error it comes to.

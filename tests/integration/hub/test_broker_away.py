@@ -11,8 +11,9 @@ from hubbub import Hub, Unavailable
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from tests.integration.hub.conftest import Mortal
-from tests.integration.hub.serving import Names, at_rest, eventually, serving, simple, until
+from tests.integration.hub.serving import Names, at_rest, serving, simple
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 DEADLINE = 0.5
 
@@ -71,7 +72,7 @@ async def test_away_and_back(mortal: Mortal) -> None:
                 members = await hubs[0].room("open:a").members()
                 return all(online) and members == ["ann", "bob"] and (await hubs[0].stats()).rooms == 1
 
-            await eventually(restored, "all is known again")
+            await until(restored, "all is known again")
             assert await hubs[1].user("ann").connections() == [ann.welcome["connection"]]
             assert (await ann.ask("say"))["type"] == "ack"
             for tab in (ann, bob):
@@ -139,7 +140,7 @@ async def test_nobody_is_announced_again_when_the_broker_is_back(mortal: Mortal)
             online = [await hubs[0].user(who).is_online() for who in ("ann", "bob")]
             return all(online) and await hubs[1].room("open:a").members() == ["ann", "bob"]
 
-        await eventually(complete, "all is known again")
+        await until(complete, "all is known again")
         await hubs[0].broadcast({"type": "end"})
         for tab, seen in before.items():
             await tab.expect("end")

@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from tests.integration.hub.leaving import hub_that_leaves, operated, tabs, terminate, told_by_signals
-from tests.integration.hub.serving import inside, serving, until
+from tests.integration.hub.serving import inside, serving
+from tests.kit.waiting import until
 
 
 async def test_a_second_signal_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,9 @@ from tests.integration.hub.serving import (
     left_behind,
     serving,
     simple,
-    until,
 )
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 
 def descriptors() -> int:

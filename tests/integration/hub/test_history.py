@@ -11,8 +11,9 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.options import Limits
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.histories import KEEP, delete, flush, heard, keeping, say
-from tests.integration.hub.serving import Names, eventually, serving, until
+from tests.integration.hub.serving import Names, serving
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 
 @pytest.fixture(params=["memory", "valkey"])
@@ -88,7 +89,7 @@ async def test_messages_grow_too_old(broker: str) -> None:
         async def gone() -> bool:
             return not (await room.history()).messages
 
-        await eventually(gone, "it is too old")
+        await until(gone, "it is too old")
         page = await room.history()
         assert page.position is not None
         assert page.position.offset == 1

@@ -4,8 +4,9 @@ import pytest
 
 from hubbub import History, Hub, Position
 from tests.integration.hub.histories import KEEP, heard, keeping, since
-from tests.integration.hub.serving import Names, at_rest, connection_of, serving, until
+from tests.integration.hub.serving import Names, at_rest, connection_of, serving
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 
 @pytest.fixture(params=["memory", "valkey"])

@@ -16,8 +16,9 @@ from fastapi import Depends, FastAPI
 from hubbub import ConfigurationError, Hub, HubDep, Lease, Unavailable
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.types import room_topic
-from tests.integration.hub.serving import Names, at_rest, eventually, inside, serving, simple, until
+from tests.integration.hub.serving import Names, at_rest, inside, serving, simple
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 MODULE = Hub(auth=Names())  # declared without a loop, and started in several
 
@@ -263,7 +264,7 @@ async def test_stats_of_the_cluster(valkey: str, caplog: pytest.LogCaptureFixtur
             async def reported() -> bool:
                 return (await hubs[1].stats()).connections == 3
 
-            await eventually(reported, "both have reported")
+            await until(reported, "both have reported")
             stats = await hubs[1].stats()
             await tab.leave()
             assert (stats.users, stats.rooms) == (2, 2)

@@ -14,8 +14,9 @@ from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import OCCUPIED, ONLINE, Topic, room_topic
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.leased import LEASE, gone, joined, left, nodes
-from tests.integration.hub.serving import at_rest, eventually, inside, until
+from tests.integration.hub.serving import at_rest, inside
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 
 async def test_the_users_of_a_dead_worker_leave_within_the_lease_and_once_each(valkey: str) -> None:
@@ -99,7 +100,7 @@ async def test_what_was_flushed_is_there_again_and_nobody_hears_of_it(valkey: st
         async def there() -> bool:
             return await broker.members(room_topic("open:a")) == ["ann", "bob"] == await broker.members(ONLINE)
 
-        await eventually(there, "both are there", within=LEASE)
+        await until(there, "both are there", within=LEASE)
         await ann.nothing()
         await bob.nothing()
         for tab, before in zip((ann, bob), seen, strict=True):

@@ -5,8 +5,9 @@ import contextlib
 import time
 
 from tests.integration.hub.leased import joined, left, nodes
-from tests.integration.hub.serving import at_rest, inside, until
+from tests.integration.hub.serving import at_rest, inside
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 
 async def test_a_page_that_is_reloaded_is_no_news(valkey: str) -> None:

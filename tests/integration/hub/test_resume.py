@@ -5,8 +5,9 @@ import redis
 
 from hubbub import History, Hub, User
 from tests.integration.hub.histories import delete, flush, heard, keeping, say, since
-from tests.integration.hub.serving import Names, at_rest, serving, until
+from tests.integration.hub.serving import Names, at_rest, serving
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 
 async def test_the_first_join_says_where_the_room_is() -> None:

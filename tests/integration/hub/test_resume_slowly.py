@@ -3,9 +3,10 @@
 from hubbub import History, Hub, Limits
 from hubbub.ports.metrics import Count
 from tests.integration.hub.histories import keeping
-from tests.integration.hub.serving import Names, at_rest, connection_of, serving, until
+from tests.integration.hub.serving import Names, at_rest, connection_of, serving
 from tests.integration.hub.test_slow_readers import counted, slow
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 ROOMS, MESSAGES = 30, 30
 KEEP = History(size=MESSAGES, ttl=60)

@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from hubbub import Hub, Limits
 from hubbub.ports.metrics import Count, Tally
 from hubbub.types import RoomName
-from tests.integration.hub.serving import Address, Names, at_rest, connection_of, serving, until
+from tests.integration.hub.serving import Address, Names, at_rest, connection_of, serving
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 MIB = 1024 * 1024
 BIG = "x" * 30_000

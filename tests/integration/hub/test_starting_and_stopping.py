@@ -17,8 +17,9 @@ from hubbub.ports.broker import Renewal
 from hubbub.rooms.retention import Retention
 from hubbub.types import RoomName, room_topic
 from tests.integration.hub.conftest import Mortal
-from tests.integration.hub.serving import Names, eventually, inside, serving, simple, until
+from tests.integration.hub.serving import Names, inside, serving, simple
 from tests.kit.client import Tab
+from tests.kit.waiting import until
 
 
 class Work(BaseModel):
@@ -80,7 +81,7 @@ async def test_what_is_published_without_a_hub_is_kept_where_the_broker(then: st
         async def knows() -> bool:
             return await broker.declared() is not None
 
-        await eventually(knows, "it knows what is kept")
+        await until(knows, "it knows what is kept")
         async with AsyncPublisher(mortal.url) as publisher:
             assert await publisher.room("kept:a").send({"type": "m"}) is not None
     finally:

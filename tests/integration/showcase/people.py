@@ -3,10 +3,9 @@
 All tests of this folder share one server, so none may meet another's users or rooms.
 """
 
-import asyncio
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -17,6 +16,7 @@ from websockets.http11 import Response
 
 from tests.kit.client import SOON, Tab
 from tests.kit.running import Served
+from tests.kit.waiting import until
 
 #: More tabs than this without one on every worker is no bad luck any more.
 _ENOUGH = 120
@@ -51,14 +51,6 @@ async def stats(server: Served) -> dict[str, Any]:
     return body
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str, *, within: float = SOON) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while not await condition():
-        assert loop.time() < deadline, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
-
-
 async def nobody_left(server: Served) -> None:
     """Wait until the tabs of earlier tests are gone from the counts."""
 
@@ -66,7 +58,7 @@ async def nobody_left(server: Served) -> None:
         counted = await stats(server)
         return counted["connections"] == counted["users"] == counted["rooms"] == 0
 
-    await eventually(empty, "the counts of /stats are zero when every tab is gone")
+    await until(empty, "the counts of /stats are zero when every tab is gone")
 
 
 async def refusal(url: str, **options: Any) -> Response:

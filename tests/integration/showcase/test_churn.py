@@ -22,7 +22,8 @@ import redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
 from tests.kit.client import Tab
-from tests.kit.running import Served, wait_for
+from tests.kit.running import Served
+from tests.kit.waiting import wait_for
 
 SECONDS = float(os.environ.get("CHURN_SECONDS", "30"))
 TABS = 200

@@ -8,9 +8,10 @@ import pytest
 
 from hubbub import JWTAuth
 from tests.integration.showcase.conftest import AUDIENCE, SECRET
-from tests.integration.showcase.people import eventually, fresh, nobody_left, stats
+from tests.integration.showcase.people import fresh, nobody_left, stats
 from tests.kit.client import Tab
 from tests.kit.running import Served
+from tests.kit.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -104,4 +105,4 @@ async def _counted(server: Served, *, connections: int, users: int) -> None:
         said = await stats(server)
         return bool((said["connections"], said["users"]) == (connections, users))
 
-    await eventually(so, f"{connections} connections of {users} users in /stats")
+    await until(so, f"{connections} connections of {users} users in /stats")

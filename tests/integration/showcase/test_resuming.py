@@ -4,9 +4,10 @@ import os
 import signal
 from typing import Any
 
-from tests.integration.showcase.people import eventually, fresh, http, one_tab_on_each_worker, stats
+from tests.integration.showcase.people import fresh, http, one_tab_on_each_worker, stats
 from tests.kit.client import Tab
 from tests.kit.running import Served
+from tests.kit.waiting import until
 
 
 async def _said(tab: Tab, count: int) -> list[str]:
@@ -118,5 +119,5 @@ async def test_nothing_is_lost_and_nothing_comes_twice_where_a_worker_is_killed(
                 async def two() -> bool:
                     return len((await stats(server))["workers"]) == 2
 
-                await eventually(two, "another worker in place of the one that was killed", within=30)
+                await until(two, "another worker in place of the one that was killed", within=30)
                 await back.nothing("room_message")

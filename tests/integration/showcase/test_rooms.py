@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tests.integration.showcase.people import eventually, fresh, nobody_left, stats
+from tests.integration.showcase.people import fresh, nobody_left, stats
 from tests.kit.client import Tab
 from tests.kit.running import Served
+from tests.kit.waiting import until
 
 
 async def test_the_joiner_gets_the_members_sorted_and_is_one_of_them(showcase: Served) -> None:
@@ -52,7 +53,7 @@ async def test_a_room_message_reaches_the_members_with_the_room_and_the_sender_t
         expected = {"type": "room_message", "room": room, "from": ann, "content": "hello", "offset": 1}
         assert await member.expect("room_message") == expected
         # The sender's copy and its `ack` come in either order.
-        await eventually(_came(sender, "room_message"), "the sender gets its own message")
+        await until(_came(sender, "room_message"), "the sender gets its own message")
         assert sender.received("room_message") == [expected]
         await asyncio.gather(*(tab.nothing("room_message") for tab in (sender, member, outsider)))
 
@@ -85,7 +86,7 @@ async def test_a_tab_that_closes_leaves_its_rooms(showcase: Served) -> None:
         async with Tab(showcase.ws, user=bob) as tab:
             await tab.join(one)
             await tab.join(two)
-        await eventually(_came(watcher, "user_left_room", 2), "bob's leave is told in both rooms")
+        await until(_came(watcher, "user_left_room", 2), "bob's leave is told in both rooms")
         left = watcher.received("user_left_room")
         assert sorted((said["room"], said["user"]) for said in left) == sorted([(one, bob), (two, bob)])
         assert (await watcher.join(one))["members"] == [watcher.welcome["user"]]
@@ -138,7 +139,7 @@ async def test_an_empty_room_is_gone_from_the_counts(showcase: Served) -> None:
             said = await stats(showcase)
             return bool((said["rooms"], said["users"], said["connections"]) == (rooms, users, connections))
 
-        await eventually(so, f"{rooms} rooms, {users} users, {connections} connections in /stats")
+        await until(so, f"{rooms} rooms, {users} users, {connections} connections in /stats")
 
     ann = fresh("ann")
     async with Tab(showcase.ws, user=ann) as first, Tab(showcase.ws, user=ann) as second:

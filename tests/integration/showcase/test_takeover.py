@@ -10,9 +10,10 @@ from redis import Redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis.keys import Keys
-from tests.integration.showcase.people import eventually, fresh, stats
+from tests.integration.showcase.people import fresh, stats
 from tests.kit.client import Tab
 from tests.kit.running import Served, alive
+from tests.kit.waiting import until
 
 # The producer's lease runs 4.5 s, and its turns are 2 s apart.
 _TAKEOVER = 8.0
@@ -74,7 +75,7 @@ async def _kill(server: Served, node: str, tabs: list[Tab]) -> None:
         nodes = await _nodes(server)
         return node not in nodes and len(nodes) == 3
 
-    await eventually(replaced, "three workers, and none of them the killed one", within=30)
+    await until(replaced, "three workers, and none of them the killed one", within=30)
     pids = (await _nodes(server)).values()
     assert pid not in pids
     assert all(alive(each) for each in pids)

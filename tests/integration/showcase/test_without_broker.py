@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from hubbub.brokers.embedded import EmbeddedValkey
-from tests.integration.showcase.people import eventually, fresh, http, refusal
+from tests.integration.showcase.people import fresh, http, refusal
 from tests.kit.client import Tab
-from tests.kit.running import Served, wait_for
+from tests.kit.running import Served
+from tests.kit.waiting import until, wait_for
 
 # From the broker's coming to ready: reconnecting waits 2 s at the most.
 _READY = 3.0
@@ -44,7 +45,7 @@ async def test_a_server_without_its_broker_starts_says_so_and_is_ready_soon_afte
         async def said() -> bool:
             return "cannot reach the broker" in server.output
 
-        await eventually(said, "a line that says that the broker is away")
+        await until(said, "a line that says that the broker is away")
         await _nothing_but_health_works(server)
         lines = re.findall(r".*cannot reach the broker at \S+: .+; trying again", server.output)
         assert len(lines) == 1, server.output
@@ -52,7 +53,7 @@ async def test_a_server_without_its_broker_starts_says_so_and_is_ready_soon_afte
         assert "Traceback" not in server.output
 
         valkey.start()
-        await eventually(_ready(server, 200), "ready after the broker came", within=_READY)
+        await until(_ready(server, 200), "ready after the broker came", within=_READY)
         room = fresh("tea")
         async with Tab(server.ws, user="ann") as ann, Tab(server.ws, user="bob") as bob:
             assert (await ann.join(room))["members"] == ["ann"]
@@ -64,7 +65,7 @@ async def test_a_server_without_its_broker_starts_says_so_and_is_ready_soon_afte
             await ann.expect("news")
 
             _away(valkey)
-            await eventually(_ready(server, 503), "not ready when the broker is gone")
+            await until(_ready(server, 503), "not ready when the broker is gone")
             await _nothing_but_health_works(server)
             # Who is in stays in, and is told what cannot be done.
             for type, fields in (
@@ -78,12 +79,12 @@ async def test_a_server_without_its_broker_starts_says_so_and_is_ready_soon_afte
             assert (await ann.ask("ping"))["type"] == "pong"
 
             valkey.start()
-            await eventually(_ready(server, 200), "ready after the broker came back", within=_READY)
+            await until(_ready(server, 200), "ready after the broker came back", within=_READY)
 
             async def members() -> bool:
                 return bool((await ann.join(room))["members"] == ["ann", "bob"])
 
-            await eventually(members, "the broker knows again who is in the room")
+            await until(members, "the broker knows again who is in the room")
             await bob.send("room_message", room=room, content="back")
             await ann.expect("room_message", content="back")
             assert not [said for said in bob.received("room_message") if said["content"] == "hello?"]

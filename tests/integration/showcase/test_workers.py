@@ -5,7 +5,6 @@ from itertools import pairwise, permutations
 from typing import Any
 
 from tests.integration.showcase.people import (
-    eventually,
     fresh,
     nobody_left,
     one_client_on_each_worker,
@@ -14,6 +13,7 @@ from tests.integration.showcase.people import (
 )
 from tests.kit.client import Tab
 from tests.kit.running import Served, alive
+from tests.kit.waiting import until
 
 
 def _user(tab: Tab) -> str:
@@ -72,7 +72,7 @@ async def test_all_workers_show_the_members_of_a_room_in_one_order_of_messages(s
         async def all_there() -> bool:
             return all(len(tab.received("room_message")) == 60 for tab in tabs)
 
-        await eventually(all_there, "sixty messages at each of the three")
+        await until(all_there, "sixty messages at each of the three")
         first, *others = ([said["content"] for said in tab.received("room_message")] for tab in tabs)
         assert all(other == first for other in others)
         for tab in tabs:
@@ -119,7 +119,7 @@ async def test_every_worker_gives_the_same_stats_in_the_same_shape(showcase: Ser
                 for answer in answers
             )
 
-        await eventually(settled, "one connection on each worker, at every worker")
+        await until(settled, "one connection on each worker, at every worker")
         for answer in answers:
             assert set(answer) == {"connections", "users", "rooms", "workers"}
             assert (answer["connections"], answer["users"], answer["rooms"]) == (3, 3, 1)
@@ -141,7 +141,7 @@ async def test_the_stats_are_at_most_a_second_old(showcase: Served) -> None:
             return bool((await stats(showcase))["connections"] == connections)
 
         # A second, and another to ask on a busy machine.
-        await eventually(so, f"{connections} in /stats", within=2.0)
+        await until(so, f"{connections} in /stats", within=2.0)
 
     async with Tab(showcase.ws, user=fresh("ann")):
         await counted(1)
@@ -160,7 +160,7 @@ async def test_who_has_not_authenticated_is_not_counted(showcase: Served) -> Non
             async def one() -> bool:
                 return bool((await stats(showcase))["connections"] == 1)
 
-            await eventually(one, "only ann is counted")
+            await until(one, "only ann is counted")
             await asyncio.sleep(0.6)
             assert await one()
     finally:

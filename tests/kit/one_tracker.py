@@ -11,7 +11,7 @@ from tests.kit.scripted import MovedClock, ScriptedBroker, settle
 ROOM = room_topic("r")
 
 
-class Setting:
+class OneTracker:
     def __init__(self, *, announce_users: bool = False, grace: float = 0.0) -> None:
         self.broker, self.background = ScriptedBroker(), Background()
         self.clock = MovedClock()
