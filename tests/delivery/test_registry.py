@@ -34,7 +34,7 @@ def test_joining_needs_a_registered_connection_and_leaves_no_room_behind(registr
     with pytest.raises(KeyError):
         registry.join(9, "a")
     assert list(registry.members("a")) == []
-    assert registry._members == {}
+    assert not registry.entries[2]
 
 
 def test_joining_and_leaving_say_whether_anything_changed(registry: Registry[int]) -> None:
@@ -78,7 +78,8 @@ def test_empty_entries_go_at_once(registry: Registry[int]) -> None:
         registry.join(connection, "a")
     for connection in range(3):
         registry.discard(connection)
-    assert (registry._rooms, registry._users, registry._user_of, registry._members) == ({}, {}, {}, {})
+    assert not any(registry.entries)
+    assert not len(registry)
 
 
 def test_asking_about_strangers_registers_nobody(registry: Registry[int]) -> None:
@@ -197,9 +198,10 @@ class RegistryAgainstSets(RuleBasedStateMachine):
 
     @invariant()
     def nothing_empty_is_kept(self) -> None:
-        assert set(self.registry._members) == {room for _, room in self.joined}
-        assert set(self.registry._users) == set(self.user_of.values())
-        assert set(self.registry._rooms) == set(self.user_of)
+        connections, users, rooms = map(set, self.registry.entries)
+        assert rooms == {room for _, room in self.joined}
+        assert users == set(self.user_of.values())
+        assert connections == set(self.user_of)
 
 
 TestRegistryAgainstSets = RegistryAgainstSets.TestCase

@@ -12,6 +12,7 @@ from hubbub import ConfigurationError, Connection, Heartbeat, Hub, HubDep, Inval
 from hubbub.ports.auth import Credential
 from hubbub.testing import ManualClock, Node, Refusal, Tab
 from hubbub.types import UserId
+from tests.kit.inside import inside
 
 
 class Say(BaseModel):
@@ -276,9 +277,8 @@ async def test_nothing_is_left_of_a_tab_that_is_gone(hub: Hub) -> None:
         await tab.join("open:tea")
     for way in range(20):
         await (tabs[way].close() if way % 2 else tabs[way].drop())
-    assert hub._running is not None
-    assert len(hub._running.registry) == 0
-    assert not hub._running.endpoint.connections
+    assert len(inside(hub).registry) == 0
+    assert not inside(hub).endpoint.connections
     assert not [task for task in asyncio.all_tasks() if "_serve" in repr(task.get_coro())]
 
 

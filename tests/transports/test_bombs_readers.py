@@ -8,6 +8,7 @@ import pytest
 from hubbub import Limits
 from hubbub.transports import timeouts
 from tests.kit.client import Tab
+from tests.kit.inside import inside
 from tests.kit.waiting import until
 from tests.transports.raw import TEXT, Peer, both, frame, hub_of
 from tests.transports.resources import MIB, descriptors, gone, memory
@@ -31,7 +32,7 @@ async def test_stalled_readers_are_let_go(monkeypatch: pytest.MonkeyPatch) -> No
         for peer in stalled:
             await peer.send(frame(TEXT, b'{"type":"join_room","room":"open:a"}'))
             peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await until(lambda: len(server.hub._running.registry.members("open:a")) == 40, "all are in")  # type: ignore[union-attr]
+        await until(lambda: len(inside(server.hub).registry.members("open:a")) == 40, "all are in")
         big = "x" * 30_000
         for number in range(0, 250, 5):
             for each in range(5):
@@ -67,7 +68,7 @@ async def test_a_slow_reader_is_no_stalled_one(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_server_that_stops_does_not_wait_for_stalled_readers() -> None:
     async with both(hub_of(limits=Limits(closing=0.5)), timeout_graceful_shutdown=None) as server:
         await server.peer("/ws", buffer=4096).open()
-        await until(lambda: server.hub._running.registry.everyone(), "in")  # type: ignore[union-attr]
+        await until(lambda: inside(server.hub).registry.everyone(), "in")
         for _ in range(200):
             await server.hub.broadcast({"type": "n", "big": "x" * 4000})
         began = time.monotonic()

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from hubbub import Limits
 from hubbub.transports import timeouts
 from tests.kit.client import Tab
+from tests.kit.inside import inside
 from tests.kit.waiting import until
 from tests.transports.raw import both, hub_of
 from tests.transports.ways import HTTP, fast
@@ -37,7 +38,7 @@ async def test_with_tls(
                 await tab.expect("n", number=99)
                 assert [each["number"] for each in tab.received("n")] == list(range(100))
             await ann.leave()
-            await until(lambda: len(server.hub._running.registry.everyone()) == 1, "ann has left")  # type: ignore[union-attr]
+            await until(lambda: len(inside(server.hub).registry.everyone()) == 1, "ann has left")
             bob.socket.transport.pause_reading()
             while server.connections:
                 await hub.room("open:a").send({"type": "n", "number": 0, "big": "x" * 60_000})

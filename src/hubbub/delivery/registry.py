@@ -101,3 +101,8 @@ class Registry(Generic[C]):
     @property
     def users(self) -> int:
         return len(self._users)
+
+    @property
+    def entries(self) -> tuple[Collection[C], Collection[str], Collection[str]]:
+        """Connections, users, and rooms that have an entry: live views."""
+        return self._rooms.keys(), self._users.keys(), self._members.keys()

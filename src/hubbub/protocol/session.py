@@ -99,8 +99,7 @@ _STEPS = {state: {type: row[kind] for type, kind in _KINDS.items()} for state, r
 _OTHERWISE = {state: row[FrameKind.APPLICATION] for state, row in TABLE.items()}
 # An enumeration is slow to ask for a member.
 _CLOSED, _PASS_ON = State.CLOSED, Step.PASS_ON
-# What calling a named tuple comes to, without the call.
-_new = tuple.__new__
+_new = tuple.__new__  # what calling a named tuple comes to, without the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +148,8 @@ class Message(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A frame of a route that speaks its own language."""
-
     text: str
+    """A frame of a route that speaks its own language."""
 
 
 class Answer(NamedTuple):

@@ -5,7 +5,7 @@ from redis import Redis
 from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.metrics import Count, Tally
 from tests.integration.faults.hubs import Worker, workers
-from tests.integration.hub.serving import inside
+from tests.kit.inside import inside
 
 # As the release published that knew neither history nor positions.
 LOBBY = "hubbub:{{hubbub:room:{room}}}:live:0"

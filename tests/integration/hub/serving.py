@@ -19,11 +19,11 @@ from fastapi import FastAPI
 from hubbub import Connection, ExpiredCredential, Hub, InvalidCredential, User
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
-from hubbub.hub.runtime import Runtime
 from hubbub.ports.auth import Credential
 from hubbub.ports.broker import Announcement
 from hubbub.types import Topic, UserId
 from tests.kit.client import SOON, Tab
+from tests.kit.inside import inside
 from tests.kit.waiting import until
 
 
@@ -144,12 +144,6 @@ class GatedMemory(_Gates, MemoryBroker):
 
 class GatedRedis(_Gates, RedisBroker):
     pass
-
-
-def inside(hub: Hub) -> Runtime:
-    """What runs."""
-    assert hub._running is not None
-    return hub._running
 
 
 def left_behind(hub: Hub) -> dict[str, int]:

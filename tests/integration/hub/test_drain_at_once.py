@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from tests.integration.hub.leaving import hub_that_leaves, operated, tabs, terminate, told_by_signals
-from tests.integration.hub.serving import inside, serving
+from tests.integration.hub.serving import serving
+from tests.kit.inside import inside, runs
 from tests.kit.waiting import until
 
 
@@ -21,7 +22,7 @@ async def test_a_second_signal_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) 
         terminate()
         assert [await tab.closed(within=3) for tab in all_of_them] == [1012] * 5
         assert [len(tab.received("closing")) for tab in all_of_them] == [1] * 5
-        await until(lambda: hub._running is None, "the hub has stopped")
+        await until(lambda: not runs(hub), "the hub has stopped")
         assert handlers.heard == [signal.SIGTERM]
 
 

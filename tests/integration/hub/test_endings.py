@@ -17,12 +17,12 @@ from tests.integration.hub.serving import (
     Names,
     at_rest,
     connection_of,
-    inside,
     left_behind,
     serving,
     simple,
 )
 from tests.kit.client import Tab
+from tests.kit.inside import inside
 from tests.kit.waiting import until
 
 

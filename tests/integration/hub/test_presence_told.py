@@ -5,8 +5,9 @@ import contextlib
 import time
 
 from tests.integration.hub.leased import joined, left, nodes
-from tests.integration.hub.serving import at_rest, inside
+from tests.integration.hub.serving import at_rest
 from tests.kit.client import Tab
+from tests.kit.inside import inside
 from tests.kit.waiting import until
 
 

@@ -17,8 +17,9 @@ from hubbub.ports.broker import Renewal
 from hubbub.rooms.retention import Retention
 from hubbub.types import RoomName, room_topic
 from tests.integration.hub.conftest import Mortal
-from tests.integration.hub.serving import Names, inside, serving, simple
+from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
+from tests.kit.inside import inside, runs
 from tests.kit.waiting import until
 
 
@@ -159,7 +160,7 @@ async def test_a_handler_that_is_still_working_has_its_hub(valkey: str) -> None:
         assert did == ["begun", True, False]
         await bob.expect("to the room", room="open:a")
         await bob.expect("to bob")
-    assert hub._running is None
+    assert not runs(hub)
 
 
 async def test_who_comes_while_it_stops_is_sent_elsewhere() -> None:
@@ -192,7 +193,7 @@ async def test_who_starts_it_at_once_starts_one(valkey: str) -> None:
         await hub.stop()
         assert hub.ready
     await hub.stop()
-    assert hub._running is None
+    assert not runs(hub)
     await until(lambda: asyncio.all_tasks() <= before, "nothing goes on")
 
 

@@ -13,6 +13,7 @@ from fastapi import Depends, FastAPI
 from hubbub import Connection, Hub, Limits, NotJoined, Rate
 from tests.integration.hub.serving import Address, Names, at_rest, serving, simple
 from tests.kit.client import Tab
+from tests.kit.inside import inside
 from tests.kit.waiting import until
 
 Work = Callable[[Connection], Coroutine[Any, Any, None]]
@@ -70,8 +71,7 @@ async def test_joining_and_leaving_say_nothing_there() -> None:
         await connection.send("end")
 
     def hub_connections() -> list[str]:
-        assert hub._running is not None
-        return [each.user.id for each in hub._running.registry.everyone()]
+        return [each.user.id for each in inside(hub).registry.everyone()]
 
     address: list[Address] = []
     async with serving(served(hub, work)) as server:
