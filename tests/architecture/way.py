@@ -5,6 +5,7 @@ One process, the memory broker, no history; a typed message with an `id` from on
 
 A room is entered when one of its functions is called while none of it is on the stack. What is there on some versions
 of Python only is counted, but not printed: frames of comprehensions, and the parked task that stands in before 3.12.
+What a worker does beside every message, now and then, is left out: its report, its lease, its look at the broker.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ SOURCE = Path(hubbub.__file__).parent
 
 #: What any room may use and return from: they know nothing of what they are used for.
 TOOLS = {"scheduling", "protocol", "ports", "types", "errors", "closes", "options"}
+
+#: Whose turns of the loop are no message's. A message that passed there would be seen within a turn of its own.
+BESIDE = {"hub", "presence"}
 
 MEMBERS = 3
 SCOPE = {"type": "websocket", "path": "/ws", "query_string": b"", "headers": []}
@@ -75,6 +79,7 @@ class Way:
 
     @property
     def calls(self) -> list[Call]:
+        """All that were called by the Python that runs."""
         return [call for turn in self.turns for call in turn.calls]
 
     def __str__(self) -> str:
@@ -138,7 +143,7 @@ async def traced() -> Way:
             sys.setprofile(None)
         for tab in tabs:
             tab.close()
-        return tracer.way
+        return Way([turn for turn in tracer.way.turns if turn.calls[0].room not in BESIDE])
     finally:
         await hub.stop()
 
@@ -197,7 +202,7 @@ def written(text: str, way: Way) -> str:
 
 def main(arguments: list[str], say: Callable[[str], object] = print) -> None:
     way = asyncio.run(traced())
-    say(str(way))
+    say(f"{way}; {len(way.calls)} with those that Python {sys.version_info[0]}.{sys.version_info[1]} alone has")
     if "--write" in arguments:
         PAGE.write_text(written(PAGE.read_text(), way))
 
