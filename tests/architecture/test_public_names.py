@@ -1,5 +1,7 @@
 """What applications may import stays: every public name there was before the house had rooms, and what a class offers.
 
+Of the port of transports, those methods that did not change; the changelog has the others.
+
 `docs/reference/api.md` says what is public. A name that goes on purpose leaves this list with a line in the changelog.
 """
 
@@ -7,6 +9,7 @@ import importlib
 import inspect
 
 import pytest
+from uvicorn.importer import import_from_string
 
 NAMES: dict[str, dict[str, str]] = {
     "hubbub": {
@@ -108,6 +111,10 @@ NAMES: dict[str, dict[str, str]] = {
         "Metrics": "count",
         "Tally": "count",
     },
+    "hubbub.ports.transport": {
+        "Driven": "close heard lost",
+        "Transport": "close flush ping pings",
+    },
     "hubbub.showcase.app": {
         "create_app": "",
     },
@@ -132,9 +139,47 @@ NAMES: dict[str, dict[str, str]] = {
         "settle": "",
     },
     "hubbub.testing.conformance": {
-        "Conformance": "",
+        "Conformance": (
+            "test_history_carries_any_bytes test_history_forgets_the_old_though_the_new_keep_coming "
+            "test_history_forgets_what_is_too_old_and_not_the_position "
+            "test_history_gives_each_message_the_next_position_and_everyone_with_it "
+            "test_history_has_one_epoch_among_many_first_ones "
+            "test_history_is_one_order_without_a_hole_whoever_publishes "
+            "test_history_is_read_from_where_and_as_far_as_was_asked test_history_is_read_in_pages "
+            "test_history_keeps_its_order_among_what_is_not_kept test_history_of_a_topic_is_its_own "
+            "test_history_publishes_once_for_a_key_however_many_try_at_once "
+            "test_history_publishes_once_for_an_idempotency_key "
+            "test_history_that_is_read_first_has_an_epoch_which_stays "
+            "test_history_that_is_turned_back_first_has_an_epoch "
+            "test_history_that_went_back_goes_on_under_another_epoch_and_once test_leases_are_found_in_portions "
+            "test_leases_are_new_then_kept test_leases_are_swept_once_by_many_sweepers_at_once "
+            "test_leases_are_swept_with_what_nobody_else_holds_announced_once "
+            "test_leases_are_swept_without_a_word_where_none_is_given "
+            "test_leases_find_exactly_what_is_held_after_any_coming_and_going "
+            "test_leases_of_awkward_names_are_told_apart "
+            "test_leases_that_are_renewed_before_they_are_swept_are_not "
+            "test_leases_that_ran_out_show_what_was_held test_leases_that_ran_out_unnoticed_go_on "
+            "test_leases_that_were_lost_are_said_so_once_though_nothing_is_left "
+            "test_life_calls_that_are_not_between_start_and_stop_are_unavailable "
+            "test_life_it_can_start_again_without_its_subscriptions test_life_no_message_is_delivered_after_stop "
+            "test_messages_are_any_bytes_and_large test_messages_come_back_to_the_sender_once "
+            "test_messages_come_in_one_order_on_every_peer "
+            "test_messages_end_with_unsubscribe_and_go_on_with_the_next_subscribe "
+            "test_messages_keep_their_order_among_announcements test_messages_of_other_topics_are_not_delivered "
+            "test_messages_published_after_subscribe_returned_are_delivered "
+            "test_messages_reach_all_who_subscribe_at_once "
+            "test_presence_announces_in_the_same_step_and_only_a_change "
+            "test_presence_counts_and_sorts_members_not_holders "
+            "test_presence_has_one_first_and_one_last_among_many_at_once test_presence_is_idempotent "
+            "test_presence_is_true_for_the_first_holder_and_the_last "
+            "test_presence_keeps_topics_members_and_holders_apart test_reports_are_what_every_node_said_last "
+            "test_reports_expire_one_by_one test_rules_are_what_was_declared_last "
+            "test_turns_are_given_once_among_many_at_once test_turns_belong_to_one_and_rise_by_one "
+            "test_turns_expire test_turns_go_on_where_the_last_one_stopped"
+        ),
     },
     "hubbub.testing.proxy": {
+        "Connection": "abort freeze reset",
         "Proxy": "delay freeze heal refuse reset",
     },
     "hubbub.transports": {
@@ -170,6 +215,20 @@ def _offers(value: object, member: str) -> bool:
     return hasattr(value, member) or (inspect.isclass(value) and member in getattr(value, "__annotations__", {}))
 
 
-@pytest.mark.parametrize("module", ["hubbub", "hubbub.testing"])
-def test_what_a_package_exports_is_in_the_list(module: str) -> None:
+@pytest.mark.parametrize("module", ["hubbub", "hubbub.testing", "hubbub.brokers.redis"])
+def test_what_a_package_exported_it_exports(module: str) -> None:
     assert set(importlib.import_module(module).__all__) >= set(NAMES[module])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hubbub.transports.uvicorn:HubbubProtocol",
+        "hubbub.transports.http:HubbubHTTP",
+        "hubbub.transports.http:HubbubH11",
+        "hubbub.showcase.app:app",
+    ],
+)
+def test_what_a_server_loads_by_name_is_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBBUB_SECRET", "a secret of a test, long enough to be one")
+    assert import_from_string(name) is not None
