@@ -1,5 +1,6 @@
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,14 @@ from tests.docs.pages import PAGES, ROOT, anchors, read, without_blocks
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+
+SOURCE = ROOT / "src/hubbub"
+HOUSE = read("docs/explain/architecture.md")
+#: Of each room: its modules, and the rooms it knows.
+ROWS = {
+    room: (modules, known)
+    for room, modules, known in re.findall(r"^\| `(\w+)/` \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", HOUSE, re.MULTILINE)
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -54,22 +63,54 @@ def test_every_titled_example_is_run() -> None:
 
 
 def test_every_file_the_house_names_is_there() -> None:
-    source = ROOT / "src/hubbub"
-    named = set(re.findall(r"[\w/]+\.py", read("docs/explain/architecture.md"))) - {"tests/architecture/test_layers.py"}
+    named = set(re.findall(r"[\w/]+\.py", HOUSE)) - {"tests/architecture/test_layers.py"}
     assert len(named) > 20
-    assert not [name for name in named if not list(source.rglob(name))]
+    assert not [name for name in named if not list(SOURCE.rglob(name))]
 
 
 def test_every_room_has_a_row_that_names_its_modules() -> None:
-    source = ROOT / "src/hubbub"
-    row = re.compile(r"^\| `(\w+)/` \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
-    rows = {
-        room: set(re.findall(r"`([\w/.]+)`", modules))
-        for room, modules in row.findall(read("docs/explain/architecture.md"))
-    }
-    rooms = {path.parent.name: path.parent for path in source.glob("*/__init__.py")}
+    rooms = {path.parent.name: path.parent for path in SOURCE.glob("*/__init__.py")}
+    rows = {room: set(re.findall(r"`([\w/.]+)`", modules)) for room, (modules, _) in ROWS.items()}
     assert rows.keys() == rooms.keys()
     for room, folder in rooms.items():
         files = {file.name for file in folder.glob("*.py")} - {"__init__.py"}
         folders = {f"{inner.parent.name}/" for inner in folder.glob("*/__init__.py")}
         assert rows[room] == files | folders, room
+
+
+def test_every_room_says_which_others_it_knows() -> None:
+    for room, (_, known) in ROWS.items():
+        said = set(known.split(", ")) - {"the ground alone"}
+        files = (SOURCE / room).rglob("*.py")
+        names = {name for file in files for name in _imported(file)} - {room, "types", "errors", "closes", "options"}
+        assert said == names, room
+
+
+def test_every_logger_has_a_row_that_says_where_it_speaks() -> None:
+    row = re.compile(r"^\| `(hubbub[\w.]*)` \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
+    said = {(name, file) for name, where in row.findall(HOUSE) for file in re.findall(r"`([\w/.]+)`", where)}
+    named = re.compile(r"^\w+ = logging\.getLogger\(\"(hubbub[\w.]*)\"\)$", re.MULTILINE)
+    assert said == {
+        (name, file.relative_to(SOURCE).as_posix())
+        for file in SOURCE.rglob("*.py")
+        for name in named.findall(file.read_text())
+    }
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """The rooms whose modules this one imports; `the face` for what the package itself exports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            paths = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "hubbub":
+            paths = [f"hubbub.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            paths = [node.module or ""]
+        else:
+            continue
+        for path in paths:
+            package, _, rest = path.partition(".")
+            room = rest.partition(".")[0]
+            if package == "hubbub":
+                inside = (SOURCE / room).is_dir() or (SOURCE / f"{room}.py").is_file()
+                yield room if room and inside else "the face"
