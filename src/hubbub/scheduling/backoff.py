@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """`uniform` is `random.uniform`, passed in because this floor has no chance of its own."""
+    """`uniform` is `random.uniform`, passed in because a pure module has no chance of its own."""
 
     def __init__(self, uniform: Callable[[float, float], float], *, first: float, ceiling: float) -> None:
         self._uniform = uniform

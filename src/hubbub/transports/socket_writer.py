@@ -18,7 +18,7 @@ from hubbub.protocol.frames import text_frames
 from hubbub.transports.accelerator import DIRECT, send_all, send_each
 from hubbub.transports.null import NOWHERE
 
-# A lane is what can be written in one go: to descriptors, frames of the same window. This one is no such lane.
+# A group is what can be written in one go: to descriptors, frames of the same window. This one is no such group.
 _BY_ASYNCIO = -1
 
 
@@ -31,11 +31,11 @@ class Broken(Protocol):
 class SocketWriter:
     """`fd` is -1 where it cannot be written to directly, or is gone; `bits` the window of permessage-deflate, or 0.
 
-    `busy`: something is buffered below, so nothing more is to be written. `lane`: those of one lane can be written to
-    in one go.
+    `busy`: something is buffered below, so nothing more is to be written. `group`: those of one can be written to in
+    one go.
     """
 
-    __slots__ = ("_owner", "bits", "busy", "fd", "lane", "socket")
+    __slots__ = ("_owner", "bits", "busy", "fd", "group", "socket")
 
     def __init__(self, owner: Broken, transport: asyncio.Transport, bits: int) -> None:
         self._owner = owner
@@ -47,7 +47,7 @@ class SocketWriter:
         self.busy = transport.get_write_buffer_size() > 0
         socket = transport.get_extra_info("socket")
         self.fd: int = socket.fileno() if DIRECT and socket is not None and not encrypted else -1
-        self.lane = bits if self.fd >= 0 else _BY_ASYNCIO
+        self.group = bits if self.fd >= 0 else _BY_ASYNCIO
 
     @property
     def gone(self) -> bool:
@@ -76,7 +76,7 @@ class SocketWriter:
 
     @staticmethod
     def write_each(writers: Sequence["SocketWriter"], messages: Sequence[Prepared]) -> list[int]:
-        fds = [writer.fd for writer in writers if not writer.lane]
+        fds = [writer.fd for writer in writers if not writer.group]
         if len(fds) < len(writers):
             one_each = enumerate(zip(writers, messages, strict=True))
             return [index for index, (writer, message) in one_each if writer.write((message,)) is not None]
@@ -88,8 +88,8 @@ class SocketWriter:
 
     @staticmethod
     def write_all(writers: Sequence["SocketWriter"], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
-        lanes = {writer.lane for writer in writers}
-        if len(lanes) == 1 and _BY_ASYNCIO not in lanes:
+        groups = {writer.group for writer in writers}
+        if len(groups) == 1 and _BY_ASYNCIO not in groups:
             data = _joined(messages, writers[0].bits)
             return [
                 (index, writers[index]._fell_short(data, messages, sent))  # noqa: SLF001 - one of its own kind
@@ -116,7 +116,7 @@ class SocketWriter:
 
     def _offer(self, data: bytes, messages: Sequence[Prepared]) -> int | None:
         """Write what `messages` make; None where all was taken, else how many of them."""
-        if self.lane == _BY_ASYNCIO:
+        if self.group == _BY_ASYNCIO:
             self.socket.write(data)
             return None
         sent = self._send(data)

@@ -2,7 +2,7 @@
 
 Kept as one topic's stream is by a server: the messages go first, the position a day after them. What is over goes when
 a later call comes by, so that nothing here needs a timer, and nothing grows that nobody asks for. An epoch is the
-caller's, because chance is not for this floor.
+caller's, because a pure module has no chance of its own.
 """
 
 from collections import deque
