@@ -55,6 +55,7 @@ class TestAServerThatIsAway:
         await worker.broker.stop()
 
     @pytest.mark.slow
+    @pytest.mark.alone
     async def test_killed_and_started_again_ten_times_leaves_no_silent_gap(self, valkey: EmbeddedValkey) -> None:
         """0 silent gaps, 0 duplicates; ready within 5 s of its return, with every subscription."""
         here, there = Ledger(RedisBroker(valkey.url)), RedisBroker(valkey.url)

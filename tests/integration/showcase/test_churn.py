@@ -155,6 +155,7 @@ def valkey() -> Iterator[EmbeddedValkey]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(SECONDS + 120)
 async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothing_is_left(
     tmp_path: Path, valkey: EmbeddedValkey
