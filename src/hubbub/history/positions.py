@@ -42,6 +42,8 @@ from hubbub.types import Position, Topic
 
 _log = logging.getLogger("hubbub.positions")
 
+# An enumeration is slow to ask for a member.
+_ADVANCE, _PASS_ON = Step.ADVANCE, Step.PASS_ON
 # How often a joiner's topic is read again where the stream changes under its hands.
 _TRIES = 5
 # Seconds from one check of all topics to the next.
@@ -92,13 +94,16 @@ class Positions:
             self._fanout.deliver(topic, data, position)
             return
         step = history.receive(data, position)
-        if position is not None and step is Step.ADVANCE:
-            self._pass_on(topic, history, data, position)
+        if position is not None and step is _ADVANCE:
+            # As `_pass_on`, without the call: nearly every message is the next.
+            outgoing = self._fanout.deliver(topic, data, position)
+            if history.replay.window is not None:
+                history.replay.window.append(outgoing or self._fanout.read(topic, data, position))
+        elif step is _PASS_ON:
+            self._fanout.deliver(topic, data)
         elif position is not None and step is Step.BEGIN_ANEW:
             self._tell(topic, history.begin_anew(data, position))
             self._pass_on(topic, history, data, position)
-        elif step is Step.PASS_ON:
-            self._fanout.deliver(topic, data)
         elif step is Step.BUFFER:
             if not history.buffer.add(data, position):
                 for each in (*history.buffer.take_unkept(), data):

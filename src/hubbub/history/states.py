@@ -6,16 +6,18 @@
 - BEHIND: something is missing, or may be. What comes waits, and the history is read until its end is reached.
 """
 
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
+
+# Numbers, because a table is asked with them for every message: the hash of an `Enum` is a call of its own.
 
 
-class State(Enum):
+class State(IntEnum):
     UNKNOWN = auto()
     CURRENT = auto()
     BEHIND = auto()
 
 
-class Brought(Enum):
+class Brought(IntEnum):
     """What a message the broker brought is, beside the position of its topic."""
 
     UNKEPT = auto()

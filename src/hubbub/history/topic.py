@@ -27,6 +27,8 @@ STUCK = 30
 
 # An enumeration is slow to ask for a member.
 _CURRENT, _BEHIND, _ADVANCE = State.CURRENT, State.BEHIND, Step.ADVANCE
+_CATCH_UP, _IGNORE = Step.CATCH_UP, Step.IGNORE
+_UNKEPT, _NEXT = Brought.UNKEPT, Brought.NEXT
 
 
 class Bounds(NamedTuple):
@@ -97,19 +99,19 @@ class TopicHistory:
         """What is to be done with what the broker brought; where it advances, the topic stands there already."""
         here = self.position
         if here is None or position is None:
-            brought = Brought.UNKEPT if position is None else Brought.NEXT
+            brought = _UNKEPT if position is None else _NEXT
         elif position.epoch != here.epoch:
             brought = Brought.OTHER_EPOCH
         elif position.offset == here.offset + 1:
-            brought = Brought.NEXT
+            brought = _NEXT
         else:
             brought = Brought.OLD if position.offset <= here.offset else Brought.BEYOND
         step = TABLE[self.state][brought]
         if step is _ADVANCE:
             self.position, self._last, self._idle = position, data, 0
-        elif step is Step.CATCH_UP:
+        elif step is _CATCH_UP:
             self.state, self._idle = _BEHIND, 0
-        elif step is Step.IGNORE:
+        elif step is _IGNORE:
             self._idle = 0
         return step
 
