@@ -9,19 +9,12 @@ from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.memory.store import Store
 from hubbub.options import History
 from hubbub.ports.broker import Announcement, Renewal
+from hubbub.testing import ManualClock
 from hubbub.types import Position, Topic, room_topic
 
 ROOM = room_topic("lobby")
 KEEP = History(size=3, ttl=10)
 HOUR, DAY = 60 * 60.0, 24 * 60 * 60.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @asynccontextmanager
@@ -34,15 +27,15 @@ async def started(broker: MemoryBroker) -> AsyncIterator[list[tuple[Topic, bytes
 
 
 async def test_turns_and_reports_end_exactly_with_their_time() -> None:
-    clock = Clock()
-    broker = MemoryBroker(clock=clock)
+    clock = ManualClock(start=100.0)
+    broker = MemoryBroker(clock=clock.now)
     async with started(broker):
         assert await broker.take_turn("numbers", "n1", 10) == 1
         await broker.report("n1", b"x", 10)
-        clock.now = 109.9
+        clock.move(9.9)
         assert await broker.take_turn("numbers", "n2", 10) is None
         assert await broker.reports() == {"n1": b"x"}
-        clock.now = 110.0
+        clock.move(0.1)
         assert await broker.take_turn("numbers", "n2", 10) == 2
         assert await broker.reports() == {}
 
@@ -61,50 +54,50 @@ async def test_nothing_is_left_of_who_was_there() -> None:
 
 
 async def test_leases_run_out_exactly_with_their_time() -> None:
-    clock = Clock()
-    broker = MemoryBroker(clock=clock)
+    clock = ManualClock(start=100.0)
+    broker = MemoryBroker(clock=clock.now)
     async with started(broker):
         await broker.renew("n1", 10)
         await broker.enter(ROOM, "alice", "n1")
-        clock.now = 109.9
+        clock.move(9.9)
         assert await broker.lost(10) == []
-        clock.now = 110.0
+        clock.move(0.1)
         ((holder, topic, members),) = await broker.lost(10)
         assert (holder, topic, [*members]) == ("n1", ROOM, ["alice"])
 
 
 async def test_a_holder_whose_lease_ran_out_is_forgotten_after_an_hour_unless_it_holds_something() -> None:
-    clock = Clock()
-    store = Store(clock=clock)
+    clock = ManualClock(start=100.0)
+    store = Store(clock=clock.now)
     broker = MemoryBroker(store)
     async with started(broker):
         for holder in ("empty", "full", "late"):
             await broker.renew(holder, 1)
         await broker.enter(ROOM, "alice", "full")
-        clock.now += 1
+        clock.move(1)
         (held,) = await broker.lost(10)
-        clock.now += HOUR - 0.1
+        clock.move(HOUR - 0.1)
         await broker.lost(10)
         assert await broker.renew("late", HOUR) is Renewal.LOST
-        clock.now += 0.1
+        clock.move(0.1)
         assert await broker.lost(10) == [held]
         assert store.presence._lapsed.keys() == {"full"}
         assert await broker.renew("empty", 1) is Renewal.NEW
         assert await broker.sweep(held, [None]) == [True]
-        clock.now += 1
+        clock.move(1)
         await broker.lost(10)
         assert store.presence._lapsed.keys() == {"empty"}
 
 
 async def test_histories_are_forgotten_when_another_is_asked_for() -> None:
-    clock = Clock()
-    store = Store(clock=clock)
+    clock = ManualClock(start=100.0)
+    store = Store(clock=clock.now)
     broker = MemoryBroker(store)
     async with started(broker):
         for number in range(100):
             await broker.publish(room_topic(f"r{number}"), b"x", keep=KEEP, idempotency_key="k")
         assert len(store.streams) == 100
-        clock.now += KEEP.ttl + DAY
+        clock.move(KEEP.ttl + DAY)
         await broker.read(ROOM, KEEP, limit=1)
         assert len(store.streams) == 1
 

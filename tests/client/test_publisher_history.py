@@ -19,6 +19,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.client import publisher as module
 from hubbub.client.publisher import AsyncPublisher
 from hubbub.rooms.retention import Retention
+from hubbub.testing import ManualClock
 from hubbub.types import EVERYONE, room_topic, user_topic
 from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
@@ -152,14 +153,14 @@ async def test_a_message_to_a_user_with_an_inbox_has_no_room_of_its_own(
 async def test_the_rules_are_asked_for_once_in_ten_seconds(
     url: str, name: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    clock = ManualClock(start=1000.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.now))
     async with open_publisher(url, name=name) as publish:
         assert await publish("room", "a", {"type": "x"}) is None
         await declare(url, name, b'{"rooms": [["a", 10, 60]], "inbox": null}')
-        clock[0] += 9.9
+        clock.move(9.9)
         assert await publish("room", "a", {"type": "x"}) is None
-        clock[0] += 0.2
+        clock.move(0.2)
         assert await publish("room", "a", {"type": "x"}) is not None
 
 

@@ -21,8 +21,8 @@ from hubbub.ports.metrics import Count
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.protocol.handshake import Handshake
+from hubbub.testing import ManualClock, settle
 from hubbub.types import ConnectionId, Topic, User, UserId, user_topic
-from tests.kit.scripted import MovedClock, settle
 
 DAY = 86_400.0
 ALL = 10**9
@@ -81,7 +81,7 @@ class OneConnection:
     """A hub that nobody serves. `broker.gate` lets in."""
 
     def __init__(self, **limits: Any) -> None:
-        self.clock, self.broker = MovedClock(), Slow()
+        self.clock, self.broker = ManualClock(), Slow()
         settings = HubSettings(
             limits=Limits(**limits), heartbeat=Heartbeat(interval=1e9, timeout=1e9), clock=self.clock
         )
@@ -108,14 +108,14 @@ async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() 
     ends = s.clock.now() + 30 * DAY
     most = 0
     while s.clock.now() + 3600 < ends:
-        assert min(s.clock.set) <= s.clock.now() + 3600 + 1
+        assert min(s.clock.alarms) <= s.clock.now() + 3600 + 1
         most = max(most, len(s.running.parts.waker._timers._buckets))
-        s.clock.advance(3600)
+        s.clock.move(3600)
         assert not connection.closed
     assert most <= 2
-    s.clock.advance(ends - s.clock.now() - 0.1)
+    s.clock.move(ends - s.clock.now() - 0.1)
     assert not connection.closed
-    s.clock.advance(0.2)
+    s.clock.move(0.2)
     assert connection.closed
     assert s.wire.closes == [closes.CREDENTIAL_EXPIRED]
     assert len(s.running.parts.waker) == 0

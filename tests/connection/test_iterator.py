@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from hubbub.connection.iterator import MessageIterator
-from tests.kit.scripted import cancel, settle
+from hubbub.testing import settle
+from tests.kit.scripted import cancel
 
 
 async def start(work: Any) -> asyncio.Task[Any]:

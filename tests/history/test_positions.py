@@ -9,9 +9,9 @@ from hubbub import closes
 from hubbub.history.topic import Standing
 from hubbub.ports.metrics import Count
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.testing import settle
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, OneRoom
-from tests.kit.scripted import settle
 
 
 async def test_what_comes_in_order_is_passed_on_with_its_offset_and_the_broker_is_not_asked() -> None:

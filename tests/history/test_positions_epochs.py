@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from hubbub.protocol.session import Since
+from hubbub.testing import settle
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, OneRoom
-from tests.kit.scripted import settle
 
 
 async def test_another_epoch_that_shows_by_a_message_is_told_as_a_gap_from_nothing() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hubbub.errors import Unavailable
 from hubbub.history.topic import Standing
 from hubbub.protocol.session import Since
+from hubbub.testing import settle
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, OneRoom, offsets
-from tests.kit.scripted import settle
 
 
 async def test_five_thousand_that_come_back_at_once_cost_a_few_looks() -> None:
@@ -193,10 +193,10 @@ async def test_a_topic_that_is_heard_no_more_is_forgotten_while_it_is_looked_up(
     await settle()
     assert (s.offsets, len(s.positions), len(s.background)) == ([], 0, 0)
     await s.rounds(2)
-    assert not s.clock.set
+    assert not s.clock.alarms
     s.broker.at_once = True
     assert (await s.join()).position == Position("e1", 2)
-    assert s.clock.set
+    assert s.clock.alarms
 
 
 async def test_nothing_is_looked_after_once_it_is_stopped() -> None:
@@ -204,7 +204,7 @@ async def test_nothing_is_looked_after_once_it_is_stopped() -> None:
     s.positions.stop()
     await s.join()
     s.positions.stop()
-    assert not s.clock.set
+    assert not s.clock.alarms
     assert len(s.positions) == 0
 
 

@@ -13,10 +13,10 @@ from hubbub.history.topic import Bounds
 from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.protocol.session import Since
+from hubbub.testing import ManualClock, settle
 from hubbub.types import Position, RoomName, room_topic
 from tests.kit.declared import declared
 from tests.kit.recipients import Reader, Turn
-from tests.kit.scripted import MovedClock, settle
 from tests.kit.streams import Asked, Ledger, StreamBroker
 
 ROOM = RoomName("r")
@@ -33,7 +33,7 @@ class World:
     """One worker, in a running loop."""
 
     def __init__(self) -> None:
-        self.broker, self.clock, self.turn = StreamBroker(), MovedClock(), Turn()
+        self.broker, self.clock, self.turn = StreamBroker(), ManualClock(), Turn()
         self.broker.at_once = False
         broker: Any = self.broker
         parts = compose(
@@ -240,7 +240,7 @@ class OneWorker(RuleBasedStateMachine):
         if rounds > 2:
             # Longer, and the members would be sent away.
             self.now(self.broker.answer_all)
-        self.now(*[lambda: self.world.clock.advance(1.0)] * rounds)
+        self.now(*[lambda: self.world.clock.move(1.0)] * rounds)
 
     def in_the_end(self) -> None:
         """When all is quiet everybody knows all there is, and who comes back with what is kept misses nothing."""

@@ -11,8 +11,9 @@ import pytest
 
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.hub.cluster import Cluster, Stats
+from hubbub.testing import settle
 from hubbub.types import NodeId
-from tests.kit.scripted import cancel, settle
+from tests.kit.scripted import cancel
 
 _ITSELF: list[Any] = []
 _ITSELF.append(_ITSELF)

@@ -4,8 +4,8 @@ import itertools
 from collections import Counter
 
 from hubbub import closes
+from hubbub.testing import settle
 from tests.kit.crowd import Crowd, emptying
-from tests.kit.scripted import settle
 
 
 async def test_each_is_told_once_when_to_come_back_and_closed_with_1012() -> None:
@@ -146,7 +146,7 @@ async def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst() -> None:
     task = emptying(crowd, 10.0)
     await settle()
     await crowd.moves(1.0)
-    crowd.clock.advance(2.0)
+    crowd.clock.move(2.0)
     await settle()
     await crowd.until(task)
     steps = Counter(peer.closed_at for peer in crowd.all)

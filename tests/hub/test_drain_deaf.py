@@ -8,8 +8,9 @@ import pytest
 
 from hubbub import closes
 from hubbub.hub.drain import DEAF
+from hubbub.testing import settle
 from tests.kit.crowd import Crowd, emptying
-from tests.kit.scripted import cancel, settle
+from tests.kit.scripted import cancel
 
 
 class Broker:

@@ -9,8 +9,8 @@ from typing import Any
 
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.signals import ShutdownSignals
+from hubbub.testing import settle
 from tests.hub.conftest import CLOSING, Hub, Server, register, told
-from tests.kit.scripted import settle
 from tests.kit.waiting import until
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from hubbub.testing import settle
 from tests.hub.conftest import Hub, Server, register, told
-from tests.kit.scripted import settle
 from tests.kit.waiting import until
 
 

@@ -8,7 +8,7 @@ from hubbub import closes
 from hubbub.closes import Close
 from hubbub.hub.drain import Drain
 from hubbub.protocol.codec import Prepared
-from tests.kit.scripted import MovedClock, settle
+from hubbub.testing import ManualClock, settle
 
 #: Seconds: shorter than a step of the drain, so that nothing falls between two looks.
 _MOVE = 0.025
@@ -40,7 +40,7 @@ class Peer:
 
 class Crowd:
     def __init__(self, size: int, *, closing: float = 5.0) -> None:
-        self.clock = MovedClock()
+        self.clock = ManualClock()
         self._began = self.clock.now()
         self.all: list[Peer] = []
         self.here: set[Peer] = set()
@@ -70,7 +70,7 @@ class Crowd:
 
     async def moves(self, seconds: float) -> None:
         for _ in range(round(seconds / _MOVE)):
-            self.clock.advance(_MOVE)
+            self.clock.move(_MOVE)
             await settle()
 
     def returns(self) -> list[int]:

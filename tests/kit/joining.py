@@ -7,9 +7,10 @@ from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.testing import ManualClock, settle
 from hubbub.types import Position, room_topic
 from tests.kit.recipients import Reader, Turn
-from tests.kit.scripted import Call, MovedClock, ScriptedBroker, settle
+from tests.kit.scripted import Call, ScriptedBroker
 
 KEEP = History(size=10, ttl=60)
 #: Of a join of a room with presence and history.
@@ -18,7 +19,7 @@ STEPS = ["subscribe room:r", "enter occupied", "enter room:r", "members room:r",
 
 class JoiningRoom:
     def __init__(self, **limits: int) -> None:
-        self.broker, self.clock, self.turn = ScriptedBroker(), MovedClock(), Turn()
+        self.broker, self.clock, self.turn = ScriptedBroker(), ManualClock(), Turn()
         broker: Any = self.broker
         self.parts = compose(broker, self.clock, limits=Limits(rooms=2, **limits), batcher=self.turn.batcher)
         self.registry, self.fanout, self.diffs = self.parts.registry, self.parts.fanout, self.parts.diffs
@@ -61,7 +62,7 @@ class JoiningRoom:
 
     async def is_empty(self) -> None:
         """All is given back once the broker has answered what it is asked now."""
-        self.clock.advance(10)
+        self.clock.move(10)
         for _ in range(10):
             await asyncio.sleep(0.001)
             for call in list(self.broker.pending):

@@ -10,9 +10,9 @@ from hubbub.hub.composition import compose
 from hubbub.options import Leaving, RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal
 from hubbub.protocol.envelope import Envelope
+from hubbub.testing import ManualClock, settle
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
 from tests.kit.declared import declared
-from tests.kit.scripted import MovedClock, settle
 
 ROOM = room_topic("r")
 
@@ -64,7 +64,7 @@ class Line(MemoryBroker):
 
 
 class Node:
-    def __init__(self, name: str, store: Store, clock: MovedClock) -> None:
+    def __init__(self, name: str, store: Store, clock: ManualClock) -> None:
         self.line = Line(store)
         parts = compose(
             self.line,
@@ -89,7 +89,7 @@ class Node:
 
 class Cluster:
     def __init__(self) -> None:
-        self.clock = MovedClock()
+        self.clock = ManualClock()
         self.store = Store(clock=self.clock.now)
         self.said: list[tuple[str, bytes]] = []
         self.nodes: list[Node] = []
@@ -107,7 +107,7 @@ class Cluster:
 
     async def wait(self, seconds: float) -> None:
         for _ in range(round(seconds * 4)):
-            self.clock.advance(0.25)
+            self.clock.move(0.25)
             await settle()
 
     def of(self, word: str) -> list[bytes]:

@@ -7,9 +7,9 @@ from hubbub.hub.composition import compose
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
 from hubbub.protocol.session import Since
+from hubbub.testing import ManualClock, settle
 from hubbub.types import Position, room_topic
 from tests.kit.recipients import Reader, Turn
-from tests.kit.scripted import MovedClock, settle
 from tests.kit.streams import StreamBroker
 
 TOPIC = room_topic("r")
@@ -20,7 +20,7 @@ class OneRoom:
     """A room with one member, which has joined at the top; its messages come when they are brought."""
 
     def __init__(self, *, keep: History = KEEP, per_read: int = 1_000, buffered: int = 1_000, **limits: int) -> None:
-        self.broker, self.clock = StreamBroker(), MovedClock()
+        self.broker, self.clock = StreamBroker(), ManualClock()
         self.stream = self.broker.of(TOPIC)
         self.turn, self.metrics = Turn(), Tally()
         broker: Any = self.broker
@@ -53,7 +53,7 @@ class OneRoom:
 
     async def rounds(self, several: int) -> None:
         for _ in range(several):
-            self.clock.advance(1.0)
+            self.clock.move(1.0)
             await settle()
 
     @property

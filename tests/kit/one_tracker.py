@@ -5,8 +5,9 @@ import asyncio
 from hubbub.options import RoomOptions
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.scheduling.tasks import Background
+from hubbub.testing import ManualClock, settle
 from hubbub.types import NodeId, Topic, room_topic
-from tests.kit.scripted import MovedClock, ScriptedBroker, settle
+from tests.kit.scripted import ScriptedBroker
 
 ROOM = room_topic("r")
 
@@ -14,7 +15,7 @@ ROOM = room_topic("r")
 class OneTracker:
     def __init__(self, *, announce_users: bool = False, grace: float = 0.0) -> None:
         self.broker, self.background = ScriptedBroker(), Background()
-        self.clock = MovedClock()
+        self.clock = ManualClock()
         self.options: dict[str, RoomOptions] = {}
         self.presence = PresenceTracker(
             self.broker,

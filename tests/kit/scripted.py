@@ -1,11 +1,11 @@
-"""Ports for unit tests of the actors: a broker whose calls end when the test says so, and a clock that it moves."""
+"""A broker for unit tests of the actors, whose calls end when the test says so."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hubbub.errors import Unavailable
+from hubbub.testing import settle
 
 
 @dataclass
@@ -66,50 +66,6 @@ class ScriptedBroker:
 
     async def members(self, topic: str) -> Any:
         return await self._call("members", topic)
-
-
-@dataclass
-class _Alarm:
-    when: float
-    ring: Callable[[], None]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-@dataclass
-class MovedClock:
-    time: float = 100.0
-    alarms: list[_Alarm] = field(default_factory=list)
-
-    def now(self) -> float:
-        return self.time
-
-    def wall(self) -> float:
-        return self.time
-
-    def call_at(self, when: float, ring: Callable[[], None]) -> _Alarm:
-        alarm = _Alarm(when, ring)
-        self.alarms.append(alarm)
-        return alarm
-
-    @property
-    def set(self) -> list[float]:
-        return sorted(alarm.when for alarm in self.alarms if not alarm.cancelled)
-
-    def advance(self, seconds: float) -> None:
-        self.time += seconds
-        for alarm in sorted(self.alarms, key=lambda each: each.when):
-            if alarm.when <= self.time and not alarm.cancelled and alarm in self.alarms:
-                self.alarms.remove(alarm)
-                alarm.ring()
-
-
-async def settle() -> None:
-    """Let everything run that can."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:

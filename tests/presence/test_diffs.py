@@ -9,9 +9,9 @@ from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
 from hubbub.presence.diffs import Diffs
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.testing import ManualClock
 from hubbub.types import Topic, room_topic, user_topic
 from tests.kit.recipients import Reader, Turn
-from tests.kit.scripted import MovedClock
 
 ROOM = room_topic("r")
 
@@ -20,7 +20,7 @@ class DiffRoom:
     def __init__(self) -> None:
         self.registry: Registry[Any] = Registry()
         self.metrics = Tally()
-        self.clock = MovedClock()
+        self.clock = ManualClock()
         self.turn = Turn(self.metrics)
         batcher: Batcher = self.turn.batcher
         self.fanout = Fanout(self.registry, batcher, self.metrics, limit=10_000)
@@ -56,17 +56,17 @@ def test_what_happens_within_half_a_second_is_one_message() -> None:
     s = DiffRoom()
     ann, bob = s.member("ann"), s.member("bob")
     s.came("dan", "cid")
-    s.clock.advance(0.4)
+    s.clock.move(0.4)
     s.went("eve")
     assert ann.told == []
-    s.clock.advance(0.1)
+    s.clock.move(0.1)
     assert ann.told == bob.told == [diff("cid dan", "eve")]
     # It is the same message, written to both at once.
     assert ann.messages[0] is bob.messages[0]
     assert len(s.diffs) == 0
-    assert s.clock.set == []
+    assert s.clock.alarms == []
     s.went("cid")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told[1:] == [diff("", "cid")]
 
 
@@ -75,12 +75,12 @@ def test_rooms_are_collected_apart() -> None:
     ann, bob = s.member("ann"), s.connected("bob")
     s.registry.join(bob, "q")
     s.came("cid")
-    s.clock.advance(0.25)
+    s.clock.move(0.25)
     s.hear(Kind.CAME, b"dan", room_topic("q"))
-    s.clock.advance(0.25)
+    s.clock.move(0.25)
     assert ann.told == [diff("cid")]
     assert bob.told == []
-    s.clock.advance(0.25)
+    s.clock.move(0.25)
     assert bob.told == [diff("dan") | {"room": "q"}]
 
 
@@ -90,7 +90,7 @@ def test_who_came_and_went_is_no_news() -> None:
     s.came("bob")
     s.went("bob", "cid")
     s.came("cid")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told == []
     assert len(s.diffs) == 0
 
@@ -99,11 +99,11 @@ def test_a_user_never_sees_itself() -> None:
     s = DiffRoom()
     ann, bob, two = s.member("ann"), s.member("bob"), s.member("bob", tab="two")
     s.came("bob", "cid")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told == [diff("bob cid")]
     assert bob.told == two.told == [diff("cid")]
     s.came("bob")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told[1:] == [diff("bob")]
     assert len(bob.told) == len(two.told) == 1
 
@@ -112,7 +112,7 @@ def test_a_tab_that_is_not_in_the_room_hears_nothing_of_its_user() -> None:
     s = DiffRoom()
     ann, bob = s.connected("ann"), s.member("bob")
     s.came("ann", "cid")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told == []
     assert bob.told == [diff("ann cid")]
 
@@ -127,13 +127,13 @@ def test_one_who_joins_in_between_is_told_the_end() -> None:
     s.diffs.joined(ROOM, bob)
     s.came("bob", "dan", "eve")
     s.went("cid")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told == [diff("bob eve")]
     assert bob.told == [diff("dan eve", "cid")]
     # Next time it is one like the others.
     s.came("fay")
     s.went("fay")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert len(bob.told) == 1
 
 
@@ -143,7 +143,7 @@ def test_one_who_is_joining_gets_it_when_it_is_in() -> None:
     s.fanout.pause(ROOM, bob)
     s.came("bob", "cid", "dan")
     s.went("dan")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told == [diff("bob cid")]
     assert bob.told == []
     s.registry.join(bob, "r")
@@ -158,7 +158,7 @@ def test_newcomers_share_what_they_are_told() -> None:
     new = [s.member(f"u{number}") for number in range(3)]
     for one in new:
         s.diffs.joined(ROOM, one)
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert [one.told for one in new] == [[diff("", "ann")]] * 3
     assert new[0].messages[0] is new[1].messages[0]
 
@@ -171,7 +171,7 @@ def test_one_who_joined_and_left_is_told_nothing() -> None:
     s.came("bob")
     s.went("cid", "bob")
     s.registry.leave(bob, "r")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert bob.told == []
 
 
@@ -186,7 +186,7 @@ def test_a_language_of_its_own_hears_nothing() -> None:
     ann, bob = s.member("ann", text=True), s.member("bob", text=True)
     s.diffs.joined(ROOM, bob)
     s.came("ann", "cid")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert ann.told == bob.told == []
 
 
@@ -195,10 +195,10 @@ def test_very_many_are_told_in_several_messages() -> None:
     ann, user = s.member("ann"), s.member("u7")
     names = [f"u{number}" for number in range(600)]
     s.came(*names)
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     for count in (2, 3):
         assert len(ann.told) == count - 1
-        s.clock.advance(0.05)
+        s.clock.move(0.05)
     assert [len(each["joined"]) for each in ann.told] == [256, 256, 88]
     assert sorted(name for each in ann.told for name in each["joined"]) == sorted(names)
     assert sorted(name for each in user.told for name in each["joined"]) == sorted(set(names) - {"u7"})
@@ -210,7 +210,7 @@ def test_a_room_of_values_has_it_in_its_lane() -> None:
     s.fanout.treat(ROOM, Slow.LATEST)
     ann, bob = s.member("ann", clear=False), s.member("bob", clear=False)
     s.came("ann", "cid")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert (ann.told, bob.told) == ([diff("cid")], [diff("ann cid")])
     assert [(outgoing.lane.room, outgoing.lane.slow) for outgoing in (*ann.waiting, *bob.waiting) if outgoing.lane] == [
         ("r", Slow.DROP_OLDEST)
@@ -230,6 +230,6 @@ def test_at_the_end_nothing_is_told() -> None:
     ann = s.member("ann")
     s.came("bob")
     s.diffs.stop()
-    assert s.clock.set == []
+    assert s.clock.alarms == []
     assert len(s.diffs) == 0
     assert ann.told == []

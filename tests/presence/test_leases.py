@@ -7,9 +7,9 @@ import pytest
 
 from hubbub.brokers.memory.store import PresenceTable as Truth
 from hubbub.ports.broker import Renewal
+from hubbub.testing import settle
 from hubbub.types import OCCUPIED
 from tests.kit.nodes import ROOM, Cluster, Node
-from tests.kit.scripted import settle
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def test_a_lease_is_renewed_well_before_it_ends(s: Cluster) -> None:
     assert node.line.renewals == [Renewal.NEW, *[Renewal.KEPT] * 10]
     assert set(node.line.ttls) == {8.0}
     await node.leases.stop()
-    assert s.clock.set == []
+    assert s.clock.alarms == []
     await s.wait(20)
     assert len(node.line.renewals) == 11
 
@@ -91,7 +91,7 @@ async def test_one_who_was_forgotten_while_it_was_away_for_hours_is_announced(s:
     await a.presence.enter(ROOM, "ann")
     a.line.away = True
     await s.wait(15)
-    s.clock.advance(4000)
+    s.clock.move(4000)
     await settle()
     await s.wait(15)
     s.said.clear()

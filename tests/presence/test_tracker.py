@@ -9,9 +9,10 @@ from hubbub.errors import Unavailable
 from hubbub.options import RoomOptions
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.backoff import Backoff
+from hubbub.testing import settle
 from hubbub.types import room_topic
 from tests.kit.one_tracker import OneTracker
-from tests.kit.scripted import cancel, settle
+from tests.kit.scripted import cancel
 
 
 @pytest.fixture(autouse=True)

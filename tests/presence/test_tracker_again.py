@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from hubbub.scheduling.backoff import Backoff
+from hubbub.testing import settle
 from tests.kit.one_tracker import ROOM, OneTracker
-from tests.kit.scripted import settle
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ async def test_one_who_was_waited_for_while_its_lease_was_lost_is_gone() -> None
     await s.broker.only("leave room:r").ok()
     await again
     assert len(s.presence) == 0
-    assert s.clock.set == []
+    assert s.clock.alarms == []
 
 
 async def test_one_who_is_waited_for_is_said_anew_with_the_others() -> None:
@@ -133,7 +133,7 @@ async def test_one_who_is_waited_for_is_said_anew_with_the_others() -> None:
     assert entering.rest[2] is None
     await entering.ok(value=True)
     await again
-    s.clock.advance(5)
+    s.clock.move(5)
     await settle()
     await s.broker.only("leave room:r").ok()
     assert len(s.presence) == 0

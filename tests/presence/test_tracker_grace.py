@@ -1,8 +1,9 @@
 """When somebody who went counts as gone: at once, after a while, or when others find out."""
 
+from hubbub.testing import settle
 from hubbub.types import OCCUPIED, ONLINE, user_topic
 from tests.kit.one_tracker import ROOM, OneTracker
-from tests.kit.scripted import cancel, settle
+from tests.kit.scripted import cancel
 
 
 async def test_who_is_back_within_the_grace_was_never_gone() -> None:
@@ -10,11 +11,11 @@ async def test_who_is_back_within_the_grace_was_never_gone() -> None:
     await s.entered()
     for _ in range(2):
         s.presence.linger(ROOM, "ann")
-        s.clock.advance(4.9)
+        s.clock.move(4.9)
         await settle()
         assert not s.broker.pending
         assert (await s.enter()).done()
-    assert s.clock.set == []
+    assert s.clock.alarms == []
     assert s.broker.log == ["enter room:r"]
 
 
@@ -23,9 +24,9 @@ async def test_who_is_not_back_within_the_grace_is_gone() -> None:
     await s.entered()
     assert (await s.enter()).done()
     s.presence.linger(ROOM, "ann")
-    assert s.clock.set == []  # there is another tab
+    assert s.clock.alarms == []  # there is another tab
     s.presence.linger(ROOM, "ann")
-    s.clock.advance(5)
+    s.clock.move(5)
     await settle()
     leaving = s.broker.only("leave room:r")
     assert b"user_left_room" in leaving.rest[2].data
@@ -38,7 +39,7 @@ async def test_who_says_goodbye_is_gone_at_once() -> None:
     await s.entered()
     await s.leave()
     await s.broker.only("leave room:r").ok()
-    assert s.clock.set == []
+    assert s.clock.alarms == []
 
 
 async def test_without_a_grace_nobody_is_waited_for() -> None:
@@ -47,7 +48,7 @@ async def test_without_a_grace_nobody_is_waited_for() -> None:
     s.presence.linger(ROOM, "ann")
     await settle()
     await s.broker.only("leave room:r").ok()
-    assert s.clock.set == []
+    assert s.clock.alarms == []
 
 
 async def test_at_the_end_nobody_is_waited_for() -> None:
@@ -58,7 +59,7 @@ async def test_at_the_end_nobody_is_waited_for() -> None:
     await settle()
     await s.broker.only("leave room:r").ok()
     assert len(s.presence) == 0
-    assert s.clock.set == []
+    assert s.clock.alarms == []
     await s.entered()
     s.presence.linger(ROOM, "ann")
     await settle()
@@ -90,7 +91,7 @@ async def test_who_retires_leaves_it_to_others_to_say_who_went() -> None:
     for call in list(s.broker.pending):
         await call.ok(value=True)
     assert not len(s.background)
-    assert s.clock.set == []
+    assert s.clock.alarms == []
     # Who comes nevertheless is let in.
     entering = await s.enter("room:r", "cid")
     await s.broker.only("enter room:r").ok(value=True)

@@ -11,10 +11,11 @@ from hubbub.options import RoomOptions, Slow
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
 from hubbub.scheduling.backoff import Backoff
+from hubbub.testing import settle
 from hubbub.types import room_topic
 from tests.kit.joining import KEEP, STEPS, JoiningRoom
 from tests.kit.recipients import Reader
-from tests.kit.scripted import cancel, settle
+from tests.kit.scripted import cancel
 
 ROOM = room_topic("r")
 

@@ -8,10 +8,10 @@ from hubbub.errors import NotJoined, Unavailable
 from hubbub.options import History, RoomOptions
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.session import Since
+from hubbub.testing import settle
 from hubbub.types import Position, user_topic
 from tests.kit.joining import KEEP, JoiningRoom, message
 from tests.kit.recipients import Reader
-from tests.kit.scripted import settle
 
 
 async def test_where_history_is_the_answer_says_where_it_begins_and_nothing_comes_twice() -> None:

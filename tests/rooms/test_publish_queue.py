@@ -9,8 +9,9 @@ from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.testing import settle
 from hubbub.types import EVERYONE, Position
-from tests.kit.scripted import cancel, settle
+from tests.kit.scripted import cancel
 
 LONG = 60.0
 

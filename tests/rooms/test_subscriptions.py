@@ -7,12 +7,13 @@ import pytest
 from hubbub.errors import Unavailable
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.tasks import Background
-from tests.kit.scripted import MovedClock, ScriptedBroker, cancel, settle
+from hubbub.testing import ManualClock, settle
+from tests.kit.scripted import ScriptedBroker, cancel
 
 
 class Topics:
     def __init__(self) -> None:
-        self.broker, self.clock, self.background = ScriptedBroker(), MovedClock(), Background()
+        self.broker, self.clock, self.background = ScriptedBroker(), ManualClock(), Background()
         self.subscriptions = Subscriptions(
             self.broker, self.clock, self.background.spawn, linger=1.0, ended=self._ended
         )
@@ -33,7 +34,7 @@ class Topics:
         await task
 
     async def linger(self) -> None:
-        self.clock.advance(1.0)
+        self.clock.move(1.0)
         await settle()
 
 
@@ -48,12 +49,12 @@ async def test_the_first_subscribes_and_the_last_leaves_after_a_pause() -> None:
     assert second.done()
     assert (await s.acquire()).done()
     for _ in range(3):
-        assert not s.clock.set
+        assert not s.clock.alarms
         s.subscriptions.release("t")
-    s.clock.advance(0.99)
+    s.clock.move(0.99)
     await settle()
     assert s.broker.log == ["subscribe t"]
-    s.clock.advance(0.01)
+    s.clock.move(0.01)
     await settle()
     # Before the broker is asked: what it brings from now on is of no use to anybody.
     assert s.ended == [("t", 1)]
@@ -71,13 +72,13 @@ async def test_one_who_comes_in_the_pause_keeps_it() -> None:
     await s.linger()
     assert s.broker.log == ["subscribe t"]
     s.subscriptions.release("t")
-    s.clock.advance(0.5)
+    s.clock.move(0.5)
     assert (await s.acquire()).done()
     s.subscriptions.release("t")
-    s.clock.advance(0.6)
+    s.clock.move(0.6)
     await settle()
     assert s.broker.log == ["subscribe t"]
-    s.clock.advance(0.4)
+    s.clock.move(0.4)
     await settle()
     await s.broker.only("unsubscribe t").ok()
     assert len(s.subscriptions) == 0
@@ -149,7 +150,7 @@ async def test_a_cancelled_caller_leaves_the_others() -> None:
     await s.broker.only("subscribe t").ok()
     assert second.done()
     assert not second.exception()
-    assert not s.clock.set
+    assert not s.clock.alarms
     third = await s.acquire()
     assert third.done()
 
@@ -173,7 +174,7 @@ async def test_stopped_in_a_pause() -> None:
     await s.held()
     s.subscriptions.release("t")
     s.subscriptions.stop()
-    assert not s.clock.set
+    assert not s.clock.alarms
     assert len(s.subscriptions) == 0
     await s.linger()
     assert s.broker.log == ["subscribe t"]

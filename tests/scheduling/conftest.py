@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from hubbub.testing import settle
 from tests.kit.kept import Kept, note, tasks
-from tests.kit.scripted import settle
 
 
 @pytest.fixture(params=[False, True], ids=["at the first", "later"])

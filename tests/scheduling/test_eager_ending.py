@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from hubbub.testing import settle
 from tests.kit.kept import Kept, note
 from tests.kit.loop import called
-from tests.kit.scripted import settle
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, KeyError, TimeoutError])

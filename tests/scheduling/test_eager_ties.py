@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from hubbub.testing import settle
 from tests.kit.kept import Kept, note, tasks
-from tests.kit.scripted import settle
 
 VARIABLE: contextvars.ContextVar[int] = contextvars.ContextVar("VARIABLE", default=-1)
 BY_HAND = sys.version_info < (3, 12)

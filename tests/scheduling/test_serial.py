@@ -8,8 +8,8 @@ import pytest
 
 from hubbub.scheduling.serial import Serial
 from hubbub.scheduling.tasks import Background
+from hubbub.testing import settle
 from tests.kit.loop import called
-from tests.kit.scripted import settle
 
 
 class Work:

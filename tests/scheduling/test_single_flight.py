@@ -8,7 +8,8 @@ import pytest
 from hubbub.errors import Unavailable
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Background
-from tests.kit.scripted import cancel, settle
+from hubbub.testing import settle
+from tests.kit.scripted import cancel
 
 
 class Questions:

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from hubbub.scheduling.tasks import Background
+from hubbub.testing import settle
 from tests.kit.loop import called
-from tests.kit.scripted import settle
 
 
 def tasks() -> set[asyncio.Task[object]]:

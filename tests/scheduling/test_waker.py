@@ -1,5 +1,5 @@
 from hubbub.scheduling.waker import Waker
-from tests.kit.scripted import MovedClock
+from hubbub.testing import ManualClock
 
 
 class Ticked:
@@ -11,7 +11,7 @@ class Ticked:
 
 
 def test_each_is_woken_at_its_time_by_one_alarm() -> None:
-    clock = MovedClock()
+    clock = ManualClock(start=100.0)
     waker: Waker[Ticked] = Waker(clock, resolution=0.5)
     early, late, never = Ticked(), Ticked(), Ticked()
     waker.wake_at(late, 110.0)
@@ -19,37 +19,37 @@ def test_each_is_woken_at_its_time_by_one_alarm() -> None:
     waker.wake_at(never, 107.0)
     waker.forget(never)
     waker.forget(never)
-    assert clock.set == [105.0]
+    assert clock.alarms == [105.0]
     assert len(waker) == 2
-    clock.advance(4.9)
+    clock.move(4.9)
     assert not early.at
-    clock.advance(0.1)
+    clock.move(0.1)
     assert (early.at, late.at) == ([105.0], [])
-    clock.advance(5.0)
+    clock.move(5.0)
     assert (early.at, late.at, never.at) == ([105.0], [110.0], [])
     assert len(waker) == 0
-    assert clock.set == []
+    assert clock.alarms == []
 
 
 def test_a_time_is_moved() -> None:
-    clock = MovedClock()
+    clock = ManualClock(start=100.0)
     waker: Waker[Ticked] = Waker(clock, resolution=0.5)
     one = Ticked()
     waker.wake_at(one, 105.0)
     waker.wake_at(one, 120.0)
-    clock.advance(5.0)
+    clock.move(5.0)
     assert not one.at
-    clock.advance(14.5)
+    clock.move(14.5)
     assert not one.at
     waker.wake_at(one, 119.7)  # never early, at most a resolution late
-    clock.advance(0.3)
+    clock.move(0.3)
     assert not one.at
-    clock.advance(0.2)
+    clock.move(0.2)
     assert one.at == [120.0]
 
 
 def test_a_tick_may_ask_for_the_next() -> None:
-    clock = MovedClock()
+    clock = ManualClock(start=100.0)
     waker: Waker[Ticked] = Waker(clock, resolution=0.5)
 
     class Again(Ticked):
@@ -61,30 +61,30 @@ def test_a_tick_may_ask_for_the_next() -> None:
     again = Again()
     waker.wake_at(again, 101.0)
     for _ in range(5):
-        clock.advance(1.0)
+        clock.move(1.0)
     assert again.at == [101.0, 102.0, 103.0]
 
 
 def test_a_stopped_waker_wakes_nobody() -> None:
-    clock = MovedClock()
+    clock = ManualClock(start=100.0)
     waker: Waker[Ticked] = Waker(clock, resolution=0.5)
     waker.stop()
     one = Ticked()
     waker.wake_at(one, 101.0)
     waker.stop()
-    clock.advance(10.0)
+    clock.move(10.0)
     assert not one.at
 
 
 def test_nobody_sleeps_for_longer_than_an_hour() -> None:
-    clock = MovedClock()
+    clock = ManualClock(start=100.0)
     waker: Waker[Ticked] = Waker(clock, resolution=0.5)
     month, hour = Ticked(), Ticked()
     waker.wake_at(month, 100.0 + 30 * 86400)
-    assert clock.set == [3700.0]
+    assert clock.alarms == [3700.0]
     waker.wake_at(hour, 3700.0)
-    clock.advance(3599.0)
+    clock.move(3599.0)
     assert not month.at
-    clock.advance(1.0)
+    clock.move(1.0)
     assert month.at == hour.at == [3700.0]
     assert len(waker._timers._buckets) == 0

@@ -78,3 +78,21 @@ async def test_settling_ends_where_something_never_waits() -> None:
     await settle()
     assert 0 < turns <= _TURNS + 1
     task.cancel()
+
+
+async def test_a_clock_that_is_moved_rings_in_order_and_lets_nothing_run_meanwhile() -> None:
+    clock = ManualClock(start=100.0, wall=1000.0)
+    rung: list[tuple[str, float]] = []
+    task = asyncio.create_task(clock.sleep(0.5))
+    await settle()
+    clock.call_at(102.0, lambda: rung.append(("late", clock.now())))
+    clock.call_at(101.0, lambda: rung.append(("early", clock.now())))
+    clock.call_at(101.5, lambda: rung.append(("cancelled", 0))).cancel()
+    clock.call_at(109.0, lambda: rung.append(("never", 0)))
+    assert clock.alarms == [100.5, 101.0, 102.0, 109.0]
+    clock.move(5.0)
+    assert rung == [("early", 101.0), ("late", 102.0)]
+    assert (clock.now(), clock.wall(), clock.alarms) == (105.0, 1005.0, [109.0])
+    assert not task.done()
+    await settle()
+    assert task.done()

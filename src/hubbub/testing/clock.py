@@ -28,11 +28,11 @@ class _Alarm:
 
 
 class ManualClock:
-    """`wall` is Unix time at the beginning; it moves with the rest."""
+    """`start` is `now`, and `wall` Unix time, at the beginning; they move together."""
 
-    def __init__(self, *, wall: float = 1_000_000_000.0) -> None:
-        self._now = 0.0
-        self._wall = wall
+    def __init__(self, *, start: float = 0.0, wall: float = 1_000_000_000.0) -> None:
+        self._now = start
+        self._wall = wall - start
         self._alarms: list[tuple[float, int, _Alarm]] = []
         self._order = itertools.count()
 
@@ -60,14 +60,32 @@ class ManualClock:
         """Move on. What is due meanwhile rings in order, each at its time, and what it begins runs until it waits."""
         until = self._now + seconds
         await settle()
+        while self._ring_next(until):
+            await settle()
+        self._now = until
+        await settle()
+
+    def move(self, seconds: float) -> None:
+        """As `advance`, but nothing that an alarm begins runs before the time has come; `settle` lets it."""
+        until = self._now + seconds
+        while self._ring_next(until):
+            pass
+        self._now = until
+
+    @property
+    def alarms(self) -> list[float]:
+        """When what was asked for rings, in order."""
+        return sorted(when for when, _, alarm in self._alarms if not alarm.cancelled)
+
+    def _ring_next(self, until: float) -> bool:
+        """Whether there was one that is due by then."""
         while self._alarms and self._alarms[0][0] <= until:
             when, _, alarm = heapq.heappop(self._alarms)
             self._now = max(self._now, when)
             if not alarm.cancelled:
                 alarm.ring()
-                await settle()
-        self._now = until
-        await settle()
+                return True
+        return False
 
 
 async def settle() -> None:
