@@ -206,7 +206,7 @@ def test_a_wheel_without_the_binary_is_told_with_what_to_install(monkeypatch: py
 
 
 def test_a_server_that_does_not_start_is_told_with_its_reason(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.brokers.embedded._binary", lambda: Path("/bin/false"))
+    monkeypatch.setattr("hubbub.brokers.embedded.server_binary", lambda: Path("/bin/false"))
     with pytest.raises(ConfigurationError, match="did not start: it ended with 1"):
         EmbeddedValkey(directory).start()
 
@@ -215,7 +215,7 @@ def test_a_server_that_does_not_answer_is_ended(directory: Path, monkeypatch: py
     silent = directory / "silent"
     silent.write_text("#!/bin/sh\nexec sleep 60\n")
     silent.chmod(0o700)
-    monkeypatch.setattr("hubbub.brokers.embedded._binary", lambda: silent)
+    monkeypatch.setattr("hubbub.brokers.embedded.server_binary", lambda: silent)
     with pytest.raises(ConfigurationError, match="in time"):
         EmbeddedValkey(directory).start(deadline=0.2)
     assert not [child for child in psutil.Process().children() if alive(child.pid) and "sleep" in child.name()]

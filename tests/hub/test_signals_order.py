@@ -64,7 +64,7 @@ async def test_where_the_server_reloads_there_is_no_window(server: Server, log: 
 async def test_a_second_signal_hurries_the_hubs_and_goes_to_the_server_once(
     server: Server, log: list[Any], second: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
+    monkeypatch.setattr("hubbub.hub.signals.ECHO", 0.0)
     hub = Hub(log, done=False)
     signals = register(hub)
     told()
@@ -79,7 +79,7 @@ async def test_a_second_signal_hurries_the_hubs_and_goes_to_the_server_once(
 async def test_a_hub_that_does_not_hurry_holds_nobody_up(
     server: Server, log: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
+    monkeypatch.setattr("hubbub.hub.signals.ECHO", 0.0)
     hub = Hub(log, done=False)
     hub.hurry = lambda: None  # type: ignore[method-assign]
     signals = register(hub)
@@ -96,7 +96,7 @@ async def test_a_hub_that_does_not_hurry_holds_nobody_up(
 async def test_nobody_is_waited_for_longer_than_a_server_takes_to_notice(
     server: Server, log: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
+    monkeypatch.setattr("hubbub.hub.signals.ECHO", 0.0)
     hub = Hub(log, done=False)
     hub.hurry = lambda: None  # type: ignore[method-assign]
     signals = register(hub)

@@ -13,7 +13,7 @@ ROOM = room_topic("r")
 
 
 class OneTracker:
-    def __init__(self, *, announce_users: bool = False, grace: float = 0.0) -> None:
+    def __init__(self, *, announce_users: bool = False, grace: float = 0.0, batch: int = 64) -> None:
         self.broker, self.background = ScriptedBroker(), Background()
         self.clock = ManualClock()
         self.options: dict[str, RoomOptions] = {}
@@ -25,6 +25,7 @@ class OneTracker:
             lambda room: self.options.get(room, RoomOptions(presence=True)),
             announce_users=announce_users,
             grace=grace,
+            batch=batch,
         )
 
     async def enter(self, topic: str = ROOM, member: str = "ann") -> asyncio.Task[None]:

@@ -228,7 +228,7 @@ def test_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 is the only address of its kind")
 def test_more_connections_than_ports_of_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connecting, "_PORTS", 2)
+    monkeypatch.setattr(connecting, "PORTS", 2)
     seen: dict[int, str] = {}
 
     def opened(server: Server, i: int) -> None:

@@ -139,9 +139,8 @@ async def test_one_who_is_waited_for_is_said_anew_with_the_others() -> None:
     assert len(s.presence) == 0
 
 
-async def test_it_is_said_anew_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 3)
-    s = OneTracker()
+async def test_it_is_said_anew_in_batches() -> None:
+    s = OneTracker(batch=3)
     for number in range(7):
         entering = await s.enter(member=f"u{number}")
         await s.broker.only("enter room:r").ok(value=True)
@@ -165,9 +164,8 @@ async def test_it_is_said_anew_in_batches(monkeypatch: pytest.MonkeyPatch) -> No
     assert not s.broker.pending
 
 
-async def test_a_later_call_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
-    s = OneTracker()
+async def test_a_later_call_takes_over() -> None:
+    s = OneTracker(batch=1)
     for member in ("ann", "bob"):
         entering = await s.enter(member=member)
         await s.broker.only("enter room:r").ok(value=True)
@@ -186,9 +184,8 @@ async def test_a_later_call_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     assert s.broker.log[2:] == ["enter room:r", "enter room:r"]
 
 
-async def test_at_the_end_nothing_is_said_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
-    s = OneTracker()
+async def test_at_the_end_nothing_is_said_anew() -> None:
+    s = OneTracker(batch=1)
     for member in ("ann", "bob"):
         entering = await s.enter(member=member)
         await s.broker.only("enter room:r").ok(value=True)
@@ -218,9 +215,8 @@ async def test_one_whose_lease_was_lost_while_it_was_said_anew_is_announced() ->
     await asyncio.gather(quietly, loudly)
 
 
-async def test_one_who_left_and_came_back_meanwhile_is_not_said_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.presence.tracker._BATCH", 1)
-    s = OneTracker()
+async def test_one_who_left_and_came_back_meanwhile_is_not_said_anew() -> None:
+    s = OneTracker(batch=1)
     for member in ("bob", "ann"):
         entering = await s.enter(member=member)
         await s.broker.only("enter room:r").ok(value=True)

@@ -140,7 +140,7 @@ def test_of_values_that_replace_each_other_none_is_kept() -> None:
 
 
 async def test_a_handle_is_kept_until_another_rule_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handles, "_KNOWN", 3)
+    monkeypatch.setattr(handles, "KNOWN", 3)
     hub = Hub("memory")
     await hub.start()
     try:

@@ -21,7 +21,7 @@ from typing import Self
 import httpx
 from redis import Redis
 
-from hubbub.brokers.embedded import _binary
+from hubbub.brokers.embedded import server_binary
 from hubbub.testing.proxy import Proxy
 from tests.kit.running import Served
 
@@ -65,7 +65,9 @@ class Valkey:
             "logfile": str(self._directory / "log"),
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen([_binary(), *arguments], stdout=subprocess.DEVNULL, start_new_session=True)
+        self._process = subprocess.Popen(
+            [server_binary(), *arguments], stdout=subprocess.DEVNULL, start_new_session=True
+        )
         deadline = time.monotonic() + 20
         while True:
             with suppress(Exception):

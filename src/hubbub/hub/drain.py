@@ -25,9 +25,9 @@ _log = logging.getLogger("hubbub.drain")
 
 DEAF = 10.0
 """Seconds without hearing the broker, after which clients are sent elsewhere."""
-_DEAF_WINDOW = 5.0
+DEAF_WINDOW = 5.0
 """The least window then: those who come back at once find the same broker, or another worker that is overrun."""
-_LOOK = 1.0
+LOOK = 1.0
 _STEP = 0.05
 _SHORTLY = 1.0
 """What returns are spread over where no time is taken for the closes."""
@@ -112,9 +112,9 @@ class Drain:
 
         while not self._ending:
             if deaf() and self._there():
-                sent = await self.send_away(_NOT_HEARD, window=max(window, _DEAF_WINDOW), going=deaf)
+                sent = await self.send_away(_NOT_HEARD, window=max(window, DEAF_WINDOW), going=deaf)
                 _log.info("sent %d clients elsewhere, because the broker is not heard", sent)
-            await self._until(self._clock.now() + _LOOK)
+            await self._until(self._clock.now() + LOOK)
 
     def hurry(self) -> None:
         """Take no more time."""

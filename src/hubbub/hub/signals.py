@@ -28,7 +28,7 @@ _log = logging.getLogger("hubbub.departure")
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
 # The same order, given again: a service manager tells all processes of a service, and the parent tells its workers.
-_ECHO = 1.0
+ECHO = 1.0
 # How long a transport with a task of its own needs to write what was said last.
 _SAID = 0.05
 # A server looks ten times a second whether it is to end, and then lets go of what it still has.
@@ -113,7 +113,7 @@ class ShutdownSignals:
                 self._told, self._told_at = number, self._loop.time()
                 self._loop.call_soon_threadsafe(self._begin)
                 return
-            if number == self._told == signal.SIGTERM and self._loop.time() - self._told_at < _ECHO:
+            if number == self._told == signal.SIGTERM and self._loop.time() - self._told_at < ECHO:
                 return
             if not self._hurried:
                 self._hurried, self._told = True, number

@@ -25,7 +25,7 @@ except ImportError:  # Windows has neither limit nor module
 
 _STALLED_BUFFER = 4096
 #: Of the 28,000 ports that Linux by default has for one pair of addresses.
-_PORTS = 20_000
+PORTS = 20_000
 _OWN_DESCRIPTORS = 64
 
 
@@ -118,9 +118,9 @@ class Connecting:
             if self._stalls(number):
                 # As little as possible is kept for it by the kernel here: it is the server that is to notice.
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _STALLED_BUFFER)
-            if number >= _PORTS and address[0].startswith("127.") and sys.platform == "linux":
+            if number >= PORTS and address[0].startswith("127.") and sys.platform == "linux":
                 # All of 127.0.0.0/8 is this machine, and each of its addresses has ports of its own.
-                made.bind((f"127.0.0.{1 + number // _PORTS}", 0))
+                made.bind((f"127.0.0.{1 + number // PORTS}", 0))
         except OSError:
             made.close()
             raise

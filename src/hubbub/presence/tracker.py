@@ -66,7 +66,7 @@ class _Seat:
 
 
 class PresenceTracker:
-    """`grace`: seconds for which a user whose last tab went counts as there.
+    """`grace`: seconds for which a user whose last tab went counts as there. `batch`: how many are said anew at once.
 
     `options_of` says how a room's members are told.
     """
@@ -81,6 +81,7 @@ class PresenceTracker:
         *,
         announce_users: bool,
         grace: float = 0.0,
+        batch: int = _BATCH,
     ) -> None:
         self._broker = broker
         self._node = node
@@ -89,6 +90,7 @@ class PresenceTracker:
         self._options_of = options_of
         self._announce_users = announce_users
         self._grace = grace
+        self._batch = batch
         self._retired = False
         self._round = 0
         self._occupancy = Occupancy()
@@ -162,8 +164,8 @@ class PresenceTracker:
                 seat.quiet = not loudly
             seat.hurry()
         unsure = [(key, seat) for key, seat in self._seats.items() if seat.told is None]
-        for start in range(0, len(unsure), _BATCH):
-            await asyncio.gather(*(self._say_again(*key, seat) for key, seat in unsure[start : start + _BATCH]))
+        for start in range(0, len(unsure), self._batch):
+            await asyncio.gather(*(self._say_again(*key, seat) for key, seat in unsure[start : start + self._batch]))
             if mine != self._round:
                 return
             if loudly:

@@ -11,7 +11,7 @@ from hubbub.rooms.user import UserHandle
 from hubbub.types import EVERYONE, OWN_ROOM, RoomName, Topic, UserId, room_topic, user_topic
 
 #: Rooms whose handle is kept at hand, before all are let go.
-_KNOWN = 4096
+KNOWN = 4096
 
 
 class Handles:
@@ -43,7 +43,7 @@ class Handles:
 
     def _new_room(self, asked: str) -> Room:
         name = messages.check_room(asked, limit=self._limits.name)
-        if self._rooms_of != self._patterns.version or len(self._rooms) >= _KNOWN:
+        if self._rooms_of != self._patterns.version or len(self._rooms) >= KNOWN:
             self._rooms.clear()
             self._rooms_of = self._patterns.version
         sender = self._sender(room_topic(name), name, self._declared.options_of(name).history)

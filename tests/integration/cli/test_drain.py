@@ -16,7 +16,7 @@ import pytest
 import websockets
 
 from hubbub.brokers.embedded import EmbeddedValkey
-from hubbub.hub.signals import _ECHO
+from hubbub.hub.signals import ECHO
 from tests.kit.client import Tab
 from tests.kit.running import Served, clean_environment
 from tests.kit.waiting import wait_for
@@ -130,7 +130,7 @@ async def test_while_it_drains_it_lets_nobody_in_and_answers_requests(leaving: P
                 await Tab(server.ws, token="late").open()
             assert refused.value.response.status_code == 503
             # Sooner it would be the echo of the first.
-            await asyncio.sleep(_ECHO)
+            await asyncio.sleep(ECHO)
             began = time.monotonic()
             server.send(signal.SIGTERM)
             await goodbyes(tabs)
@@ -145,7 +145,7 @@ async def test_a_second_signal_ends_all_workers_at_once(leaving: Path) -> None:
             server.send(signal.SIGTERM)
             await asyncio.to_thread(wait_for, lambda: "Terminated child" in server.output, within=10, what="told")
             # Sooner it would be the echo of the first.
-            await asyncio.sleep(_ECHO)
+            await asyncio.sleep(ECHO)
             began = time.monotonic()
             server.send(signal.SIGTERM)
             await goodbyes(tabs)

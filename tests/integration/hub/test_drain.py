@@ -200,8 +200,8 @@ class Deaf(MemoryBroker):
 async def test_a_worker_that_does_not_hear_the_others_sends_its_clients_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hubbub.hub.drain._LOOK", 0.1)
-    monkeypatch.setattr("hubbub.hub.drain._DEAF_WINDOW", 0.5)
+    monkeypatch.setattr("hubbub.hub.drain.LOOK", 0.1)
+    monkeypatch.setattr("hubbub.hub.drain.DEAF_WINDOW", 0.5)
     broker = Deaf()
     hub = hub_that_leaves(1.0, broker=broker)
     async with serving(operated(hub)) as server, contextlib.AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ from tests.kit.waiting import until
 
 
 async def test_a_second_signal_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubbub.hub.signals._ECHO", 0.0)
+    monkeypatch.setattr("hubbub.hub.signals.ECHO", 0.0)
     hub = hub_that_leaves(60.0)
     async with told_by_signals(operated(hub)) as (server, handlers), contextlib.AsyncExitStack() as stack:
         all_of_them = await tabs(server, 5, stack)
