@@ -1,4 +1,4 @@
-"""Tests ask what is public. How many look at a private attribute all the same is known, and does not grow."""
+"""Tests ask what is public. Those that look at a private attribute all the same say why, and do not become more."""
 
 import subprocess
 import sys
@@ -6,13 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-#: Of 173 once: bookkeeping that must be empty at the end, and what a real server shows to nobody.
-MOST = 85
+#: What runs inside of a hub and a broker, in one place each, and what things cost in memory.
+MOST = 13
 
 
 def test_no_more_private_attributes_are_looked_at() -> None:
     ruff = str(Path(sys.executable).with_name("ruff"))
-    command = [ruff, "check", "--isolated", "--select", "SLF001", "--output-format", "concise", "tests"]
+    command = [ruff, "check", "--isolated", "--ignore-noqa", "--select", "SLF001", "tests"]
+    command += ["--output-format", "concise"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     found = [line for line in said.splitlines() if "SLF001" in line]
     assert len(found) <= MOST, "\n".join(found)

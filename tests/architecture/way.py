@@ -28,6 +28,7 @@ from hubbub.connection.connection import Connection
 from hubbub.protocol.handshake import Handshake
 from hubbub.transports.direct import DirectTransport
 from hubbub.types import ConnectionId, User, UserId
+from tests.kit.inside import inside
 
 PAGE = Path(__file__).parents[2] / "docs/explain/architecture.md"
 BEGIN, END = "<!-- way: make way writes it -->", "<!-- end of the way -->"
@@ -155,7 +156,7 @@ async def _joined(hub: Hub, number: int) -> socket.socket:
     there.setblocking(False)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=here)
-    context = hub._here.endpoint.context
+    context = inside(hub).endpoint.context
     connection = Connection(context, ConnectionId(f"{number:032x}"), scope=Handshake(SCOPE), credential=True)
     direct = DirectTransport(
         connection, transport, limit=65_536, closing=1.0, bits=0, inflate=None, gone=lambda _: None

@@ -49,8 +49,8 @@ async def test_nothing_is_left_of_who_was_there() -> None:
         for number in range(10):
             await broker.leave("room:r", f"u{number}", "n1")
             await broker.leave("room:r", "stranger", "n1")
-        assert not store.presence._topics
-        assert not store.presence._held
+        assert len(store.presence) == 0
+        assert not store.presence.holders
 
 
 async def test_leases_run_out_exactly_with_their_time() -> None:
@@ -81,12 +81,12 @@ async def test_a_holder_whose_lease_ran_out_is_forgotten_after_an_hour_unless_it
         assert await broker.renew("late", HOUR) is Renewal.LOST
         clock.move(0.1)
         assert await broker.lost(10) == [held]
-        assert store.presence._lapsed.keys() == {"full"}
+        assert store.presence.all_lapsed == {"full"}
         assert await broker.renew("empty", 1) is Renewal.NEW
         assert await broker.sweep(held, [None]) == [True]
         clock.move(1)
         await broker.lost(10)
-        assert store.presence._lapsed.keys() == {"empty"}
+        assert store.presence.all_lapsed == {"empty"}
 
 
 async def test_histories_are_forgotten_when_another_is_asked_for() -> None:
@@ -149,7 +149,7 @@ async def test_one_that_stops_hears_no_more_and_the_others_do() -> None:
         assert [data for _, data, _ in heard] == [b"x"]
         await other.unsubscribe(ROOM)
         await other.unsubscribe(ROOM)
-        assert not store._ears
+        assert not store.topics
 
 
 async def test_a_broker_that_is_stopped_while_others_are_told_is_not_told() -> None:

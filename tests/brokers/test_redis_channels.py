@@ -7,11 +7,12 @@ import pytest
 from redis import Redis
 
 from hubbub.brokers.redis import RedisBroker
-from hubbub.brokers.redis.channels import Channels
+from hubbub.brokers.redis.keys import Keys
 from hubbub.brokers.redis.resp import packed
 from hubbub.types import Topic, room_topic
 from tests.brokers.conftest import Worker, eventually, running
 from tests.brokers.servers import LOGGER, heard_again, lines
+from tests.kit.inside import channels, link, probe
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
@@ -22,15 +23,9 @@ def _all_logs(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
 
 
-def channels(worker: Worker) -> Channels:
-    return worker.broker._listener._channels  # type: ignore[attr-defined]
-
-
 async def say(worker: Worker, command: bytes, topic: Topic) -> None:
     """Something that the worker's books know nothing of, on its listening connection."""
-    link = channels(worker)._link
-    assert link is not None
-    link.write(packed((command, worker.broker._keys.channel(topic))))  # type: ignore[attr-defined]
+    link(worker.broker).write(packed((command, Keys("hubbub").channel(topic))))
 
 
 class TestWhatNobodyAskedFor:
@@ -53,7 +48,7 @@ class TestWhatNobodyAskedFor:
 
     async def test_a_subscription_that_nobody_wants_is_ended(self, url: str, admin: Redis) -> None:
         async with running(RedisBroker(url)) as (worker,):
-            channel = worker.broker._keys.channel(ROOM)  # type: ignore[attr-defined]
+            channel = Keys("hubbub").channel(ROOM)
             await say(worker, b"SUBSCRIBE", ROOM)
             commands = eventually(
                 lambda: asyncio.to_thread(admin.info, "commandstats"), lambda info: "cmdstat_unsubscribe" in info
@@ -64,11 +59,8 @@ class TestWhatNobodyAskedFor:
 
     async def test_the_probes_own_is_made_again(self, url: str) -> None:
         async with running(RedisBroker(url, deadline=0.5, probe=0.1, silence=0.4)) as (worker,):
-            own = worker.broker._probe.channel  # type: ignore[attr-defined]
-            link = channels(worker)._link
-            assert link is not None
-            link.write(packed((b"UNSUBSCRIBE", own)))
-            await until(lambda: channels(worker)._doubtful, "the server dropped it")
+            link(worker.broker).write(packed((b"UNSUBSCRIBE", probe(worker.broker).channel)))
+            await until(lambda: channels(worker.broker).doubtful, "the server dropped it")
             await asyncio.sleep(1)
             assert worker.broker.ready
             assert worker.resumed == 0
@@ -82,7 +74,7 @@ class TestWhatNobodyAskedFor:
             await worker.broker.subscribe(ROOM)
             await heard_again(worker, ROOM)
             assert worker.missed == []
-            assert not channels(worker)._owed
+            assert channels(worker.broker).owed == 0
 
     async def test_a_mistake_in_the_looking_ends_nothing(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
         broker = RedisBroker(url)

@@ -14,6 +14,7 @@ from hubbub.errors import Unavailable
 from hubbub.ports.broker import Announcement
 from hubbub.types import room_topic
 from tests.brokers.conftest import eventually, running
+from tests.kit.inside import commands as commands_of
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
@@ -145,9 +146,8 @@ def test_what_the_server_refuses_has_its_reason_without_the_message(url: str, ad
                 await worker.broker.count(ROOM)
             assert "WRONGTYPE" in str(refused.value.__cause__)
             assert "WRONGTYPE" not in refused.value.message
-            commands = worker.broker._commands  # type: ignore[attr-defined]
             with pytest.raises(Unavailable) as refused:
-                await commands.call(b"NOSUCH", b"secret body")
+                await commands_of(worker.broker).call(b"NOSUCH", b"secret body")
             assert "unknown command" in str(refused.value.__cause__)
             assert "secret" not in str(refused.value.__cause__)
             # One refusal is nobody else's.

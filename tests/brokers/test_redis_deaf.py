@@ -15,6 +15,7 @@ from hubbub.testing.proxy import Connection, Proxy
 from hubbub.types import Topic, room_topic
 from tests.brokers.conftest import Worker, running
 from tests.brokers.servers import LOGGER, frozen, heard_again, kill, lines, path_of, started
+from tests.kit.inside import probe as probe_of
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
@@ -61,7 +62,7 @@ class TestTheProbe:
 
     async def test_goes_to_nobody_else(self, url: str) -> None:
         async with running(impatient(url), impatient(url)) as (here, there):
-            own = {worker.broker._probe.channel for worker in (here, there)}  # type: ignore[attr-defined]
+            own = {probe_of(worker.broker).channel for worker in (here, there)}
             assert len(own) == 2
             await asyncio.sleep(0.3)
             assert here.heard == there.heard == []
@@ -145,7 +146,7 @@ class TestADeadLine:
                 (commands,) = (each for each in proxy.connections if each is not heard)
                 commands.freeze()
                 await until(lambda: len(proxy.connections) > 2, "commands go another way")
-                await until(lambda: broker._probe is not None and broker._probe.refusal is None, "and work")
+                await until(lambda: probe_of(broker).refusal is None, "and work")
                 await heard_again(worker, ROOM)
                 assert worker.broker.ready
                 assert worker.resumed == 0

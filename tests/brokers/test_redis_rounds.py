@@ -218,8 +218,8 @@ class TestDeadlines:
             commands = Commands(Server(url, deadline=0.1).connect, deadline=0.1)
             for _ in range(50):
                 await commands.call(b"GET", b"k")
-            assert commands._alarm is not None
-            await until(lambda: commands._alarm is None, "nothing is asked", within=1)
+            assert not commands.rests
+            await until(lambda: commands.rests, "nothing is asked", within=1)
             assert await commands.call(b"GET", b"k") is None
             await commands.stop()
 

@@ -57,7 +57,7 @@ class TestAStream:
         stream = Stream("e")
         for now in (0.0, 5.0, 9.0, 10.0):
             stream.append(b"x", KEEP, now)
-        assert [offset for offset, *_ in stream._entries] == [2, 3, 4]
+        assert stream.offsets == [2, 3, 4]
 
     def test_is_read_from_either_end(self) -> None:
         stream = Stream("e")
@@ -81,7 +81,7 @@ class TestAStream:
         assert stream.seen("b", KEY_KNOWN) == Position("e", 2)
         assert stream.seen("c", 0.0) is None
         stream.append(b"x", KEEP, KEY_KNOWN, "c")
-        assert stream._keys.keys() == {"b", "c"}
+        assert stream.idempotency_keys == {"b", "c"}
 
     def test_turns_back_only_where_the_epoch_is_still_that_one(self) -> None:
         stream = Stream("e")
@@ -96,11 +96,11 @@ class TestAStream:
         stream.append(b"x", KEEP, 0.0, "k")
         assert stream.forget(0.0) == 10.0
         assert stream.forget(9.0) == 10.0
-        assert stream._entries
+        assert stream.offsets
         assert stream.forget(10.0) == 10.0 + KEY_KNOWN
-        assert not stream._entries
+        assert not stream.offsets
         assert stream.forget(KEY_KNOWN) == 10.0 + POSITION_KNOWN
-        assert not stream._keys
+        assert not stream.idempotency_keys
         assert stream.position == Position("e", 1)
         assert stream.forget(10.0 + POSITION_KNOWN - 0.1) is not None
         assert stream.forget(10.0 + POSITION_KNOWN) is None
@@ -151,13 +151,13 @@ class TestAllStreams:
         assert len(all_) == (1 if lost else 26)
         all_.read("fresh", KEEP, end + 49, since=None, limit=1)
         assert len(all_) == 1
-        assert len(all_._due) == 1
+        assert all_.looks == 1
 
     def test_that_are_used_are_kept_and_looked_at_seldom(self) -> None:
         all_ = streams()
         for now in range(100_000):
             all_.append("a", b"x", KEEP, float(now))
-            assert len(all_._due) == 1
+            assert all_.looks == 1
         assert all_.append("a", b"x", KEEP, 100_000.0) == (Position("e1", 100_001), True)
 
 

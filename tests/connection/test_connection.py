@@ -109,7 +109,7 @@ async def test_a_token_of_a_month_ends_at_its_time_and_is_looked_at_each_hour() 
     most = 0
     while s.clock.now() + 3600 < ends:
         assert min(s.clock.alarms) <= s.clock.now() + 3600 + 1
-        most = max(most, len(s.running.parts.waker._timers._buckets))
+        most = max(most, s.running.parts.waker.buckets)
         s.clock.move(3600)
         assert not connection.closed
     assert most <= 2

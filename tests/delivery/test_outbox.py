@@ -3,7 +3,7 @@ import pytest
 from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.options import Slow
 from hubbub.types import Position
-from tests.kit.outboxes import ALL, CLOSING, DROPPING, OLDEST, of, said, value
+from tests.kit.outboxes import ALL, CLOSING, DROPPING, OLDEST, of, rooms, said, value
 
 
 def test_messages_leave_in_the_order_they_came() -> None:
@@ -112,7 +112,7 @@ def test_rooms_are_forgotten_while_others_wait() -> None:
     for name in "abc":
         outbox.offer(of(1), Lane(name, Slow.DROP_OLDEST))
     outbox.take(0)
-    assert (outbox._rooms or {}).keys() == {"b", "c"}
+    assert (rooms(outbox) or {}).keys() == {"b", "c"}
 
 
 def test_a_gap_that_was_taken_counts_no_more() -> None:

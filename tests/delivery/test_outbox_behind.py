@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.options import Slow
 from hubbub.protocol.codec import Prepared
-from tests.kit.outboxes import ALL, CLOSING, OLDEST, gap, of, said, value
+from tests.kit.outboxes import ALL, CLOSING, OLDEST, empty, gap, of, rooms, said, value, waiting
 
 
 def test_what_is_put_back_comes_before_all_that_waits_and_counts() -> None:
@@ -79,7 +79,7 @@ def test_an_older_gap_does_not_end_the_counting_of_the_next() -> None:
 
 
 def entries(outbox: Outbox) -> int:
-    return len(outbox._waiting or ()) + sum(len(room.messages) for room in (outbox._rooms or {}).values())
+    return len(waiting(outbox) or ()) + sum(len(room.messages) for room in (rooms(outbox) or {}).values())
 
 
 @pytest.mark.parametrize("slowly", [False, True], ids=["takes nothing", "takes slowly"])
@@ -100,7 +100,7 @@ def test_a_reader_that_is_behind_costs_no_more_the_longer_it_is(lane: Lane, slow
             most = entries(outbox)
     assert 0 < entries(outbox) <= 2 * most + 100
     outbox.take(ALL)
-    assert (outbox._waiting, outbox._rooms, outbox._empty) == (None, None, 0)
+    assert (waiting(outbox), rooms(outbox), empty(outbox)) == (None, None, 0)
 
 
 def test_an_outbox_in_which_nothing_waits_is_small() -> None:
@@ -108,7 +108,7 @@ def test_an_outbox_in_which_nothing_waits_is_small() -> None:
     for lane in (None, OLDEST, value("x")):
         outbox.offer(of(1), lane)
     outbox.take(ALL)
-    assert (outbox._waiting, outbox._rooms) == (None, None)
+    assert (waiting(outbox), rooms(outbox)) == (None, None)
     assert sys.getsizeof(outbox) <= 100
 
 

@@ -14,6 +14,7 @@ from hubbub.options import Slow
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.types import Position
+from tests.kit import outboxes
 
 LIMIT = 60
 CLOSING = (None, Slow.DISCONNECT)
@@ -131,10 +132,10 @@ class OutboxAgainstAList(RuleBasedStateMachine):
         self.outbox = Outbox(LIMIT)
         self.naive = Naive()
         # So that short runs come to where the queue is rewritten.
-        self.few, outbox._FEW = outbox._FEW, 2
+        self.few, outbox.FEW = outbox.FEW, 2
 
     def teardown(self) -> None:
-        outbox._FEW = self.few
+        outbox.FEW = self.few
 
     @rule(message=PREPARED, lane=LANES)
     def offer(self, message: Prepared, lane: Lane | None) -> None:
@@ -177,12 +178,12 @@ class OutboxAgainstAList(RuleBasedStateMachine):
     def something_waits_or_nothing_is_kept(self) -> None:
         assert self.outbox.waiting is bool(self.naive.entries)
         waiting = {entry.room for entry in self.naive.entries if entry.policy not in CLOSING}
-        assert set(self.outbox._rooms or ()) <= waiting
+        assert set(outboxes.rooms(self.outbox) or ()) <= waiting
 
     @invariant()
     def what_waits_is_the_same(self) -> None:
         kept: list[Any] = []
-        for each in self.outbox._waiting or ():
+        for each in outboxes.waiting(self.outbox) or ():
             if isinstance(each, Prepared):
                 kept.append(each)
             elif each.message is not None or each.dropped:

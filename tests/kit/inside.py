@@ -1,16 +1,57 @@
-"""What is inside of a hub that runs: the one place where a test looks there."""
+"""What is inside of a hub or a broker that runs: the one place where a test looks there."""
+
+from typing import Any
 
 from hubbub import Hub
+from hubbub.brokers.redis.channels import Channels
+from hubbub.brokers.redis.commands import Commands
+from hubbub.brokers.redis.link import Link
+from hubbub.brokers.redis.listener import Listener
+from hubbub.brokers.redis.probe import Probe
 from hubbub.hub.runtime import Runtime
 
 
 def runs(hub: Hub) -> bool:
     """Whether it was started, and not stopped since."""
-    return hub._running is not None
+    return _runtime(hub) is not None
 
 
 def inside(hub: Hub) -> Runtime:
     """The runtime of a hub that runs."""
-    running = hub._running
+    running = _runtime(hub)
     assert running is not None
     return running
+
+
+def _runtime(hub: Hub) -> Runtime | None:
+    return hub._running  # noqa: SLF001 - a hub shows nobody how it runs
+
+
+def listener(broker: Any) -> Listener:
+    """Of a RedisBroker that was started, as the rest here."""
+    found: Listener | None = broker._listener  # noqa: SLF001 - nor does a broker
+    assert found is not None
+    return found
+
+
+def channels(broker: Any) -> Channels:
+    return listener(broker)._channels  # noqa: SLF001 - as above
+
+
+def link(broker: Any) -> Link:
+    """The connection on which it listens now."""
+    found = channels(broker)._link  # noqa: SLF001 - as above
+    assert found is not None
+    return found
+
+
+def probe(broker: Any) -> Probe:
+    found: Probe | None = broker._probe  # noqa: SLF001 - as above
+    assert found is not None
+    return found
+
+
+def commands(broker: Any) -> Commands:
+    found: Commands | None = broker._commands  # noqa: SLF001 - as above
+    assert found is not None
+    return found

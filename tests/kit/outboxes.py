@@ -1,6 +1,8 @@
 """Messages of a size, and what was taken in terms of sizes."""
 
-from hubbub.delivery.outbox import Lane
+from typing import Any
+
+from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.options import Slow
 from hubbub.protocol.codec import Prepared, decode
 
@@ -31,3 +33,18 @@ def gap(message: Prepared) -> tuple[object, ...]:
     else:
         assert fields.keys() == {"room", "epoch", "after", "upto"}
     return tuple(fields.values())
+
+
+def waiting(outbox: Outbox) -> Any:
+    """The queue as it is kept, with empty entries; None where nothing waits."""
+    return outbox._waiting  # noqa: SLF001 - what it costs is seen there alone
+
+
+def rooms(outbox: Outbox) -> Any:
+    """What is kept by room; None where nothing waits."""
+    return outbox._rooms  # noqa: SLF001 - as above
+
+
+def empty(outbox: Outbox) -> int:
+    """How many entries of the queue are known to be empty."""
+    return outbox._empty  # noqa: SLF001 - as above

@@ -126,10 +126,20 @@ def test_it_tells_whether_something_has_begun_and_is_not_whole() -> None:
     assert not client.assembling
 
 
+def buffer(client: Parser) -> bytearray | None:
+    """What was begun and is gathered."""
+    return client._buffer  # noqa: SLF001 - what is kept is seen there alone
+
+
+def body(client: Parser) -> bytearray | None:
+    """The fragments so far."""
+    return client._body  # noqa: SLF001 - as above
+
+
 def test_an_idle_parser_is_small() -> None:
     client = parser()
     assert parse(text("a" * 60000) + fragments([b"b"] * 500) + frame(FIN | PING), client, size=99)[-1] == Ping(b"")
-    assert (client._buffer, client._body) == (None, None)
+    assert (buffer(client), body(client)) == (None, None)
     assert not hasattr(client, "__dict__")
     assert sys.getsizeof(client) <= 128
 
@@ -137,17 +147,17 @@ def test_an_idle_parser_is_small() -> None:
 def test_what_is_announced_costs_nothing_until_it_comes() -> None:
     client = parser()
     client.feed(header(FIN | TEXT, 65536) + MASK + b"a")
-    assert client._buffer is not None
-    assert sys.getsizeof(client._buffer) < 128
+    assert buffer(client) is not None
+    assert sys.getsizeof(buffer(client)) < 128
 
 
 def chunks_go_to_one_buffer(client: Parser, data: bytes, chunks: int) -> None:
     """Joined anew for each chunk, the bytes of one message would be copied thousands of times over."""
-    first = client._buffer
+    first = buffer(client)
     assert first is not None
     for at in range(chunks):
         client.feed(data[at : at + 1])
-        assert client._buffer is first
+        assert buffer(client) is first
 
 
 def test_a_message_in_single_bytes_is_gathered_in_one_buffer() -> None:
@@ -162,8 +172,8 @@ def test_a_message_in_single_bytes_is_gathered_in_one_buffer() -> None:
 def test_fragments_are_gathered_in_one_buffer() -> None:
     client = parser(fragments=2000)
     client.feed(frame(TEXT, b"a"))
-    body = client._body
+    gathered = body(client)
     for _ in range(1500):
         client.feed(frame(CONT, b"a"))
-        assert client._body is body
+        assert body(client) is gathered
     assert client.feed(frame(FIN | CONT, b"b")) == ["a" * 1501 + "b"]

@@ -34,7 +34,7 @@ class Work:
 
     @property
     def idle(self) -> bool:
-        return not (len(self.background) or self.turns._busy or self.turns._waiting is not None)
+        return self.turns.idle and not len(self.background)
 
 
 @pytest.mark.parametrize("spawning", [False, True])
@@ -105,7 +105,7 @@ async def test_what_comes_in_the_middle_of_a_piece_waits_for_its_end() -> None:
     await called(lambda: turns.submit(0))
     await settle()
     assert done == [f"{piece} {what}" for piece in range(4) for what in ("begins", "ends")]
-    assert not turns._busy
+    assert turns.idle
     assert not len(background)
 
 

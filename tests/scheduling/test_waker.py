@@ -87,4 +87,4 @@ def test_nobody_sleeps_for_longer_than_an_hour() -> None:
     assert not month.at
     clock.move(1.0)
     assert month.at == hour.at == [3700.0]
-    assert len(waker._timers._buckets) == 0
+    assert waker.buckets == 0

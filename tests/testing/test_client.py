@@ -130,11 +130,13 @@ async def test_it_waits_for_as_long_as_it_is_told(hub: Hub, server: Address) -> 
 
 
 async def test_it_goes_on_trying_while_nobody_is_there(hub: Hub, server: Address) -> None:
-    async with client(server, ceiling=0.02) as alice:
-        url, alice._url = alice._url, lambda: "ws://127.0.0.1:1/ws"
+    here = f"{server.ws}/ws"
+    url = here
+    async with Client(lambda: url, token="alice", name="alice", chance=random.Random(1), ceiling=0.02) as alice:
+        url = "ws://127.0.0.1:1/ws"
         alice.drop()
         await until(lambda: alice.attempts >= 4, "three attempts")
-        alice._url = url
+        url = here
         await alice.back()
 
 

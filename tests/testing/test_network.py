@@ -227,6 +227,11 @@ async def test_failing_over_goes_back_to_the_snapshot() -> None:
     assert turned.epoch != second.epoch
 
 
-def test_two_networks_with_one_seed_name_their_epochs_alike() -> None:
-    one, two, three = (Network(seed=seed)._new_epoch() for seed in (1, 1, 2))
+async def test_two_networks_with_one_seed_name_their_epochs_alike() -> None:
+    async def epoch(seed: int) -> str:
+        broker = Network(seed=seed).broker()
+        await broker.start(lambda *_: None, lambda: None, lambda _: None)
+        return (await broker.read(TEA, KEEP, limit=1)).top.epoch
+
+    one, two, three = [await epoch(seed) for seed in (1, 1, 2)]
     assert one == two != three

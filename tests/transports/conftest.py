@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hubbub import Limits
-from tests.kit.waiting import until
-from tests.transports.driven import Ends, taken_over
+from tests.transports.driven import Ends, ends_of
 from tests.transports.raw import Both, both, hub_of
 
 
@@ -59,11 +58,8 @@ def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
 
 @pytest.fixture
 async def ends() -> AsyncIterator[Ends]:
-    here = await taken_over()
-    yield here
-    here.transport.abort()
-    here.there.close()
-    await until(lambda: here.gone, "gone")
+    async with ends_of() as here:
+        yield here
 
 
 @pytest.fixture

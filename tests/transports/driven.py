@@ -6,6 +6,7 @@ import gc
 import json
 import socket
 from collections import deque
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from hubbub.closes import Close
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.frames import Parser
 from hubbub.transports.direct import DirectTransport
+from tests.kit.waiting import until
 from tests.transports.pairs import over_tcp
 
 
@@ -126,6 +128,18 @@ async def taken_over(**options: Any) -> Ends:
     taken.flush()
     assert driven.clear
     return Ends(driven, taken, there, gone)
+
+
+@contextlib.asynccontextmanager
+async def ends_of(**options: Any) -> AsyncIterator[Ends]:
+    """Until then; at the end it is gone."""
+    here = await taken_over(**options)
+    try:
+        yield here
+    finally:
+        here.transport.abort()
+        here.there.close()
+    await until(lambda: here.gone, "gone")
 
 
 def transports() -> list[DirectTransport]:

@@ -10,7 +10,7 @@ import pytest
 from hubbub import closes
 from hubbub.transports import timeouts
 from tests.kit.waiting import until
-from tests.transports.driven import Ends, block, numbered, numbers, taken_over, transports
+from tests.transports.driven import Ends, block, ends_of, numbered, numbers, taken_over, transports
 from tests.transports.raw import CLOSE, CONT, PING, TEXT, frame
 
 
@@ -40,18 +40,18 @@ async def test_closing_while_blocked_and_no_answer(ends: Ends) -> None:
     assert b"\x0f\xa3" in (await read)[-40:]
 
 
-async def test_closing_one_that_takes_nothing(ends: Ends) -> None:
-    ends.transport._closing = 0.2
-    block(ends)
-    ends.driven.close(closes.DISCONNECTED)
-    await until(lambda: ends.gone, "aborted", within=2)
-    assert ends.driven.calls.count("lost") == 1
+async def test_closing_one_that_takes_nothing() -> None:
+    async with ends_of(closing=0.2) as ends:
+        block(ends)
+        ends.driven.close(closes.DISCONNECTED)
+        await until(lambda: ends.gone, "aborted", within=2)
+        assert ends.driven.calls.count("lost") == 1
 
 
-async def test_one_that_does_not_answer_a_close(ends: Ends) -> None:
-    ends.transport._closing = 0.2
-    ends.driven.close(closes.DISCONNECTED)
-    await until(lambda: ends.gone, "aborted", within=2)
+async def test_one_that_does_not_answer_a_close() -> None:
+    async with ends_of(closing=0.2) as ends:
+        ends.driven.close(closes.DISCONNECTED)
+        await until(lambda: ends.gone, "aborted", within=2)
 
 
 async def test_the_peers_close_while_blocked(ends: Ends) -> None:
@@ -68,26 +68,26 @@ async def test_the_peers_close_while_blocked(ends: Ends) -> None:
     assert ends.driven.calls.count("lost") == 1
 
 
-async def test_a_peer_that_hangs_up_without_a_word(ends: Ends) -> None:
-    block(ends)
-    ends.transport._closing = 0.2
-    ends.there.shutdown(socket.SHUT_WR)
-    await until(lambda: "lost" in ends.driven.calls, "seen")
-    await until(lambda: ends.gone, "let go, though it reads nothing", within=2)
-    assert ends.driven.calls.count("lost") == 1
+async def test_a_peer_that_hangs_up_without_a_word() -> None:
+    async with ends_of(closing=0.2) as ends:
+        block(ends)
+        ends.there.shutdown(socket.SHUT_WR)
+        await until(lambda: "lost" in ends.driven.calls, "seen")
+        await until(lambda: ends.gone, "let go, though it reads nothing", within=2)
+        assert ends.driven.calls.count("lost") == 1
 
 
-async def test_a_peer_that_breaks_the_protocol_while_blocked(ends: Ends) -> None:
+async def test_a_peer_that_breaks_the_protocol_while_blocked() -> None:
     """It is told so, and hung up on: it need not wait for the end of anybody's patience."""
-    ends.transport._closing = 60
-    sent = block(ends)
-    await asyncio.get_running_loop().sock_sendall(ends.there, frame(TEXT, b"x", rsv=1) * 100)
-    await until(lambda: ends.driven.closes, "seen")
-    data = await ends.rest()
-    assert numbers(data) == list(range(sent))
-    assert int.from_bytes(data[data.rindex(b"\x88") + 2 :][:2], "big") == 1002
-    ends.there.shutdown(socket.SHUT_WR)
-    await until(lambda: ends.gone, "gone")
+    async with ends_of(closing=60) as ends:
+        sent = block(ends)
+        await asyncio.get_running_loop().sock_sendall(ends.there, frame(TEXT, b"x", rsv=1) * 100)
+        await until(lambda: ends.driven.closes, "seen")
+        data = await ends.rest()
+        assert numbers(data) == list(range(sent))
+        assert int.from_bytes(data[data.rindex(b"\x88") + 2 :][:2], "big") == 1002
+        ends.there.shutdown(socket.SHUT_WR)
+        await until(lambda: ends.gone, "gone")
 
 
 async def test_a_peer_that_takes_nothing(monkeypatch: pytest.MonkeyPatch, ends: Ends) -> None:

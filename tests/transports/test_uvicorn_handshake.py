@@ -22,7 +22,6 @@ async def test_data_that_comes_before_the_answer() -> None:
     """RFC 6455 has a client wait. One that does not loses nothing, in order."""
     hub = hub_of()
     gate = asyncio.Event()
-    hub._auth = None  # type: ignore[attr-defined]
     async with both(hub) as server:
 
         @server.app.websocket("/gated")

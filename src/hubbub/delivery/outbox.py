@@ -23,8 +23,8 @@ from hubbub.protocol import messages as wire
 from hubbub.protocol.codec import Prepared
 from hubbub.types import Position
 
-# Empty entries in a short queue are not worth rewriting it.
-_FEW = 32
+#: Empty entries in a short queue are not worth rewriting it.
+FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,7 @@ class Outbox:
 
     def _tidy(self) -> None:
         waiting = self._waiting
-        if waiting is None or self._empty <= max(_FEW, len(waiting) // 2):
+        if waiting is None or self._empty <= max(FEW, len(waiting) // 2):
             return
         self._waiting = deque(
             entry for entry in waiting if isinstance(entry, Prepared) or entry.message is not None or entry.dropped

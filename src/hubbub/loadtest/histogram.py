@@ -38,6 +38,11 @@ class Histogram:
             self.smallest = first if self.smallest is None else min(first, self.smallest)
             self.largest = max(self.largest, times[-1] - since)
 
+    @property
+    def buckets(self) -> list[int]:
+        """How many lie in each, as it is now."""
+        return list(self._counts)
+
     def percentile(self, percent: float) -> float:
         """The value that `percent` of the counted are not above (nearest rank), within 1 %; NaN where none was."""
         if not self.count or self.smallest is None:

@@ -165,6 +165,11 @@ class Stream:
         self._states: WeakValueDictionary[tuple[object, ...], State] = WeakValueDictionary()
         self.outstanding: dict[tuple[int, int], Message] = {}
 
+    @property
+    def states(self) -> int:
+        """How many are known, of members who differ."""
+        return len(self._states)
+
     def start(self, rest: bytes = b"", partial: bytes | None = None, *, had: int = 0) -> State:
         """The state of a member that was given `rest`, and has had the messages up to the number `had`."""
         return self._state(rest, partial, (had,) * len(self._index), frozenset())

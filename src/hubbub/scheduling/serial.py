@@ -26,6 +26,11 @@ class Serial(Generic[W]):
         self._waiting: deque[W] | None = None
         self._busy = False
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is worked on, and no queue is kept."""
+        return not self._busy and self._waiting is None
+
     def submit(self, work: W) -> bool:
         """Whether there was room for it."""
         if self._busy:

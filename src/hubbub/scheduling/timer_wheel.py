@@ -22,6 +22,11 @@ class TimerWheel(Generic[K]):
     def __len__(self) -> int:
         return len(self._bucket_of)
 
+    @property
+    def buckets(self) -> int:
+        """How many there are, empty ones too."""
+        return len(self._buckets)
+
     def set(self, key: K, due: float) -> None:
         """The deadline of `key`, instead of the one it had."""
         number = math.ceil(due / self._resolution)

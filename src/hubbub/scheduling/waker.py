@@ -33,6 +33,11 @@ class Waker(Generic[T]):
     def __len__(self) -> int:
         return len(self._timers)
 
+    @property
+    def buckets(self) -> int:
+        """Of the wheel, empty ones too."""
+        return self._timers.buckets
+
     def wake_at(self, who: T, when: float) -> None:
         self._timers.set(who, min(when, self._clock.now() + _LONGEST_SLEEP))
         self._set_alarm()

@@ -29,7 +29,7 @@ class Peer(asyncio.Protocol):
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n\r\n"
         ).encode()
-        self._silent = silent
+        self.silent = silent
         self._data = bytearray()
         self.welcomed = asyncio.Event()
         self.gone = asyncio.Event()
@@ -48,7 +48,7 @@ class Peer(asyncio.Protocol):
             if b'"welcome"' in self._data:
                 self._data.clear()
                 self.welcomed.set()
-                if self._silent:
+                if self.silent:
                     self.transport.pause_reading()
             return
         before, close, after = self._data.partition(b"\x88")
@@ -93,7 +93,7 @@ async def test_5000_sockets_leave_evenly_and_the_process_is_gone_in_time(tmp_pat
         for peer in peers:
             peer.transport.abort()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    readers = [peer for peer in peers if not peer._silent]
+    readers = [peer for peer in peers if not peer.silent]
     assert code == 0
     assert Counter(peer.code for peer in readers) == {1012: _MANY - _SILENT}
     even = _MANY / (_WINDOW / 2)

@@ -15,6 +15,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.types import room_topic
 from tests.brokers.servers import started
+from tests.kit.inside import listener
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
@@ -82,7 +83,6 @@ class TestAListenerThatFails:
         # What fails outside of any task is the loop's to tell.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         async with started(RedisBroker(url, deadline=0.5, probe=0.05, silence=_SILENCE)) as worker:
-            listener = worker.broker._listener  # type: ignore[attr-defined]
             other = room_topic("other")
             await worker.broker.subscribe(ROOM)
             await worker.broker.subscribe(other)
@@ -105,7 +105,7 @@ class TestAListenerThatFails:
                     await worker.broker.subscribe(other)
             assert struck()
             began = time.monotonic()
-            await until(lambda: not listener._task.done(), "it lives")
+            await until(lambda: listener(worker.broker).alive, "it lives")
             # Until then `ready` may be that of a connection whose loss only its silence will show: nothing to wait for.
             await asyncio.sleep(_SILENCE + 0.1)
             await until(lambda: worker.broker.ready, "it is ready", within=5)

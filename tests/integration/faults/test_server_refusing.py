@@ -9,6 +9,7 @@ from redis import Redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker
+from hubbub.brokers.redis.keys import Keys
 from hubbub.errors import Unavailable
 from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
@@ -82,7 +83,7 @@ class TestAServerThatCutsOffWhoIsBehind:
         with Redis.from_url(valkey.url) as admin:
             admin.config_set("client-output-buffer-limit", "pubsub 65536 0 0")
             await here.start()
-            channel = here.broker._keys.channel(ROOM)
+            channel = Keys("hubbub").channel(ROOM)
             sent: list[int] = []
             for times in range(1, 6):
                 # In one turn of the loop: nothing is read meanwhile. Small ones, because of large ones Valkey 9 keeps

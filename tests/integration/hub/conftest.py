@@ -48,6 +48,12 @@ class Mortal:
         while self._server.alive:
             pass
 
+    def freeze(self) -> None:
+        os.kill(self._server.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self._server.pid, signal.SIGCONT)
+
     def start(self) -> None:
         """At the same address, with nothing in it."""
         self._server.start()

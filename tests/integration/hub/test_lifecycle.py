@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI
 
 from hubbub import ConfigurationError, Hub, HubDep, Lease, Unavailable
 from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.brokers.memory.store import Store
 from hubbub.types import room_topic
 from tests.integration.hub.serving import Names, at_rest, serving, simple
 from tests.kit.client import Tab
@@ -233,14 +234,15 @@ def test_what_is_not_running_says_what_to_do() -> None:
 
 
 async def test_a_broker_object_of_ones_own() -> None:
-    broker = MemoryBroker()
+    store = Store()
+    broker = MemoryBroker(store)
     hub = Hub(broker, auth=Names())
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         await tab.join("open:a")
         assert await broker.members(room_topic("open:a")) == ["ann"]
     with pytest.raises(Unavailable):
         await broker.publish("everyone", b"")
-    assert not broker._store.presence._topics
+    assert len(store.presence) == 0
 
 
 async def test_stats_of_the_cluster(valkey: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
 
 import pytest
@@ -121,11 +119,11 @@ async def test_a_server_that_stood_still_loses_nobody(mortal: Mortal) -> None:
         for tab in tabs[:2]:
             await tab.expect("user_joined_room", user="cid")
         seen = [len(tab.log) for tab in tabs]
-        os.kill(mortal._server.pid, signal.SIGSTOP)
+        mortal.freeze()
         try:
             await asyncio.sleep(LEASE * 1.5)
         finally:
-            os.kill(mortal._server.pid, signal.SIGCONT)
+            mortal.go_on()
         await until(lambda: all(node.hub.ready for node in three), "back")
         # Long enough for who would be swept.
         await asyncio.sleep(LEASE)

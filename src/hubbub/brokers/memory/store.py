@@ -35,6 +35,11 @@ class Store:
         self._outgoing: deque[tuple[Topic, bytes, Position | None]] = deque()
         self._delivering = False
 
+    @property
+    def topics(self) -> frozenset[Topic]:
+        """Those that anybody hears."""
+        return frozenset(self._ears)
+
     def subscribe(self, topic: Topic, deliver: Deliver) -> None:
         ears = self._ears.get(topic, ())
         if deliver not in ears:
@@ -130,6 +135,20 @@ class PresenceTable:
         # Every holder is in one of the two at most: until when it is believed, or since when it is known not to be.
         self._leases: dict[str, float] = {}
         self._lapsed: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        """Topics in which anybody is."""
+        return len(self._topics)
+
+    @property
+    def holders(self) -> frozenset[str]:
+        """Who holds anything."""
+        return frozenset(self._held)
+
+    @property
+    def all_lapsed(self) -> frozenset[str]:
+        """Whose lease ran out, as far as they are remembered."""
+        return frozenset(self._lapsed)
 
     def enter(self, topic: Topic, member: str, holder: str) -> bool:
         # Mostly one holder: a tuple of one is a quarter of a set.

@@ -32,6 +32,16 @@ class Stream:
         """Of the newest message there ever was."""
         return Position(self._epoch, self._top)
 
+    @property
+    def offsets(self) -> list[int]:
+        """Of the messages that are held, also of those too old to be read."""
+        return [offset for offset, *_ in self._entries]
+
+    @property
+    def idempotency_keys(self) -> frozenset[str]:
+        """Those that are held, also of those known no longer."""
+        return frozenset(self._keys)
+
     def seen(self, idempotency_key: str, now: float) -> Position | None:
         """What was appended under the idempotency key within KEY_KNOWN."""
         position, until = self._keys.get(idempotency_key, (None, 0.0))
@@ -112,6 +122,11 @@ class Streams:
 
     def __len__(self) -> int:
         return len(self._streams)
+
+    @property
+    def looks(self) -> int:
+        """How many times to come by are noted."""
+        return len(self._due)
 
     def append(
         self, topic: str, data: bytes, keep: History, now: float, idempotency_key: str | None = None

@@ -51,6 +51,16 @@ class Channels:
         self._link: Link | None = None
         self._closed = False
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the server dropped a subscription that does not stand again yet."""
+        return bool(self._doubtful)
+
+    @property
+    def owed(self) -> int:
+        """Answers still to come."""
+        return self._owed.total()
+
     def begin(self, link: Link) -> None:
         """Subscribe to everything on a new connection."""
         self.end()

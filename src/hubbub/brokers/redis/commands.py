@@ -56,6 +56,11 @@ class Commands:
         self._known: set[Argument] = set()
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._run(), name="hubbub-broker-commands")
 
+    @property
+    def rests(self) -> bool:
+        """Whether no deadline is watched."""
+        return self._alarm is None
+
     async def call(self, *command: Argument) -> Any:
         """The reply. A PUBLISH may leave together with others, and its message is then one of a bundle.
 

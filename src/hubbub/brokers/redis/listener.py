@@ -80,6 +80,11 @@ class Listener:
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._supervise(), name="hubbub-broker-listener")
 
     @property
+    def alive(self) -> bool:
+        """Whether it goes on listening, or trying to."""
+        return self._task is not None and not self._task.done()
+
+    @property
     def deaf_for(self) -> float:
         return 0.0 if self.ready else self._loop.time() - self._deaf_since
 
