@@ -56,12 +56,12 @@ async def test_a_room_a_user_and_everyone_are_reached(
     ):
         await ann.join("open:a")
         await publish("room", "open:a", {"type": "said", "text": "ä"})
-        assert await ann.next() == {"type": "said", "text": "ä", "room": "open:a"}
+        assert await ann.receive() == {"type": "said", "text": "ä", "room": "open:a"}
         await publish("user", "bob", Ready(id=7))
         await publish("user", "nobody", Ready(id=8))
         await publish("broadcast", {"type": "news"})
-        assert await ann.next() == {"type": "news"}
-        assert [await bob.next(), await bob.next()] == [{"type": "ready", "id": 7}, {"type": "news"}]
+        assert await ann.receive() == {"type": "news"}
+        assert [await bob.receive(), await bob.receive()] == [{"type": "ready", "id": 7}, {"type": "news"}]
 
 
 async def test_the_name_is_the_hubs(url: str, open_publisher: OpenPublisher) -> None:
@@ -71,7 +71,7 @@ async def test_the_name_is_the_hubs(url: str, open_publisher: OpenPublisher) -> 
             await publish("user", "ann", {"type": "for another hub"})
         async with open_publisher(url, name="shop") as publish:
             await publish("user", "ann", {"type": "for this one"})
-        assert await ann.next() == {"type": "for this one"}
+        assert await ann.receive() == {"type": "for this one"}
 
 
 @pytest.mark.parametrize(

@@ -80,11 +80,11 @@ async def test_a_message_to_a_room_with_history_gets_the_next_position_and_is_ke
             first = await publish("room", "kept:a", {"type": "said", "text": "ä"})
             second = await publish("room", "kept:a", {"type": "said", "text": "b"})
             assert (first, second) == (Position(joined["epoch"], 1), Position(joined["epoch"], 2))
-            assert await ann.next() == {"type": "said", "text": "ä", "room": "kept:a", "offset": 1}
-            assert await ann.next() == {"type": "said", "text": "b", "room": "kept:a", "offset": 2}
+            assert await ann.receive() == {"type": "said", "text": "ä", "room": "kept:a", "offset": 1}
+            assert await ann.receive() == {"type": "said", "text": "b", "room": "kept:a", "offset": 2}
         async with Tab(server.ws, token="bob") as bob:
             assert (await bob.join("kept:a", since={"offset": 0}))["recovered"]
-            assert [(await bob.next())["text"], (await bob.next())["text"]] == ["ä", "b"]
+            assert [(await bob.receive())["text"], (await bob.receive())["text"]] == ["ä", "b"]
 
 
 async def test_messages_are_kept_while_no_hub_runs_and_found_afterwards(
@@ -103,10 +103,10 @@ async def test_messages_are_kept_while_no_hub_runs_and_found_afterwards(
     async with kept() as server, Tab(server.ws, token="ann") as ann:
         joined = await ann.join("kept:a", since={"offset": 0})
         assert (joined["epoch"], joined["offset"], joined["recovered"]) == (position.epoch, 12, False)
-        numbers = [(await ann.expect("n"))["number"] for _ in range(KEPT.size)]
+        numbers = [(await ann.receive("n"))["number"] for _ in range(KEPT.size)]
         assert numbers == list(range(2, 12))
         await ann.join("@me", since={"offset": 0})
-        assert await ann.next() == {"type": "letter", "room": "@me", "offset": 1}
+        assert await ann.receive() == {"type": "letter", "room": "@me", "offset": 1}
 
 
 async def test_the_same_idempotency_key_is_delivered_once(
@@ -120,12 +120,12 @@ async def test_the_same_idempotency_key_is_delivered_once(
             other = await publish(kind, to, {"type": "order"}, idempotency_key="order-8")
             assert first is not None
             assert (again, other) == (first, Position(first.epoch, first.offset + 1))
-            assert [(await ann.next())["offset"] for _ in range(2)] == [first.offset, first.offset + 1]
+            assert [(await ann.receive())["offset"] for _ in range(2)] == [first.offset, first.offset + 1]
         # Nothing is known by a key where nothing is kept.
         await ann.join("open:a")
         for _ in range(2):
             assert await publish("room", "open:a", {"type": "order"}, idempotency_key="order-7") is None
-        assert [(await ann.next())["room"] for _ in range(2)] == ["open:a", "open:a"]
+        assert [(await ann.receive())["room"] for _ in range(2)] == ["open:a", "open:a"]
         for wrong in ("", "x" * 129, "a\n", 7):
             with pytest.raises(ValueError, match="idempotency_key"):
                 await publish("room", "kept:a", {"type": "order"}, idempotency_key=wrong)
@@ -139,7 +139,7 @@ async def test_nothing_is_kept_before_any_hub_ran_and_of_a_broadcast_ever(
         assert await publish("user", "ann", {"type": "x"}) is None
     async with kept() as server, Tab(server.ws, token="ann") as ann, open_publisher(url, name=name) as publish:
         assert await publish("broadcast", {"type": "news"}) is None
-        assert await ann.next() == {"type": "news"}
+        assert await ann.receive() == {"type": "news"}
 
 
 async def test_a_message_to_a_user_with_an_inbox_has_no_room_of_its_own(
@@ -199,7 +199,7 @@ async def test_what_is_sent_at_once_keeps_its_order(url: str, name: str, kept: C
         assert [position and position.offset for position in positions] == [number + 1 for number in numbers]
         await asyncio.gather(*(publisher.room("open:a").send({"type": "open", "number": number}) for number in numbers))
         for type in ("kept", "open"):
-            assert [(await ann.expect(type))["number"] for _ in numbers] == list(numbers)
+            assert [(await ann.receive(type))["number"] for _ in numbers] == list(numbers)
 
 
 async def test_a_server_that_forgot_the_script_is_told_again(

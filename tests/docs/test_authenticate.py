@@ -21,7 +21,7 @@ Example = Callable[[str, str], ModuleType]
 
 async def status(tab: Tab) -> int:
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await tab.open()
+        await tab.connect()
     code: int = refused.value.response.status_code
     return code
 
@@ -58,9 +58,9 @@ async def test_a_token_ends_unless_it_is_renewed(example: Example) -> None:
     async with serving(module.app) as server:
         short = module.auth.sign("alice", expires_in=0.5)
         async with Tab(server.ws, token=short) as alice, Tab(server.ws, token=short) as renewed:
-            assert (await renewed.ask("auth", token=shop()))["type"] == "ack"
+            assert (await renewed.request("auth", token=shop()))["type"] == "ack"
             assert await alice.closed() == 4005
-            assert (await renewed.ask("ping"))["type"] == "pong"
+            assert (await renewed.request("ping"))["type"] == "pong"
 
 
 async def test_the_four_ways_a_token_travels_and_the_first_decides() -> None:
@@ -71,10 +71,10 @@ async def test_the_four_ways_a_token_travels_and_the_first_decides() -> None:
             pass
         async with Tab(server.ws, additional_headers={"Cookie": f"session={token}"}, origin=server.url):
             pass
-        tab = await Tab(server.ws).open()
-        await tab.send("auth", token=token)
-        assert (await tab.expect("welcome"))["user"] == "alice"
-        await tab.leave()
+        tab = await Tab(server.ws).connect()
+        await tab.send({"type": "auth", "token": token})
+        assert (await tab.receive("welcome"))["user"] == "alice"
+        await tab.close()
         assert await status(Tab(server.ws, "/ws?token=bad", additional_headers={"Cookie": f"session={token}"})) == 401
 
 
@@ -107,5 +107,5 @@ async def test_an_identity_from_elsewhere(example: Example) -> None:
     module = example(PAGE, "elsewhere.py")
     async with serving(module.app) as server, Tab(server.ws, "/greet/ann") as ann:
         assert ann.welcome["user"] == "ann"
-        await ann.send("anything")
-        assert await ann.next() == {"type": "greeting", "text": "hello ann"}
+        await ann.send({"type": "anything"})
+        assert await ann.receive() == {"type": "greeting", "text": "hello ann"}

@@ -41,17 +41,17 @@ def application() -> tuple[FastAPI, Hub]:
 
 async def refusal(tab: Tab) -> Any:
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await tab.open()
+        await tab.connect()
     return refused.value.response
 
 
 async def test_http_middleware_is_not_called_and_a_dependency_is(example: Example, token: Token) -> None:
     module = example(PAGE, "timing.py")
     async with serving(module.app) as server, Tab(server.ws, token=token("ann")) as ann:
-        assert (await ann.ask("hello"))["result"] == "hello ann"
+        assert (await ann.request("hello"))["result"] == "hello ann"
         # Left before the answer, which is here.
         assert [what for what, _ in module.timings] == ["message"]
-        assert (await ann.ask("hello"))["type"] == "ack"
+        assert (await ann.request("hello"))["type"] == "ack"
         async with httpx.AsyncClient(trust_env=False) as http:
             timings = (await http.get(f"{server.url}/timings")).json()
         assert [what for what, _ in timings] == ["message", "message", "http"]
@@ -68,9 +68,9 @@ async def test_cors_lets_any_origin_through_and_the_hub_does_not(token: Token) -
 
     cookie = {"Cookie": f"session={token('ann')}"}
     async with serving(app) as server:
-        bare_tab = await Tab(server.ws, "/bare", origin="https://evil.example", additional_headers=cookie).open()
-        await bare_tab.expect("let in")
-        await bare_tab.leave()
+        bare_tab = await Tab(server.ws, "/bare", origin="https://evil.example", additional_headers=cookie).connect()
+        await bare_tab.receive("let in")
+        await bare_tab.close()
         evil = Tab(server.ws, origin="https://evil.example", additional_headers=cookie)
         assert (await refusal(evil)).status_code == 403
         async with Tab(server.ws, origin=server.url, additional_headers=cookie) as ann:
@@ -109,9 +109,9 @@ async def test_a_header_is_read_from_the_handshake_and_request_is_refused(token:
 
     async with serving(app) as server:
         async with Tab(server.ws, token=token("ann"), additional_headers={"Authorization": "Bearer x"}) as ann:
-            assert (await ann.ask("ask"))["result"] == "x"
+            assert (await ann.request("ask"))["result"] == "x"
         async with Tab(server.ws, token=token("ann")) as ann:
-            assert (await ann.ask("ask"))["code"] == "unauthorized"
+            assert (await ann.request("ask"))["code"] == "unauthorized"
 
 
 async def test_exception_handlers_are_not_for_messages(example: Example, token: Token) -> None:
@@ -124,25 +124,25 @@ async def test_exception_handlers_are_not_for_messages(example: Example, token: 
         handled.append(error)
 
     async with serving(module.app) as server, Tab(server.ws, token=token("ann")) as ann:
-        refused = await ann.ask("buy", amount=101)
+        refused = await ann.request("buy", amount=101)
         assert (refused["code"], refused["message"], refused["retry_after"]) == ("rate_limited", "not so fast", 3000)
-        refused = await ann.ask("buy", amount=1)
+        refused = await ann.request("buy", amount=1)
         assert (refused["code"], refused["message"]) == ("internal", "internal error")
-        assert (await ann.ask("ping"))["type"] == "pong"
+        assert (await ann.request("ping"))["type"] == "pong"
     assert not handled
 
 
 async def test_a_rate_refuses_and_then_closes(example: Example, token: Token) -> None:
     module = example(PAGE, "rates.py")
     async with serving(module.app) as server, Tab(server.ws, token=token("ann")) as ann:
-        codes = [(await ann.ask("anything"))["code"] for _ in range(5)]
+        codes = [(await ann.request("anything"))["code"] for _ in range(5)]
         assert codes == ["unknown_type"] * 5
-        refused = await ann.ask("anything")
+        refused = await ann.request("anything")
         assert refused["code"] == "rate_limited"
         assert 0 < refused["retry_after"] <= 1000
-        assert (await ann.ask("ping"))["type"] == "pong"
+        assert (await ann.request("ping"))["type"] == "pong"
         for _ in range(30):
-            await ann.send("anything")
+            await ann.send({"type": "anything"})
         assert await ann.closed() == 1008
 
 
@@ -156,7 +156,7 @@ async def test_gzip_does_nothing(token: Token) -> None:
 
     async with serving(app) as server, Tab(server.ws, token=token("ann")) as ann:
         assert "Content-Encoding" not in ann.socket.response.headers
-        assert (await ann.ask("ask"))["result"] == "x" * 10_000
+        assert (await ann.request("ask"))["result"] == "x" * 10_000
 
 
 async def test_hosts_and_https_work_on_the_handshake(token: Token) -> None:
@@ -198,7 +198,7 @@ async def test_a_session_is_read_and_not_saved(token: Token) -> None:
     async with serving(app) as server:
         for _ in range(2):
             async with Tab(server.ws, token=token("ann"), additional_headers={"Cookie": f"session={cookie}"}) as ann:
-                assert (await ann.ask("ask"))["result"] == 2
+                assert (await ann.request("ask"))["result"] == 2
                 assert "Set-Cookie" not in ann.socket.response.headers
 
 
@@ -210,7 +210,7 @@ async def test_what_an_asgi_middleware_puts_into_the_scope_is_there_for_each_mes
         seen = []
         for _ in range(2):
             async with Tab(server.ws, token=token("ann")) as ann:
-                first, second = [(await ann.ask("who_am_i"))["result"] for _ in range(2)]
+                first, second = [(await ann.request("who_am_i"))["result"] for _ in range(2)]
                 assert first == second
                 assert len(first) == 32
                 seen.append(first)

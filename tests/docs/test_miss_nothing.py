@@ -49,16 +49,16 @@ async def test_its_python(token: Callable[[str], str]) -> None:
         async with Tab(server.ws, token=token("alice")) as alice:
             await alice.join("@me", since={"offset": 0})
             shipped = {"type": "order_shipped", "order": 7, "room": "@me", "offset": 1}
-            assert await alice.next() == shipped
+            assert await alice.receive() == shipped
             await alice.join("team:7")
             await hub.room("team:7").send({"type": "said", "by": "alice", "text": "hello"})
             [shown] = blocks(PAGE, "json")
-            assert await alice.next() == json.loads(shown) | {"offset": 1}
+            assert await alice.receive() == json.loads(shown) | {"offset": 1}
             names |= {"room": hub.room("team:7"), "order": SimpleNamespace(id=7), "message": {"type": "shipped"}}
             await run(SENDING, names)
             await run(SENDING, names)
             await names["room"].send({"type": "end"})
-            assert [(await alice.next())["type"] for _ in range(2)] == ["shipped", "end"]
+            assert [(await alice.receive())["type"] for _ in range(2)] == ["shipped", "end"]
             await run(READING, names)
             assert [message["type"] for message in names["page"].messages] == ["end", "shipped", "said"]
             assert names["page"].position.offset == 3

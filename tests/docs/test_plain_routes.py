@@ -22,19 +22,19 @@ async def test_a_route_reads_its_messages(example: Example, token: Token) -> Non
         Tab(server.ws, "/quiz", token=token("bob")) as bob,
     ):
         for tab in (ann, bob):
-            assert [(await tab.next())["type"] for _ in range(2)] == ["room_joined", "question"]
-        assert (await ann.ask("ping"))["type"] == "pong"
-        await ann.send("answer", id=1, number=41)
+            assert [(await tab.receive())["type"] for _ in range(2)] == ["room_joined", "question"]
+        assert (await ann.request("ping"))["type"] == "pong"
+        await ann.send({"type": "answer", "id": 1, "number": 41})
         # The route works on it, says what it has to say, and asks for the next: then it is acknowledged.
-        assert await ann.next() == {"type": "wrong"}
-        assert await ann.next() == {"type": "ack", "id": 1}
-        await ann.send("answer", id=2, number=42)
-        assert (await bob.expect("solved")) == {"type": "solved", "by": "ann", "room": "quiz"}
-        assert (await ann.expect("end"))["points"] == 1
+        assert await ann.receive() == {"type": "wrong"}
+        assert await ann.receive() == {"type": "ack", "id": 1}
+        await ann.send({"type": "answer", "id": 2, "number": 42})
+        assert (await bob.receive("solved")) == {"type": "solved", "by": "ann", "room": "quiz"}
+        assert (await ann.receive("end"))["points"] == 1
         # The last one, when the route has returned.
-        assert await ann.next() == {"type": "ack", "id": 2}
+        assert await ann.receive() == {"type": "ack", "id": 2}
         assert await ann.closed() == 1000
-        await bob.leave()
+        await bob.close()
         await at_rest(module.hub)
 
 
@@ -42,7 +42,7 @@ async def test_who_is_refused_never_reaches_the_route(example: Example) -> None:
     module = example(PAGE, "quiz.py")
     async with serving(module.app) as server:
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(server.ws, "/quiz", token="bad").open()
+            await Tab(server.ws, "/quiz", token="bad").connect()
         assert refused.value.response.status_code == 401
 
 
@@ -63,15 +63,15 @@ async def test_an_identity_from_elsewhere(example: Example) -> None:
     async with serving(module.app) as server:
         async with Tab(server.ws, "/guests/c2f1") as guest, Tab(server.ws, "/guests/9ab3/count") as other:
             assert (guest.welcome["user"], other.welcome["user"]) == ("guest-1", "guest-2")
-            assert (await guest.ask("hello"))["result"] == "hello guest-1"
+            assert (await guest.request("hello"))["result"] == "hello guest-1"
             for number in (1, 2):
-                await other.send("anything")
-                assert (await other.next())["number"] == number
+                await other.send({"type": "anything"})
+                assert (await other.receive())["number"] == number
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(server.ws, "/guests/none").open()
+            await Tab(server.ws, "/guests/none").connect()
         assert refused.value.response.status_code == 403
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(server.ws, "/guests/c2f1", origin="https://evil.example").open()
+            await Tab(server.ws, "/guests/c2f1", origin="https://evil.example").connect()
         assert refused.value.response.status_code == 403
         async with Tab(server.ws, "/guests/c2f1", origin=server.url):
             pass

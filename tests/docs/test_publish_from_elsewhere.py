@@ -29,9 +29,9 @@ async def test_a_task_reports(example: Example, valkey: str, monkeypatch: pytest
     module = example(PAGE, "task.py")
     async with serving(simple(Hub(auth=Names()))) as server, Tab(server.ws, token="ann") as ann:
         await asyncio.to_thread(module.report_ready, "ann", 7)
-        assert await ann.next() == {"type": "report_ready", "report": 7}
+        assert await ann.receive() == {"type": "report_ready", "report": 7}
         await module.report_ready_async("ann", 8)
-        assert await ann.next() == {"type": "report_ready", "report": 8}
+        assert await ann.receive() == {"type": "report_ready", "report": 8}
 
 
 async def test_the_routes(example: Example, token: Callable[[str], str]) -> None:
@@ -56,7 +56,7 @@ async def test_the_routes(example: Example, token: Callable[[str], str]) -> None
             body = {"type": "said", "text": "hello"}
             answer = await http.post(path, json=body, headers=key)
             assert (answer.status_code, answer.json()) == (200, {"position": None})
-            assert await ann.next() == body | room
+            assert await ann.receive() == body | room
             assert (await http.post(path, json=body)).status_code == 401
             assert (await http.post(path, json=body, headers={"Authorization": "Bearer x"})).status_code == 401
             for bad in (b"{", b'{"text": "no type"}', b'{"type": "welcome"}', b"[]"):
@@ -82,4 +82,4 @@ async def test_the_commands_as_they_are_typed(example: Example, token: Callable[
             ran = await asyncio.to_thread(run, command)
             assert ran.returncode == 0, ran.stderr
             assert ran.stdout.strip() == '{"position":null}'
-            assert await ann.next() == {"type": "said", "by": by, "text": "hello", "room": "team:7"}
+            assert await ann.receive() == {"type": "said", "by": by, "text": "hello", "room": "team:7"}

@@ -27,20 +27,20 @@ async def test_the_readmes_example_on_two_workers(server: Served, token: Callabl
                 if bob.node == alice.node:
                     continue
                 assert (await bob.join("team:7"))["members"] == ["alice", "bob"]
-                await alice.expect("user_joined_room", user="bob")
-                await bob.send("say", room="team:7", text="hello")
+                await alice.receive("user_joined_room", user="bob")
+                await bob.send({"type": "say", "room": "team:7", "text": "hello"})
                 for tab in (alice, bob):
-                    said = await tab.expect("said")
+                    said = await tab.receive("said")
                     assert said == {"type": "said", "by": "bob", "text": "hello", "room": "team:7"}
                 async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
                     for _ in range(4):  # some worker takes it
                         assert (await http.post("/orders/1/ship")).status_code == 200
-                        assert await alice.expect("order_shipped") == {"type": "order_shipped", "order": 1}
+                        assert await alice.receive("order_shipped") == {"type": "order_shipped", "order": 1}
                 await bob.nothing("order_shipped")
-                assert (await bob.ask("join_room", room="team:8"))["code"] == "forbidden"
-                assert (await bob.ask("join_room", room="club"))["code"] == "unknown_room"
-                assert (await bob.ask("say", room="team:8", text="x"))["code"] == "not_joined"
+                assert (await bob.request("join_room", room="team:8"))["code"] == "forbidden"
+                assert (await bob.request("join_room", room="club"))["code"] == "unknown_room"
+                assert (await bob.request("say", room="team:8", text="x"))["code"] == "not_joined"
                 break
         else:
             raise AssertionError("60 sockets on one worker of two")
-        await alice.expect("user_left_room", user="bob")
+        await alice.receive("user_left_room", user="bob")

@@ -31,11 +31,11 @@ async def test_who_keeps_up_gets_everything_under_every_policy(
         for room in ("orders:7", "log:web"):
             for number in range(3):
                 await module.hub.room(room).send({"type": "n", "number": number})
-                assert await ann.next() == {"type": "n", "number": number, "room": room}
+                assert await ann.receive() == {"type": "n", "number": number, "room": room}
         for value in (0.5, 1.5):
             assert (await http.post(f"/metrics/web1/{value}")).status_code == 200
-            assert await ann.next() == {"type": "cpu", "host": "web1", "value": value, "room": "metrics"}
-        await ann.leave()
+            assert await ann.receive() == {"type": "cpu", "host": "web1", "value": value, "room": "metrics"}
+        await ann.close()
         await at_rest(module.hub)
 
 

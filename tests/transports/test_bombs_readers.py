@@ -38,13 +38,13 @@ async def test_stalled_readers_are_let_go(monkeypatch: pytest.MonkeyPatch) -> No
             for each in range(5):
                 await server.hub.room("open:a").send({"type": "n", "number": number + each, "big": big})
             for tab in tabs:
-                await tab.expect("n", number=number + 4)
+                await tab.receive("n", number=number + 4)
         await until(lambda: server.connections == 30, "the stalled are gone", within=5)
         # The other ends are this process's too.
         await until(lambda: descriptors() <= fds + 10, "their descriptors too")
         assert memory() - before < (10 + 31 * 10) * MIB  # the tabs remember all they read
         for tab in tabs:
-            await tab.leave()
+            await tab.close()
         await gone(server)
 
 

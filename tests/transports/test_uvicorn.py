@@ -36,7 +36,7 @@ async def test_order_and_exclusion(protocol: str) -> None:
             )
         await server.hub.room("open:a").send({"type": "n", "number": 300})
         for tab, without in ((ann, 0), (bob, 1), (cid, None)):
-            await tab.expect("n", number=300)
+            await tab.receive("n", number=300)
             expected = [number for number in range(301) if number == 300 or number % 3 != without]
             assert [each["number"] for each in tab.received("n")] == expected
 
@@ -56,7 +56,7 @@ async def test_what_is_taken_over_is_not_the_applications() -> None:
             await websocket.close(4321, "enough")
 
         async with Tab(server.address.ws, "/mixed", token="ann") as tab:
-            await tab.expect("said")
+            await tab.receive("said")
             assert await tab.closed() == 4321
         assert seen == ["this socket is a hub's connection: send with connection.send"]
 

@@ -46,10 +46,10 @@ async def test_compressed_frames_are_shared(monkeypatch: pytest.MonkeyPatch) -> 
             await server.hub.room("open:a").send({"type": "n", "number": number, "big": "x" * 5000})
             await server.hub.room("open:a").send({"type": "small", "number": number})
         for tab in (*tabs, plain):
-            await tab.expect("small", number=9)
+            await tab.receive("small", number=9)
             assert [each["number"] for each in tab.received("n")] == list(range(10))
         assert len(made) == 10
         assert all(size > 5000 for size in made)
-        await tabs[0].ask("ping", padding="y" * 3000)  # the other way
+        await tabs[0].request("ping", padding="y" * 3000)  # the other way
         for tab in (*tabs, plain):
-            await tab.leave()
+            await tab.close()

@@ -94,7 +94,7 @@ async def test_a_middleware_that_waits_after_accept(caplog: pytest.LogCaptureFix
             await tab.join("open:a")
             assert not isinstance(connection_of(hub, tab).outbound.transport, DirectTransport)
             await hub.room("open:a").send({"type": "n"})
-            await tab.expect("n")
+            await tab.receive("n")
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 

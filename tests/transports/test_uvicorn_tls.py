@@ -35,9 +35,9 @@ async def test_with_tls(
             for number in range(100):
                 await hub.room("open:a").send({"type": "n", "number": number, "big": "x" * number * 50})
             for tab in (ann, bob):
-                await tab.expect("n", number=99)
+                await tab.receive("n", number=99)
                 assert [each["number"] for each in tab.received("n")] == list(range(100))
-            await ann.leave()
+            await ann.close()
             await until(lambda: len(inside(server.hub).registry.everyone()) == 1, "ann has left")
             bob.socket.transport.pause_reading()
             while server.connections:

@@ -74,7 +74,7 @@ async def crowd(base: str, count: int = 18, stalled: int = 2) -> AsyncIterator[l
             tab = await stack.enter_async_context(Tab(base, token=f"stalled{each}", sock=narrow))
             stack.callback(tab.socket.transport.abort)
             tab.socket.transport.pause_reading()  # type: ignore[attr-defined]
-            await tab.send("pour")
+            await tab.send({"type": "pour"})
         tabs = [await stack.enter_async_context(Tab(base, token=f"u{each}")) for each in range(count)]
         yield tabs
 
@@ -127,7 +127,7 @@ async def test_while_it_drains_it_lets_nobody_in_and_answers_requests(leaving: P
                 await asyncio.sleep(0.01)
             assert await status("/health/live") == 200
             with pytest.raises(websockets.InvalidStatus) as refused:
-                await Tab(server.ws, token="late").open()
+                await Tab(server.ws, token="late").connect()
             assert refused.value.response.status_code == 503
             # Sooner it would be the echo of the first.
             await asyncio.sleep(ECHO)

@@ -29,14 +29,14 @@ def application(directory: Path) -> Path:
 async def test_the_server_reads_no_more_than_64_kib_unless_told(tmp_path: Path) -> None:
     with Served("large:app", cwd=application(tmp_path)) as server:
         async with Tab(server.ws, "/talk/ann") as tab:
-            await tab.send("say", text="x" * 100_000)
+            await tab.send({"type": "say", "text": "x" * 100_000})
             assert await tab.closed() == 1009
 
 
 async def test_an_application_with_larger_messages_raises_both_limits(tmp_path: Path) -> None:
     with Served("large:app", "--max-message", "200000", cwd=application(tmp_path)) as server:
         async with Tab(server.ws, "/talk/ann") as tab:
-            await tab.send("say", text="x" * 100_000)
-            assert (await tab.expect("length"))["length"] == 100_000
-            await tab.send("say", text="x" * 200_000)
+            await tab.send({"type": "say", "text": "x" * 100_000})
+            assert (await tab.receive("length"))["length"] == 100_000
+            await tab.send({"type": "say", "text": "x" * 200_000})
             assert await tab.closed() == 1009

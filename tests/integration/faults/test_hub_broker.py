@@ -52,7 +52,7 @@ async def test_a_hub_that_starts_without_its_broker_takes_nobody_until_it_comes(
     async with worker(RedisBroker(valkey.url)) as one:
         assert await readiness(one) == 503
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(one.server.ws, token="ann").open()
+            await Tab(one.server.ws, token="ann").connect()
         assert refused.value.response.status_code == 503
         assert refused.value.response.headers["Retry-After"]
         # Long enough for the pauses to have grown to the longest.

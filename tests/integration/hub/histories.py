@@ -34,7 +34,7 @@ def since(joined: dict[str, Any], offset: int | None = None) -> dict[str, Any]:
 
 async def heard(tab: Tab, several: int) -> list[tuple[int, int]]:
     """The next messages: number and offset."""
-    messages = [await tab.expect("m") for _ in range(several)]
+    messages = [await tab.receive("m") for _ in range(several)]
     return [(message["n"], message["offset"]) for message in messages]
 
 

@@ -60,7 +60,7 @@ def told(caplog: pytest.LogCaptureFixture) -> str:
 
 async def refused(server_ws: str, **options: Any) -> int:
     with pytest.raises(websockets.InvalidStatus) as refusal:
-        await Tab(server_ws, **options).open()
+        await Tab(server_ws, **options).connect()
     return refusal.value.response.status_code
 
 
@@ -71,13 +71,13 @@ async def test_one_that_hangs_has_its_time() -> None:
         began = loop.time()
         assert await refused(server.ws, token="ann") == 503
         assert 0.25 < loop.time() - began < 3
-        tab = await Tab(server.ws).open()
+        tab = await Tab(server.ws).connect()
         began = loop.time()
-        await tab.send("auth", token="ann")
+        await tab.send({"type": "auth", "token": "ann"})
         assert await tab.closed() == 1013
         assert 0.25 < loop.time() - began < 3
         assert tab.log == []
-        await tab.leave()
+        await tab.close()
         await until(lambda: not inside(hub).endpoint.connections, "gone")
         assert inside(hub).endpoint.handshakes == 0
         assert not inside(hub).endpoint.unauthenticated
@@ -95,11 +95,11 @@ async def test_what_is_no_user_lets_nobody_in(what: str, caplog: pytest.LogCaptu
         assert f"builtins.{error} at " in line
         assert "in check_user" in line
         caplog.clear()
-        tab = await Tab(server.ws).open()
-        await tab.send("auth", token=SECRET)
+        tab = await Tab(server.ws).connect()
+        await tab.send({"type": "auth", "token": SECRET})
         assert await tab.closed() == 1011
         assert tab.log == []
-        await tab.leave()
+        await tab.close()
         line = told(caplog)
         assert f"builtins.{error} at " in line
         assert "in check_user" in line
@@ -123,10 +123,10 @@ async def test_what_quotes_the_secret_is_not_quoted(how: str, caplog: pytest.Log
         assert told(caplog).endswith(place)
         if how == "authenticator":
             caplog.clear()
-            tab = await Tab(server.ws).open()
-            await tab.send("auth", token=SECRET)
+            tab = await Tab(server.ws).connect()
+            await tab.send({"type": "auth", "token": SECRET})
             assert await tab.closed() == 1011
-            await tab.leave()
+            await tab.close()
             assert "builtins.LookupError at " in told(caplog)
             assert told(caplog).endswith(place)
         await at_rest(hub)

@@ -45,7 +45,7 @@ async def test_away_and_back(mortal: Mortal) -> None:
                 await tab.join("open:a")
             mortal.kill()
             await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
-            for ask in (lambda: ann.ask("join_room", room="open:b"), lambda: ann.ask("say")):
+            for ask in (lambda: ann.request("join_room", room="open:b"), lambda: ann.request("say")):
                 began = time.monotonic()
                 answer = await ask()
                 assert (answer["type"], answer["code"]) == ("error", "unavailable")
@@ -55,14 +55,14 @@ async def test_away_and_back(mortal: Mortal) -> None:
                 await hubs[1].broadcast({"type": "x"})
             assert time.monotonic() - began < 2 * DEADLINE
             # Ping is answered while a join waits for the broker.
-            await ann.send("join_room", room="open:c", id="j")
-            assert (await ann.ask("ping"))["type"] == "pong"
+            await ann.send({"type": "join_room", "room": "open:c", "id": "j"})
+            assert (await ann.request("ping"))["type"] == "pong"
             await until(lambda: any(each.get("id") == "j" for each in ann.log), "an answer to the join")
             [answer] = [each for each in ann.log if each.get("id") == "j"]
             assert answer["code"] == "unavailable"
             # No local shortcut, and leaving needs nobody.
             assert not [each for tab in (ann, bob, cid) for each in tab.received("said")]
-            assert (await cid.ask("leave_room", room="open:a"))["type"] == "room_left"
+            assert (await cid.request("leave_room", room="open:a"))["type"] == "room_left"
 
             mortal.start()
             await until(lambda: all(hub.ready for hub in hubs), "it is back", within=15)
@@ -74,7 +74,7 @@ async def test_away_and_back(mortal: Mortal) -> None:
 
             await until(restored, "all is known again")
             assert await hubs[1].user("ann").connections() == [ann.welcome["connection"]]
-            assert (await ann.ask("say"))["type"] == "ack"
+            assert (await ann.request("say"))["type"] == "ack"
             for tab in (ann, bob):
                 await until(lambda tab=tab: tab.received("said"), "said")  # type: ignore[misc]
             assert not cid.received("said")
@@ -109,14 +109,14 @@ async def test_a_room_that_was_heard_cannot_be_joined_while_the_broker_is_away()
         await ann.join("plain")
         broker.away = True
         began = time.monotonic()
-        answer = await bob.ask("join_room", room="plain")
+        answer = await bob.request("join_room", room="plain")
         assert (answer["type"], answer["code"]) == ("error", "unavailable")
         assert time.monotonic() - began < 1
         broker.away = False
         await bob.join("plain")
         await hub.room("plain").send({"type": "news"})
         for tab in (ann, bob):
-            await tab.expect("news")
+            await tab.receive("news")
 
 
 async def test_nobody_is_announced_again_when_the_broker_is_back(mortal: Mortal) -> None:
@@ -129,7 +129,7 @@ async def test_nobody_is_announced_again_when_the_broker_is_back(mortal: Mortal)
     ):
         for tab in (ann, bob):
             await tab.join("open:a")
-        await ann.expect("user_joined_room", user="bob")
+        await ann.receive("user_joined_room", user="bob")
         before = {tab: len(tab.log) for tab in (ann, bob)}
         mortal.kill()
         await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
@@ -143,14 +143,14 @@ async def test_nobody_is_announced_again_when_the_broker_is_back(mortal: Mortal)
         await until(complete, "all is known again")
         await hubs[0].broadcast({"type": "end"})
         for tab, seen in before.items():
-            await tab.expect("end")
+            await tab.receive("end")
             assert {each["type"] for each in tab.log[seen:]} <= {"end", "ping"}
-        await bob.leave()
-        assert (await ann.expect("user_left_room"))["user"] == "bob"
+        await bob.close()
+        assert (await ann.receive("user_left_room"))["user"] == "bob"
         assert await hubs[0].room("open:a").members() == ["ann"]
         async with Tab(right.ws, token="bob") as again:
             await again.join("open:a")
-            assert (await ann.expect("user_joined_room"))["user"] == "bob"
+            assert (await ann.receive("user_joined_room"))["user"] == "bob"
 
 
 async def test_a_worker_without_a_broker_takes_nobody(mortal: Mortal) -> None:
@@ -158,7 +158,7 @@ async def test_a_worker_without_a_broker_takes_nobody(mortal: Mortal) -> None:
     mortal.kill()
     async with serving(simple(hub)) as server:
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(server.ws, token="ann").open()
+            await Tab(server.ws, token="ann").connect()
         assert refused.value.response.status_code == 503
         assert refused.value.response.headers["Retry-After"]
         mortal.start()

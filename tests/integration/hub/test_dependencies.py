@@ -52,13 +52,13 @@ async def test_a_pool_of_one_connection_serves_many_tabs() -> None:
             await tab.__aenter__()
         try:
             await asyncio.gather(*(tab.join("r:x") for tab in tabs))
-            answers = await asyncio.gather(*(tab.ask("say") for _ in range(3) for tab in tabs[:1]))
-            answers += await asyncio.gather(*(tab.ask("say") for tab in tabs))
+            answers = await asyncio.gather(*(tab.request("say") for _ in range(3) for tab in tabs[:1]))
+            answers += await asyncio.gather(*(tab.request("say") for tab in tabs))
             assert {each["type"] for each in answers} == {"ack"}
             assert most == 8 + 3 + 8
         finally:
             for tab in tabs:
-                await tab.leave()
+                await tab.close()
 
 
 async def test_it_is_closed_before_the_answer_leaves() -> None:
@@ -84,13 +84,13 @@ async def test_it_is_closed_before_the_answer_leaves() -> None:
         return value
 
     async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
-        await tab.send("say", id=1)
+        await tab.send({"type": "say", "id": 1})
         await tab.nothing("ack")
         assert events == ["outer in", "inner in", "handler", "inner out"]
         slow.set()
-        assert (await tab.expect("ack"))["result"] == "inner of outer"
+        assert (await tab.receive("ack"))["result"] == "inner of outer"
         assert events[-1] == "outer out"
-        await tab.ask("say")
+        await tab.request("say")
         assert events == ["outer in", "inner in", "handler", "inner out", "outer out"] * 2
 
 
@@ -129,11 +129,11 @@ async def test_a_rollback_sees_the_exception() -> None:
         raise LookupError
 
     async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("say", what="http"))["code"] == "forbidden"
-        assert (await tab.ask("say", what="broken"))["code"] == "internal"
-        assert (await tab.ask("say"))["type"] == "ack"
+        assert (await tab.request("say", what="http"))["code"] == "forbidden"
+        assert (await tab.request("say", what="broken"))["code"] == "internal"
+        assert (await tab.request("say"))["type"] == "ack"
         assert seen == ["HTTPException", "ZeroDivisionError", "commit"]
-        assert (await tab.ask("swallow"))["code"] == "internal"
+        assert (await tab.request("swallow"))["code"] == "internal"
 
 
 async def test_overrides_of_the_application_hold() -> None:
@@ -156,7 +156,7 @@ async def test_overrides_of_the_application_hold() -> None:
     app = served(hub)
     app.dependency_overrides[real] = lambda: "fake"
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("say"))["result"] == "fake"
+        assert (await tab.request("say"))["result"] == "fake"
         await tab.join("r")
 
 
@@ -178,7 +178,7 @@ async def test_a_check_and_its_dependencies_share_the_rooms_parameters() -> None
     async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
         await tab.join("team:7:abc")
         assert seen == [(7, "abc", "<8/abc>", "ann")]
-        refused = await tab.ask("join_room", room="team:7:abcd")
+        refused = await tab.request("join_room", room="team:7:abcd")
         assert (refused["code"], len(seen)) == ("invalid_message", 1)
 
 
@@ -213,10 +213,10 @@ async def test_the_handshake_is_at_hand() -> None:
         serving(app) as server,
         Tab(server.ws, "/ws?page=4", additional_headers=headers, origin=server.url) as tab,
     ):
-        answer = await tab.ask("say")
+        answer = await tab.request("say")
         assert answer["result"] == ["red", "sweet", "s3", "/ws", "red", "sweet", 4, "ann"]
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
-        refused = await tab.ask("say")
+        refused = await tab.request("say")
         assert (refused["code"], refused["field"]) == ("invalid_message", "header.x-colour")
 
 
@@ -239,8 +239,8 @@ async def test_a_dependency_cannot_take_the_socket() -> None:
     async def shout(message: Loud, _: Annotated[None, Depends(loud)]) -> None: ...
 
     async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("say"))["code"] == "internal"
-        assert (await tab.ask("loud"))["code"] == "internal"
+        assert (await tab.request("say"))["code"] == "internal"
+        assert (await tab.request("loud"))["code"] == "internal"
         assert [each["type"] for each in tab.log] == ["welcome", "error", "error"]
 
 
@@ -270,5 +270,5 @@ async def test_a_dependency_is_asked_once_a_message() -> None:
         return [a, b, c, d]
 
     async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("say"))["result"] == [1, 1, 2, 1]
-        assert (await tab.ask("say"))["result"] == [3, 3, 4, 3]
+        assert (await tab.request("say"))["result"] == [1, 1, 2, 1]
+        assert (await tab.request("say"))["result"] == [3, 3, 4, 3]

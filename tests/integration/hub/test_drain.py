@@ -65,7 +65,7 @@ async def test_while_it_drains_nobody_is_let_in_and_requests_are_answered() -> N
         assert await status(server, "/health/ready") == 503
         assert await status(server, "/health/live") == 200
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(server.ws, token="late").open()
+            await Tab(server.ws, token="late").connect()
         assert refused.value.response.status_code == 503
         assert not handlers.heard
         terminate()
@@ -77,7 +77,7 @@ async def test_who_was_being_looked_at_is_not_let_in() -> None:
     async with told_by_signals(operated(hub)) as (server, _), Tab(server.ws, token="ann"):
         names.gate = asyncio.Event()
         names.asked.clear()
-        late = asyncio.create_task(Tab(server.ws, token="late").open())
+        late = asyncio.create_task(Tab(server.ws, token="late").connect())
         await until(lambda: names.asked, "looked at")
         terminate()
         await until(lambda: inside(hub).stopping, "it drains")
@@ -98,13 +98,13 @@ async def test_a_handler_that_is_running_answers_before_its_connections_turn() -
         return "done"
 
     async with told_by_signals(operated(hub)) as (server, _), Tab(server.ws, token="ann") as tab:
-        await tab.send("work", id=1)
+        await tab.send({"type": "work", "id": 1})
         await begun.wait()
         terminate()
         await until(lambda: inside(hub).stopping, "it drains")
         gate.set()
-        assert (await tab.expect("ack", id=1))["result"] == "done"
-        await tab.expect("closing")
+        assert (await tab.receive("ack", id=1))["result"] == "done"
+        await tab.receive("closing")
         assert await tab.closed() == 1012
 
 
@@ -130,7 +130,7 @@ async def test_who_takes_nothing_is_dropped_in_time() -> None:
         stalled = Tab(server.ws, token="stalled", sock=narrow, max_queue=1)
         await stack.enter_async_context(stalled)
         stalled.socket.transport.pause_reading()  # type: ignore[attr-defined]
-        await stalled.send("pour", size=9_000_000)
+        await stalled.send({"type": "pour", "size": 9_000_000})
         [connection] = [each for each in inside(hub).endpoint.connections if each.user.id == "stalled"]
         await until(lambda: connection.outbound.waiting, "it is stalled")
         began = time.monotonic()

@@ -87,12 +87,12 @@ async def scene(valkey: str) -> AsyncIterator[Scene]:
 
 async def test_during_authentication(scene: Scene, keys: Callable[[], list[str]]) -> None:
     scene.names.gate = asyncio.Event()
-    handshake = asyncio.create_task(scene.tab().open())
+    handshake = asyncio.create_task(scene.tab().connect())
     await until(lambda: "ann" in scene.names.asked, "asked")
     handshake.cancel()
     await asyncio.gather(handshake, return_exceptions=True)
-    message = await Tab(scene.server.ws).open()
-    await message.send("auth", token="bob")
+    message = await Tab(scene.server.ws).connect()
+    await message.send({"type": "auth", "token": "bob"})
     await until(lambda: "bob" in scene.names.asked, "asked")
     await message.drop()
     await until(lambda: not inside(scene.hub).endpoint.connections, "seen")
@@ -106,7 +106,7 @@ async def test_during_authentication(scene: Scene, keys: Callable[[], list[str]]
 )
 async def test_during_admission(scene: Scene, keys: Callable[[], list[str]], call: str, topic: str) -> None:
     scene.broker.shut.add((call, topic))
-    tab = await scene.tab().open()
+    tab = await scene.tab().connect()
     await scene.waits(call, topic)
     await tab.drop()
     await until(lambda: not inside(scene.hub).registry, "seen")
@@ -122,7 +122,7 @@ async def test_during_admission(scene: Scene, keys: Callable[[], list[str]], cal
 async def test_during_a_join(scene: Scene, keys: Callable[[], list[str]], call: str, topic: str, how: str) -> None:
     async with scene.tab() as tab:
         scene.broker.shut.add((call, topic))
-        await tab.send("join_room", room="open:a")
+        await tab.send({"type": "join_room", "room": "open:a"})
         await scene.waits(call, topic)
         connection = connection_of(scene.hub, tab)
         if how == "drop":
@@ -148,7 +148,7 @@ async def test_while_being_sent_to(scene: Scene, keys: Callable[[], list[str]]) 
             await tab.drop()
             await scene.hub.room("open:a").send({"type": "n", "number": number})
         for number in range(10):
-            await bob.expect("n", number=number)
+            await bob.receive("n", number=number)
         for number in range(10):
             assert len([each for each in bob.received("user_left_room") if each["user"] == f"u{number}"]) <= 1
         await until(lambda: len(bob.received("user_left_room")) == 10, "all have left")
@@ -171,8 +171,8 @@ async def test_while_a_handler_works(scene: Scene, keys: Callable[[], list[str]]
         seen.append("finished")
 
     async with scene.tab() as tab:
-        await tab.send("stay", id=1)
-        await tab.send("stay", id=2)
+        await tab.send({"type": "stay", "id": 1})
+        await tab.send({"type": "stay", "id": 2})
         await until(lambda: seen, "begun")
         await tab.drop()
         await until(lambda: not inside(scene.hub).registry, "seen")
@@ -186,10 +186,10 @@ async def test_every_way_of_going(scene: Scene, keys: Callable[[], list[str]]) -
         tab.socket.transport.write_eof()
 
     ways: list[Callable[[Tab], Awaitable[Any]]] = [
-        lambda tab: tab.leave(),
+        lambda tab: tab.close(),
         lambda tab: tab.drop(),
-        lambda tab: tab.raw(b"binary"),
-        lambda tab: tab.raw("x" * 70_000),
+        lambda tab: tab.say(b"binary"),
+        lambda tab: tab.say("x" * 70_000),
         lambda tab: scene.hub.user("ann").disconnect(),
         half_open,
     ]
@@ -198,7 +198,7 @@ async def test_every_way_of_going(scene: Scene, keys: Callable[[], list[str]]) -
             await ann.join("open:a")
             await bob.join("open:a")
             await way(ann)
-            assert (await bob.expect("user_left_room"))["user"] == "ann"
+            assert (await bob.receive("user_left_room"))["user"] == "ann"
             assert await scene.hub.room("open:a").members() == ["bob"]
             assert not await scene.hub.user("ann").is_online()
         await scene.nothing_is_left(keys)
@@ -216,17 +216,17 @@ async def test_while_the_server_stops(valkey: str, keys: Callable[[], list[str]]
         match where:
             case "authentication":
                 names.gate = asyncio.Event()
-                tab = await Tab(server.ws).open()
-                await tab.send("auth", token="ann")
+                tab = await Tab(server.ws).connect()
+                await tab.send({"type": "auth", "token": "ann"})
                 await until(lambda: names.asked, "asked")
             case "admission":
                 broker.shut.add("enter")
-                tab = await Tab(server.ws, token="ann").open()
+                tab = await Tab(server.ws, token="ann").connect()
                 await until(lambda: broker.waiting, "waits")
             case "join":
                 tab = await Tab(server.ws, token="ann").__aenter__()
                 broker.shut.add("enter")
-                await tab.send("join_room", room="open:a")
+                await tab.send({"type": "join_room", "room": "open:a"})
                 await until(lambda: broker.waiting, "waits")
             case "open":
                 tab = await Tab(server.ws, token="ann").__aenter__()
@@ -238,7 +238,7 @@ async def test_while_the_server_stops(valkey: str, keys: Callable[[], list[str]]
         if names.gate is not None:
             names.gate.set()
         await broker.open()
-    await tab.leave()
+    await tab.close()
     assert not running.registry
     assert not len(running.parts.presence)
     assert not len(running.parts.background)
@@ -272,12 +272,12 @@ async def test_what_is_held_for_one_who_is_let_in_may_be_too_much(caplog: pytest
     async with serving(simple(hub)) as server:
         async with Tab(server.ws, token="bob"):
             broker.shut.add("enter")
-            tab = await Tab(server.ws, token="ann").open()
+            tab = await Tab(server.ws, token="ann").connect()
             await until(lambda: broker.waiting, "waits")
             for _ in range(5):
                 await hub.broadcast({"type": "x", "big": "x" * 900})
             await broker.open()
             assert await tab.closed() == 1013
-            await tab.leave()
+            await tab.close()
         await at_rest(hub)
     assert "background task failed" not in caplog.text

@@ -66,19 +66,24 @@ async def test_the_example_does_what_it_says() -> None:
             "type": "room_joined",
             "room": "team:7",
             "members": ["alice"],
-            "id": "t1",
+            "id": "q1",
         }
         assert (await bob.join("team:7"))["members"] == ["alice", "bob"]
-        assert await alice.next() == {"type": "user_joined_room", "room": "team:7", "user": "bob"}
-        refused = await mallory.ask("join_room", room="team:7")
+        assert await alice.receive() == {"type": "user_joined_room", "room": "team:7", "user": "bob"}
+        refused = await mallory.request("join_room", room="team:7")
         assert (refused["type"], refused["code"], refused["field"]) == ("error", "forbidden", "room")
-        refused = await mallory.ask("room_message", room="team:7", content="hello")
+        refused = await mallory.request("room_message", room="team:7", content="hello")
         assert (refused["type"], refused["code"]) == ("error", "not_joined")
-        await alice.send("room_message", room="team:7", content="hello")
+        await alice.send({"type": "room_message", "room": "team:7", "content": "hello"})
         for tab in (alice, bob):
-            assert await tab.next() == {"type": "room_message", "from": "alice", "content": "hello", "room": "team:7"}
+            assert await tab.receive() == {
+                "type": "room_message",
+                "from": "alice",
+                "content": "hello",
+                "room": "team:7",
+            }
         assert (await http.post("/orders/42/ship")).status_code == 200
-        assert await alice.next() == {"type": "order_shipped", "order": 42}
+        assert await alice.receive() == {"type": "order_shipped", "order": 42}
         await bob.nothing()
         await mallory.nothing()
 
@@ -86,7 +91,7 @@ async def test_the_example_does_what_it_says() -> None:
 async def test_what_is_no_name_of_a_room_is_unknown() -> None:
     async with serving(example()) as server, Tab(server.ws, token=AUTH.sign("alice")) as tab:
         for room in ("team:7.0", "team:+7", "team:07", "team:x", "team:", "team:7:8", "team: 7", "team:\u0667", "club"):
-            refused = await tab.ask("join_room", room=room)
+            refused = await tab.request("join_room", room=room)
             assert (refused["code"], refused["field"]) == ("unknown_room", "room"), room
 
 
@@ -106,7 +111,7 @@ async def test_a_constraint_of_a_parameter_is_part_of_the_pattern() -> None:
     async with serving(app) as server, Tab(server.ws, token="ann") as ann:
         for kind in ("field", "path"):
             await ann.join(f"{kind}:5")
-            refused = await ann.ask("join_room", room=f"{kind}:-5")
+            refused = await ann.request("join_room", room=f"{kind}:-5")
             assert (refused["code"], refused["field"]) == ("unknown_room", "room")
 
 
@@ -134,13 +139,13 @@ async def test_patterns_are_tried_in_order_and_the_default_is_no() -> None:
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
         for room in ("a:x", "a:x/y:z", "n:7"):
             await tab.join(room)
-        assert (await tab.ask("join_room", room="a:no/way"))["code"] == "forbidden"
+        assert (await tab.request("join_room", room="a:no/way"))["code"] == "forbidden"
         for room in ("b:x", "a", "@you", "A:x"):
-            assert (await tab.ask("join_room", room=room))["code"] == "unknown_room"
+            assert (await tab.request("join_room", room=room))["code"] == "unknown_room"
         assert (await tab.join("@me")).keys() == {"type", "room", "id"}  # the hub's own, which nobody is asked about
         assert asked == [("first", "x"), ("second", "x/y:z"), ("third", 7), ("second", "no/way")]
         for bad in ("", "x\n", "x" * 129, 7, None):
-            refused = await tab.ask("join_room", room=bad)
+            refused = await tab.request("join_room", room=bad)
             assert (refused["code"], refused["field"]) == ("invalid_message", "room")
 
 
@@ -162,11 +167,11 @@ async def test_what_a_check_raises_becomes_an_error(caplog: pytest.LogCaptureFix
     codes = {401: "unauthorized", 403: "forbidden", 429: "rate_limited", 503: "unavailable"}
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
         for status, code in codes.items():
-            answer = await tab.ask("join_room", room=f"in:{status}")
+            answer = await tab.request("join_room", room=f"in:{status}")
             assert (answer["code"], answer["message"], answer["retry_after"]) == (code, "because", 3000)
         caplog.clear()
         for room in ("in:404", "in:broken"):
-            answer = await tab.ask("join_room", room=room)
+            answer = await tab.request("join_room", room=room)
             assert answer == {"type": "error", "code": "internal", "message": "internal error", "id": answer["id"]}
         logged = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert [record.name for record in logged] == ["hubbub.dispatch"] * 2
@@ -197,7 +202,7 @@ async def test_presence_is_an_option_of_the_room() -> None:
         await ann.nothing()
         assert (await ann.join("loud"))["members"] == ["ann"]
         assert (await bob.join("loud"))["members"] == ["ann", "bob"]
-        assert (await ann.next())["type"] == "user_joined_room"
+        assert (await ann.receive())["type"] == "user_joined_room"
         assert await hub.room("loud").members() == ["ann", "bob"]
         assert await hub.room("quiet").members() == []
 
@@ -224,7 +229,7 @@ async def test_joining_without_being_asked() -> None:
     app = FastAPI()
     app.include_router(hub.router)
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("go", room="anything"))["result"] == ["anything"]
+        assert (await tab.request("go", room="anything"))["result"] == ["anything"]
         assert [each["type"] for each in tab.log] == ["welcome", "room_joined", "room_left", "ack"]
-        assert (await tab.ask("go", room="@me"))["code"] == "unknown_room"
-        assert (await tab.ask("leave_room", room="anything"))["code"] == "not_joined"
+        assert (await tab.request("go", room="@me"))["code"] == "unknown_room"
+        assert (await tab.request("leave_room", room="anything"))["code"] == "not_joined"

@@ -46,11 +46,11 @@ async def test_a_validator_that_fails_is_an_internal_error(caplog: pytest.LogCap
         return _NAMES[message.name]
 
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
-        await tab.send("order", id=1, name="secret-coffee")
-        await tab.send("order", id=2, name="tea")
-        refused = await tab.next()
+        await tab.send({"type": "order", "id": 1, "name": "secret-coffee"})
+        await tab.send({"type": "order", "id": 2, "name": "tea"})
+        refused = await tab.receive()
         assert (refused["type"], refused["code"], refused["id"]) == ("error", "internal", 1)
-        assert await tab.next() == {"type": "ack", "id": 2, "result": 1}
+        assert await tab.receive() == {"type": "ack", "id": 2, "result": 1}
         [record] = errors(caplog)
         assert tab.welcome["connection"] in record.getMessage()
         assert "<locals>.order" in record.getMessage()
@@ -68,17 +68,17 @@ async def test_a_handler_that_awaited_what_was_cancelled_is_an_internal_error(ca
         await somebody_elses
 
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
-        await tab.send("wait", id=1)
-        await tab.send("ping", id=2)
-        await tab.send("wait", id=3)
+        await tab.send({"type": "wait", "id": 1})
+        await tab.send({"type": "ping", "id": 2})
+        await tab.send({"type": "wait", "id": 3})
         for id in (1, 3):
-            refused = await tab.expect("error", id=id)
+            refused = await tab.receive("error", id=id)
             assert refused["code"] == "internal"
         first, second = errors(caplog)
         for record in (first, second):
             assert tab.welcome["connection"] in record.getMessage()
             assert "<locals>.wait" in record.getMessage()
-        await tab.leave()
+        await tab.close()
         await at_rest(hub)
 
 
@@ -91,17 +91,17 @@ async def test_a_broker_that_fails_strangely_costs_one_answer(caplog: pytest.Log
 
     hub = Hub(Strange(), auth=Names())
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
-        await tab.send("join_room", room="open:bad", id=1)
-        await tab.send("join_room", room="open:a", id=2)
-        refused = await tab.next()
+        await tab.send({"type": "join_room", "room": "open:bad", "id": 1})
+        await tab.send({"type": "join_room", "room": "open:a", "id": 2})
+        refused = await tab.receive()
         assert (refused["type"], refused["code"], refused["id"]) == ("error", "internal", 1)
-        assert (await tab.next())["members"] == ["ann"]
+        assert (await tab.receive())["members"] == ["ann"]
         [record] = errors(caplog)
         assert tab.welcome["connection"] in record.getMessage()
         assert "ZeroDivisionError" in record.getMessage()
         assert "in members" in record.getMessage()
         assert "secret" not in caplog.text
-        await tab.leave()
+        await tab.close()
         await at_rest(hub)
 
 
@@ -141,8 +141,8 @@ async def test_sending_to_one_who_has_left_is_nobodys_fault(path: str, caplog: p
     async with serving(leaving(hub, gate, ended)) as server:
         tab = await Tab(server.ws, path, token="ann").__aenter__()
         if path == "/ws":
-            await tab.send("wait", id=1)
-        await tab.expect("begun")
+            await tab.send({"type": "wait", "id": 1})
+        await tab.receive("begun")
         await tab.drop()
         await until(lambda: not inside(hub).registry, "seen")
         gate.set()
@@ -168,8 +168,8 @@ async def test_what_somebody_elses_connection_raises_is_told(caplog: pytest.LogC
 
     async with serving(simple(hub)) as server, Tab(server.ws, token="bob") as bob:
         async with Tab(server.ws, token="ann") as ann:
-            await ann.ask("wait")
+            await ann.request("wait")
         await until(lambda: others[0].closed, "gone")
-        assert (await bob.ask("wait"))["code"] == "internal"
+        assert (await bob.request("wait"))["code"] == "internal"
         [record] = errors(caplog)
         assert bob.welcome["connection"] in record.getMessage()

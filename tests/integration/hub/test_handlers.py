@@ -42,16 +42,16 @@ async def test_a_bad_field_is_named_by_its_path() -> None:
         return sum(item.count for item in message.items)
 
     async with serving(hub_of_one(order, Order)) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("order", items=[{"name": "tea", "count": 2}]))["result"] == 2
+        assert (await tab.request("order", items=[{"name": "tea", "count": 2}]))["result"] == 2
         for items, field in (
             ([{"name": "tea", "count": 2}, {"name": "tea", "count": 0}], "items.1.count"),
             ([{"count": 2}], "items.0.name"),
             ("tea", "items"),
             (None, "items"),
         ):
-            refused = await tab.ask("order", items=items)
+            refused = await tab.request("order", items=items)
             assert (refused["type"], refused["code"], refused["field"]) == ("error", "invalid_message", field)
-        refused = await tab.ask("no_such", items=[])
+        refused = await tab.request("no_such", items=[])
         assert (refused["code"], refused["field"]) == ("unknown_type", "type")
 
 
@@ -71,14 +71,14 @@ async def test_the_result_is_in_the_ack() -> None:
     async with serving(hub_of_one(say)) as server, Tab(server.ws, token="ann") as tab:
         expected = {"dict": {"a": [1, None]}, "model": {"name": "tea", "count": 1}, "false": False, "zero": 0}
         for what, result in {**expected, "set": [1]}.items():
-            answer = await tab.ask("say", what=what)
+            answer = await tab.request("say", what=what)
             assert answer == {"type": "ack", "id": answer["id"], "result": result}
-        answer = await tab.ask("shout", what="none")
+        answer = await tab.request("shout", what="none")
         assert answer == {"type": "ack", "id": answer["id"]}
-        await tab.send("say", what="dict")
+        await tab.send({"type": "say", "what": "dict"})
         await tab.nothing()
-        await tab.send("say", what="dict", id=0)
-        assert (await tab.next())["id"] == 0
+        await tab.send({"type": "say", "what": "dict", "id": 0})
+        assert (await tab.receive())["id"] == 0
 
 
 async def test_a_result_that_cannot_be_sent_is_internal(caplog: pytest.LogCaptureFixture) -> None:
@@ -92,7 +92,7 @@ async def test_a_result_that_cannot_be_sent_is_internal(caplog: pytest.LogCaptur
     limits = Limits(payload=2000, outbox=4000)
     async with serving(hub_of_one(say, limits=limits)) as server, Tab(server.ws, token="ann") as tab:
         for what in results:
-            answer = await tab.ask("say", what=what)
+            answer = await tab.request("say", what=what)
             assert (answer["type"], answer["code"]) == ("error", "internal"), what
     assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == len(results)
 
@@ -104,9 +104,9 @@ async def test_a_handler_refuses_by_raising() -> None:
         raise Forbidden(field="what")
 
     async with serving(hub_of_one(say)) as server, Tab(server.ws, token="ann") as tab:
-        answer = await tab.ask("say", what="later")
+        answer = await tab.request("say", what="later")
         assert (answer["code"], answer["message"], answer["retry_after"]) == ("rate_limited", "not so fast", 1500)
-        answer = await tab.ask("say")
+        answer = await tab.request("say")
         assert (answer["code"], answer["field"]) == ("forbidden", "what")
 
 
@@ -115,9 +115,9 @@ async def test_any_other_exception_is_internal_and_logged_once(caplog: pytest.Lo
         raise LookupError(f"secret {message.what}")
 
     async with serving(hub_of_one(say)) as server, Tab(server.ws, token="ann") as tab:
-        answer = await tab.ask("say", what="body-of-the-message")
+        answer = await tab.request("say", what="body-of-the-message")
         assert answer == {"type": "error", "code": "internal", "message": "internal error", "id": answer["id"]}
-        assert (await tab.ask("say"))["code"] == "internal"
+        assert (await tab.request("say"))["code"] == "internal"
         logged = [record for record in caplog.records if record.levelno >= logging.ERROR]
         assert len(logged) == 2
         assert logged[0].name == "hubbub.dispatch"
@@ -134,7 +134,7 @@ async def test_a_plain_function_runs_in_a_thread() -> None:
         return "done"
 
     async with serving(hub_of_one(say)) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("say"))["result"] == "done"
+        assert (await tab.request("say"))["result"] == "done"
         assert where[0] is not threading.current_thread()
 
 
@@ -150,10 +150,10 @@ async def test_an_object_with_a_call_may_handle() -> None:
             return "method"
 
     async with serving(hub_of_one(Counter())) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("say"))["result"] == "ann 1"
-        assert (await tab.ask("say"))["result"] == "ann 2"
+        assert (await tab.request("say"))["result"] == "ann 1"
+        assert (await tab.request("say"))["result"] == "ann 2"
     async with serving(hub_of_one(Counter().method)) as server, Tab(server.ws, token="ann") as tab:
-        assert (await tab.ask("say"))["result"] == "method"
+        assert (await tab.request("say"))["result"] == "method"
 
 
 async def test_messages_are_handled_in_order_and_ping_past_them() -> None:
@@ -169,16 +169,16 @@ async def test_messages_are_handled_in_order_and_ping_past_them() -> None:
     hub.on(Say)(say)
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         for number in range(33):  # one is handled, 32 wait
-            await tab.send("say", what=number, id=number)
-        await tab.send("say", what=33, id=33)
-        refused = await tab.expect("error")
+            await tab.send({"type": "say", "what": number, "id": number})
+        await tab.send({"type": "say", "what": 33, "id": 33})
+        refused = await tab.receive("error")
         assert (refused["code"], refused["id"]) == ("rate_limited", 33)
-        await tab.send("ping", ts="now", id="p")
-        assert await tab.next() == {"type": "pong", "ts": "now", "id": "p"}
-        await tab.send("pong")
+        await tab.send({"type": "ping", "ts": "now", "id": "p"})
+        assert await tab.receive() == {"type": "pong", "ts": "now", "id": "p"}
+        await tab.send({"type": "pong"})
         assert begun == [0]
         gate.set()
-        await tab.expect("ack", id=32)
+        await tab.receive("ack", id=32)
         told = [each for each in tab.log if each["type"] in ("said", "ack")]
         assert [each["what"] if each["type"] == "said" else each["id"] for each in told] == [
             number for number in range(33) for _ in range(2)
@@ -186,12 +186,12 @@ async def test_messages_are_handled_in_order_and_ping_past_them() -> None:
         assert not [each for each in tab.log if each["type"] == "error" and each["id"] != 33]
         # What cannot be read waits its turn, too.
         gate.clear()
-        await tab.send("say", what="first")
-        await tab.raw("{")
-        await tab.send("ping", ts="between")
-        assert (await tab.next())["ts"] == "between"
+        await tab.send({"type": "say", "what": "first"})
+        await tab.say("{")
+        await tab.send({"type": "ping", "ts": "between"})
+        assert (await tab.receive())["ts"] == "between"
         gate.set()
-        assert [(await tab.next())["type"] for _ in range(2)] == ["said", "error"]
+        assert [(await tab.receive())["type"] for _ in range(2)] == ["said", "error"]
 
 
 async def test_another_tab_is_not_held_up() -> None:
@@ -206,10 +206,10 @@ async def test_another_tab_is_not_held_up() -> None:
         Tab(server.ws, token="ann") as ann,
         Tab(server.ws, token="ann") as second,
     ):
-        await ann.send("say", what="wait", id=1)
-        assert (await second.ask("say"))["type"] == "ack"
+        await ann.send({"type": "say", "what": "wait", "id": 1})
+        assert (await second.request("say"))["type"] == "ack"
         gate.set()
-        assert (await ann.next())["type"] == "ack"
+        assert (await ann.receive())["type"] == "ack"
 
 
 # What is refused where it is written.

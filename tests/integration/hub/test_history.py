@@ -181,7 +181,7 @@ async def test_what_may_wait_is_sent_when_the_broker_is_back_in_order_and_once(m
             mortal.start()
             await asyncio.wait_for(asyncio.gather(*sends), 20)
             # It came back with nothing in it: what was sent before this worker knew of the new epoch is a gap.
-            gap = await ann.expect("gap")
+            gap = await ann.receive("gap")
             assert (gap["room"], gap["after"]) == ("kept:a", 0)
             again = await ann.join("kept:a", since={"epoch": gap["epoch"], "offset": gap["after"]})
             assert again["recovered"] is True

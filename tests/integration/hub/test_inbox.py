@@ -31,7 +31,7 @@ async def test_what_was_sent_to_nobody_waits_for_who_comes(broker: str) -> None:
             assert (joined["room"], since(joined)) == ("@me", {"epoch": first.epoch, "offset": 2})
             assert await heard(ann, 2) == [(1, 1), (2, 2)]
             await tell(hub, 3)
-            message = await ann.expect("m")
+            message = await ann.receive("m")
             assert message == {"type": "m", "n": 3, "room": "@me", "offset": 3}
             nothing = await bob.join("@me", since={"offset": 0})
             assert (nothing["recovered"], nothing["offset"]) == (True, 0)
@@ -99,7 +99,7 @@ async def test_without_an_inbox_messages_to_a_user_are_as_given_and_the_own_room
     hub = Hub(auth=Names())
     async with serving(keeping(hub)) as server, Tab(server.ws, token="ann") as ann:
         assert await tell(hub, 1) == [None]
-        assert await ann.expect("m") == {"type": "m", "n": 1}
+        assert await ann.receive("m") == {"type": "m", "n": 1}
         assert (await ann.join("@me")).keys() == {"type", "room", "id"}
         joined = await ann.join("@me", since={"offset": 0})
         assert joined["recovered"] is False
@@ -114,11 +114,11 @@ async def test_the_own_room_cannot_be_left(inbox: History | None) -> None:
     hub = Hub(auth=Names(), inbox=inbox)
     async with serving(keeping(hub)) as server, Tab(server.ws, token="ann") as ann:
         for _ in range(2):
-            answer = await ann.ask("leave_room", room="@me")
+            answer = await ann.request("leave_room", room="@me")
             assert (answer["type"], answer["code"]) == ("error", "not_joined")
             await ann.join("@me")
         await tell(hub, 1)
-        assert (await ann.expect("m"))["n"] == 1
+        assert (await ann.receive("m"))["n"] == 1
 
 
 async def test_messages_to_all_tabs_of_a_user_but_one() -> None:

@@ -88,7 +88,7 @@ async def test_included_twice_is_started_once() -> None:
                 assert (await http.get(f"{server.url}/node")).json() == ann.node
             await hub.broadcast({"type": "all"})
             for tab in (ann, bob, cid):
-                await tab.expect("all")
+                await tab.receive("all")
         await at_rest(hub)
     assert not hub.ready
 
@@ -114,7 +114,7 @@ async def test_two_hubs_of_one_application_never_meet() -> None:
         httpx.AsyncClient(trust_env=False, base_url=server.url) as http,
     ):
         await first.broadcast({"type": "from first"})
-        await one.expect("from first")
+        await one.receive("from first")
         await two.nothing("from first")
         assert (await http.get("/second")).json() == two.node
         assert (await http.get("/any")).status_code == 500
@@ -262,14 +262,14 @@ async def test_stats_of_the_cluster(valkey: str, caplog: pytest.LogCaptureFixtur
             await ann.join("open:a")
             await bob.join("open:a")
             await bob.join("open:b")
-            tab = await Tab(right.ws).open()  # nobody yet
+            tab = await Tab(right.ws).connect()  # nobody yet
 
             async def reported() -> bool:
                 return (await hubs[1].stats()).connections == 3
 
             await until(reported, "both have reported")
             stats = await hubs[1].stats()
-            await tab.leave()
+            await tab.close()
             assert (stats.users, stats.rooms) == (2, 2)
             found = {worker.node: (worker.connections, worker.pid, worker.facts) for worker in stats.workers}
             assert found == {hubs[0].node: (1, os.getpid(), {"load": 1}), hubs[1].node: (2, os.getpid(), {})}
@@ -295,9 +295,9 @@ async def test_a_stop_closes_who_is_there(valkey: str) -> None:
     async with serving(app) as server:
         await until(lambda: hub.ready, "there")
         async with Tab(server.ws, token="ann") as ann:
-            stranger = await Tab(server.ws).open()
+            stranger = await Tab(server.ws).connect()
             await until(lambda: len(inside(hub).endpoint.connections) == 2, "both are there")
             await hub.stop()
             assert await ann.closed() == 1012
             assert await stranger.closed() == 1012
-            await stranger.leave()
+            await stranger.close()

@@ -72,30 +72,30 @@ async def test_a_slow_reader_is_closed_and_nobody_waits_for_it() -> None:
         async with Stalled(port, "slow") as slow:
             await bob.join("open:a")
             slow.say('{"type": "join_room", "room": "open:a"}')
-            await bob.expect("user_joined_room", user="slow")
+            await bob.receive("user_joined_room", user="slow")
             room, number = hub.room("open:a"), 0
             longest = 0.0
             while not counted(hub, Count.SLOW):
                 began = time.perf_counter()
                 await room.send({"type": "n", "number": number, "fill": "x" * 7_000})
                 longest = max(longest, time.perf_counter() - began)
-                await bob.expect("n", number=number)
+                await bob.receive("n", number=number)
                 number += 1
                 assert number < 5_000
             assert longest < 0.5
             # At once, while its socket is still there.
             assert [each.user.id for each in inside(hub).registry.everyone()] == ["bob"]
-            assert (await bob.expect("user_left_room"))["user"] == "slow"
+            assert (await bob.receive("user_left_room"))["user"] == "slow"
             assert await room.members() == ["bob"]
             assert not await hub.user("slow").is_online()
             for _ in range(20):
                 await room.send({"type": "n", "number": number})
                 number += 1
-            await bob.expect("n", number=number - 1)
+            await bob.receive("n", number=number - 1)
             assert [each["number"] for each in bob.received("n")] == list(range(number))
             assert counted(hub, Count.SLOW) == 1
             await until(lambda: len(inside(hub).endpoint.connections) == 1, "given up")
-        await bob.leave()
+        await bob.close()
         await at_rest(hub)
 
 
@@ -116,12 +116,12 @@ async def test_connections_of_one_user() -> None:
     hub = Hub(auth=Names(), limits=Limits(connections_per_user=2))
     async with serving(simple(hub)) as server:
         async with Tab(server.ws, token="ann") as one, Tab(server.ws, token="ann"), Tab(server.ws, token="bob"):
-            third = await Tab(server.ws, token="ann").open()
+            third = await Tab(server.ws, token="ann").connect()
             assert await third.closed() == 4004
             assert third.log == []
-            await third.leave()
+            await third.close()
             assert len(await hub.user("ann").connections()) == 2
-            await one.leave()
+            await one.close()
             await until(lambda: len(inside(hub).registry) == 2, "gone")
             async with Tab(server.ws, token="ann"):
                 pass
@@ -134,24 +134,24 @@ async def test_a_full_worker_refuses() -> None:
 
         async def refused(**options: str) -> None:
             with pytest.raises(websockets.InvalidStatus) as refusal:
-                await Tab(server.ws, **options).open()
+                await Tab(server.ws, **options).connect()
             assert refusal.value.response.status_code == 503
             assert int(refusal.value.response.headers["Retry-After"]) > 0
 
-        stranger = await Tab(server.ws).open()
+        stranger = await Tab(server.ws).connect()
         await refused()
         async with Tab(server.ws, token="ann"):
-            await stranger.send("auth", token="bob")
-            await stranger.expect("welcome")
+            await stranger.send({"type": "auth", "token": "bob"})
+            await stranger.receive("welcome")
             await refused(token="cid")
             await refused()
-            await stranger.leave()
+            await stranger.close()
             await until(lambda: len(inside(hub).registry) == 1, "gone")
-            another = await Tab(server.ws).open()
+            another = await Tab(server.ws).connect()
             await refused()
             await another.drop()
             await until(lambda: not inside(hub).endpoint.unauthenticated, "gone")
-            await (await Tab(server.ws).open()).leave()
+            await (await Tab(server.ws).connect()).close()
         await at_rest(hub)
 
 
@@ -163,17 +163,17 @@ async def test_a_flood() -> None:
 
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         for _ in range(3):
-            assert (await tab.ask("say"))["type"] == "ack"
+            assert (await tab.request("say"))["type"] == "ack"
         for _ in range(3):
-            answer = await tab.ask("say")
+            answer = await tab.request("say")
             assert answer["code"] == "rate_limited"
             assert 0 < answer["retry_after"] <= 2000
         # Neither is a message that is limited; what cannot be read is one.
-        assert (await tab.ask("ping"))["type"] == "pong"
-        await tab.send("pong")
-        await tab.raw("{")
-        assert (await tab.expect("error"))["code"] == "rate_limited"
-        await tab.send("say")
+        assert (await tab.request("ping"))["type"] == "pong"
+        await tab.send({"type": "pong"})
+        await tab.say("{")
+        assert (await tab.receive("error"))["code"] == "rate_limited"
+        await tab.send({"type": "say"})
         assert await tab.closed() == 1008
         await at_rest(hub)
 
@@ -187,12 +187,12 @@ async def test_the_size_of_a_message() -> None:
     async with serving(simple(hub)) as server:
         async with Tab(server.ws, token="ann") as tab:
             text = '{"type": "say", "id": 1, "fill": ""}'
-            await tab.raw(text.replace('""', f'"{"é" * ((1000 - len(text)) // 2)}"'))
-            assert (await tab.next())["type"] == "ack"
-            await tab.raw(text.replace('""', f'"{"é" * ((1000 - len(text)) // 2 + 1)}"'))
+            await tab.say(text.replace('""', f'"{"é" * ((1000 - len(text)) // 2)}"'))
+            assert (await tab.receive())["type"] == "ack"
+            await tab.say(text.replace('""', f'"{"é" * ((1000 - len(text)) // 2 + 1)}"'))
             assert await tab.closed() == 1009
         async with Tab(server.ws, token="ann") as tab:
-            await tab.raw(b"{}")
+            await tab.say(b"{}")
             assert await tab.closed() == 1003
         await at_rest(hub)
 
@@ -202,12 +202,12 @@ async def test_a_ts_that_is_too_deep_to_be_sent_back() -> None:
     hub = Hub(auth=Names(), limits=Limits(depth=1000))
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         for ts in ("[" * 300 + "]" * 300, '{"a":' * 300 + "1" + "}" * 300):
-            await tab.raw(f'{{"type": "ping", "id": 1, "ts": {ts}}}')
-            answer = await tab.next()
+            await tab.say(f'{{"type": "ping", "id": 1, "ts": {ts}}}')
+            answer = await tab.receive()
             assert (answer["type"], answer["code"], answer["field"]) == ("error", "invalid_message", "ts")
             assert answer["id"] == 1
         deep = json.loads("[" * 100 + "]" * 100)
-        assert (await tab.ask("ping", ts=deep))["ts"] == deep
+        assert (await tab.request("ping", ts=deep))["ts"] == deep
 
 
 async def test_the_rooms_of_one_connection() -> None:
@@ -215,9 +215,9 @@ async def test_the_rooms_of_one_connection() -> None:
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         await tab.join("open:a")
         await tab.join("open:b")
-        assert (await tab.ask("join_room", room="open:c"))["code"] == "too_many_rooms"
+        assert (await tab.request("join_room", room="open:c"))["code"] == "too_many_rooms"
         await tab.join("open:a")
-        assert (await tab.ask("leave_room", room="open:a"))["type"] == "room_left"
+        assert (await tab.request("leave_room", room="open:a"))["type"] == "room_left"
         await tab.join("open:c")
         assert connection_of(hub, tab).rooms == {"open:b", "open:c"}
 
@@ -242,7 +242,7 @@ async def test_handshakes_that_come_at_once_are_counted_before_they_are_let_in()
     hub = Hub(auth=names, limits=Limits(connections=2))
     async with serving(simple(hub)) as server:
         tabs = [Tab(server.ws, token=f"u{number}") for number in range(10)]
-        opening = [asyncio.create_task(tab.open()) for tab in tabs]
+        opening = [asyncio.create_task(tab.connect()) for tab in tabs]
         await until(lambda: sum(each.done() for each in opening) == 8, "8 are refused")
         assert names.gate is not None
         names.gate.set()
@@ -252,8 +252,8 @@ async def test_handshakes_that_come_at_once_are_counted_before_they_are_let_in()
         inside_now = [each for each in results if isinstance(each, Tab)]
         assert len(inside_now) == 2
         for tab in inside_now:
-            await tab.expect("welcome")
-            await tab.leave()
+            await tab.receive("welcome")
+            await tab.close()
         await at_rest(hub)
 
 
@@ -261,10 +261,10 @@ async def test_a_flood_of_pings_is_answered_and_then_ended() -> None:
     hub = Hub(auth=Names(), rate=Rate(messages=0.001, burst=3, refusals=4))
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         for number in range(7):
-            assert await tab.ask("ping", ts=number) == {"type": "pong", "ts": number, "id": f"t{number + 1}"}
-        await tab.send("ping", ts=7)
+            assert await tab.request("ping", ts=number) == {"type": "pong", "ts": number, "id": f"q{number + 1}"}
+        await tab.send({"type": "ping", "ts": 7})
         assert await tab.closed() == 1008
-        await tab.expect("pong", ts=7)
+        await tab.receive("pong", ts=7)
         assert [each["type"] for each in tab.log] == ["welcome", *["pong"] * 8]
         await at_rest(hub)
 
@@ -274,7 +274,7 @@ async def test_pings_without_a_rate_are_answered_for_ever(monkeypatch: pytest.Mo
     hub = Hub(auth=Names())
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         for number in range(1000):
-            await tab.send("ping", ts=number)
-        await tab.expect("pong", ts=999)
+            await tab.send({"type": "ping", "ts": number})
+        await tab.receive("pong", ts=999)
         assert [each["ts"] for each in tab.received("pong")] == list(range(1000))
         assert len(tab.log) == 1001

@@ -40,20 +40,20 @@ async def test_a_route_reads_its_messages_one_by_one() -> None:
         ended.append(connection.user.id)
 
     async with serving(app) as server, Tab(server.ws, "/mine", token="ann") as tab:
-        await tab.send("order", what=1, id="a")
-        await tab.send("order", what=2)
-        assert (await tab.next())["what"] == {"type": "order", "what": 1, "id": "a"}
+        await tab.send({"type": "order", "what": 1, "id": "a"})
+        await tab.send({"type": "order", "what": 2})
+        assert (await tab.receive())["what"] == {"type": "order", "what": 1, "id": "a"}
         await tab.nothing()  # no ack, and not the second message, before the loop asks for the next
         gate.set()
-        assert await tab.next() == {"type": "ack", "id": "a"}
-        assert (await tab.next())["what"] == {"type": "order", "what": 2}
+        assert await tab.receive() == {"type": "ack", "id": "a"}
+        assert (await tab.receive())["what"] == {"type": "order", "what": 2}
         # The protocol is spoken beside it.
         await tab.join("open:a")
         await hub.room("open:a").send({"type": "news"})
-        await tab.expect("news")
-        await tab.raw("{")
-        assert (await tab.next())["code"] == "invalid_message"
-        await tab.leave()
+        await tab.receive("news")
+        await tab.say("{")
+        assert (await tab.receive())["code"] == "invalid_message"
+        await tab.close()
         await until(lambda: ended, "the iteration ended")
         await at_rest(hub)
 
@@ -97,7 +97,7 @@ async def test_a_str_is_for_text_routes() -> None:
             await connection.send("hello")
         with pytest.raises(TypeError, match=r"@hub\.on"):
             await anext(connection)
-        await tab.leave()
+        await tab.close()
         await at_rest(hub)
         assert connection.closed
         with pytest.raises(ConnectionClosed):
@@ -135,18 +135,18 @@ async def test_an_identity_from_elsewhere() -> None:
     async with serving(app) as server:
         async with Tab(server.ws, "/serve/ann") as ann, Tab(server.ws, "/connect/bob") as bob:
             assert (ann.welcome["user"], bob.welcome["user"]) == ("ann", "bob")
-            assert (await ann.ask("say"))["result"] == "ann"
-            assert await bob.next() == {"type": "hello"}
+            assert (await ann.request("say"))["result"] == "ann"
+            assert await bob.receive() == {"type": "hello"}
             assert await hub.user("bob").is_online()
         for path in ("/serve/" + "x" * 129, "/connect/a%0Ab"):
             with pytest.raises(websockets.InvalidStatus) as refused:
-                await Tab(server.ws, path).open()
+                await Tab(server.ws, path).connect()
             assert refused.value.response.status_code == 400
         async with Tab(server.ws, "/serve/ann", origin=server.url):
             pass
         for origin in ("http://evil.example", "null"):
             with pytest.raises(websockets.InvalidStatus) as refused:
-                await Tab(server.ws, "/serve/ann", origin=origin).open()
+                await Tab(server.ws, "/serve/ann", origin=origin).connect()
             assert refused.value.response.status_code == 403
         await at_rest(hub)
 
@@ -173,7 +173,7 @@ async def test_the_route_returns_or_raises(caplog: pytest.LogCaptureFixture) -> 
     async with serving(app) as server:
         for path, code in (("/returns", 1000), ("/raises", 1011), ("/raises-inside", 1011)):
             async with Tab(server.ws, path, token="ann") as tab:
-                await tab.expect("last")
+                await tab.receive("last")
                 assert await tab.closed() == code
         await at_rest(hub)
     # The exception is the application's, and so is its traceback.
@@ -209,29 +209,29 @@ async def test_a_refused_handshake_ends_the_route_in_silence(how: str, caplog: p
     async with serving(app) as server:
         for token in ("nobody", "old"):
             with pytest.raises(websockets.InvalidStatus) as refused:
-                await Tab(server.ws, path, token=token).open()
+                await Tab(server.ws, path, token=token).connect()
             assert refused.value.response.status_code == 401
-        tab = await Tab(server.ws, path, token="nobody", origin=server.url).open()
+        tab = await Tab(server.ws, path, token="nobody", origin=server.url).connect()
         assert await tab.closed() == 4001
-        await tab.leave()
+        await tab.close()
         with pytest.raises(websockets.InvalidStatus) as refused:
             await Tab(
                 server.ws, path, additional_headers={"Cookie": "session=ann"}, origin="http://evil.example"
-            ).open()
+            ).connect()
         assert refused.value.response.status_code == 403
-        tab = await Tab(server.ws, path).open()
-        await tab.raw("hello")
+        tab = await Tab(server.ws, path).connect()
+        await tab.say("hello")
         assert await tab.closed() == 4001
-        await tab.leave()
-        tab = await Tab(server.ws, path).open()
+        await tab.close()
+        tab = await Tab(server.ws, path).connect()
         assert await tab.closed() == 4002
-        await tab.leave()
+        await tab.close()
         # Gone in the middle of the wait for the first message, and while that is looked at.
-        await (await Tab(server.ws, path).open()).drop()
+        await (await Tab(server.ws, path).connect()).drop()
         await at_rest(hub)
         names.gate = asyncio.Event()
-        tab = await Tab(server.ws, path).open()
-        await tab.send("auth", token="ann")
+        tab = await Tab(server.ws, path).connect()
+        await tab.send({"type": "auth", "token": "ann"})
         await until(lambda: "ann" in names.asked, "asked")
         await tab.drop()
         await until(lambda: not inside(hub).endpoint.connections, "gone")
@@ -256,7 +256,7 @@ async def test_a_route_may_see_the_refusal() -> None:
 
     async with serving(app) as server:
         with pytest.raises(websockets.InvalidStatus):
-            await Tab(server.ws, "/mine", token="nobody").open()
+            await Tab(server.ws, "/mine", token="nobody").connect()
         await until(lambda: seen, "seen")
 
 
@@ -264,7 +264,7 @@ async def test_a_hub_without_auth_lets_nobody_in(caplog: pytest.LogCaptureFixtur
     hub = Hub()
     async with serving(simple(hub)) as server:
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(server.ws, token="ann").open()
+            await Tab(server.ws, token="ann").connect()
         assert refused.value.response.status_code == 403
         assert "auth=" in caplog.text
         async with httpx.AsyncClient(trust_env=False) as http:

@@ -36,7 +36,7 @@ async def test_the_users_of_a_dead_worker_leave_within_the_lease_and_once_each(v
         began = time.monotonic()
         await until(lambda: left(cid) and cid.received("user_disconnected"), "she is gone")
         assert LEASE * 0.5 < time.monotonic() - began < LEASE + 0.5
-        await cid.expect("presence_diff", room="many:b", joined=[], left=["ann"])
+        await cid.receive("presence_diff", room="many:b", joined=[], left=["ann"])
         broker = inside(two.hub).broker
         for topic in (room_topic("open:a"), room_topic("many:b"), ONLINE):
             assert await broker.members(topic) == ["bob", "cid", "dan"]
@@ -61,10 +61,10 @@ async def test_a_worker_that_was_cut_off_announces_its_users_again(valkey: str) 
         for tab in (ann, bob, other, cid):
             await tab.join("open:a")
         cut.line.freeze()
-        await cid.expect("user_left_room", user="ann")
+        await cid.receive("user_left_room", user="ann")
         before = len(cid.log)
         cut.line.heal()
-        await cid.expect("user_joined_room", room="open:a", user="ann")
+        await cid.receive("user_joined_room", room="open:a", user="ann")
         assert (await cid.join("open:a"))["members"] == ["ann", "bob", "cid"]
         await cid.nothing()
         told = [(each["type"], each["user"]) for each in cid.log[before:] if "user" in each]
@@ -79,7 +79,7 @@ async def test_a_user_who_left_while_its_worker_was_cut_off_stays_gone(valkey: s
         async with Tab(cut.ws, token="ann") as ann:
             await ann.join("open:a")
             cut.line.freeze()
-        await cid.expect("user_left_room", user="ann")
+        await cid.receive("user_left_room", user="ann")
         cut.line.heal()
         await until(lambda: cut.hub.ready, "back")
         await at_rest(cut.hub)
@@ -117,7 +117,7 @@ async def test_a_server_that_stood_still_loses_nobody(mortal: Mortal) -> None:
         for tab in tabs:
             await tab.join("open:a")
         for tab in tabs[:2]:
-            await tab.expect("user_joined_room", user="cid")
+            await tab.receive("user_joined_room", user="cid")
         seen = [len(tab.log) for tab in tabs]
         mortal.freeze()
         try:

@@ -34,8 +34,8 @@ async def test_who_says_goodbye_is_gone_at_once(valkey: str) -> None:
     ):
         await ann.join("open:a")
         await bob.join("open:a")
-        await ann.ask("leave_room", room="open:a")
-        await bob.expect("user_left_room", user="ann")
+        await ann.request("leave_room", room="open:a")
+        await bob.receive("user_left_room", user="ann")
 
 
 async def test_who_is_waited_for_is_gone_when_the_hub_stops(valkey: str) -> None:
@@ -46,14 +46,14 @@ async def test_who_is_waited_for_is_gone_when_the_hub_stops(valkey: str) -> None
                 await ann.join("open:a")
             await until(lambda: len(inside(node.hub).registry) == 0, "gone")
             await bob.nothing("user_left_room")
-        await bob.expect("user_left_room", user="ann")
+        await bob.receive("user_left_room", user="ann")
 
 
 async def test_a_room_that_collects(valkey: str) -> None:
     async with nodes(valkey, 2) as (one, two), Tab(one.ws, token="ann") as ann, Tab(two.ws, token="bob") as bob:
         assert (await ann.join("many:b"))["members"] == ["ann"]
         assert (await bob.join("many:b"))["members"] == ["ann", "bob"]
-        assert await ann.expect("presence_diff", room="many:b") == {
+        assert await ann.receive("presence_diff", room="many:b") == {
             "type": "presence_diff",
             "room": "many:b",
             "joined": ["bob"],
@@ -75,7 +75,7 @@ async def test_a_room_that_collects(valkey: str) -> None:
                 assert not [each for each in tab.received("presence_diff") if name in each["joined"]]
         gone: list[str] = []
         while len(gone) < 20:
-            gone += (await bob.expect("presence_diff", joined=[]))["left"]
+            gone += (await bob.receive("presence_diff", joined=[]))["left"]
         assert sorted(gone) == sorted(f"u{number}" for number in range(20))
         assert not ann.received("user_joined_room")
         assert not bob.received("user_left_room")

@@ -84,7 +84,7 @@ async def test_reconnecting_at_once_under_traffic_loses_and_doubles_nothing() ->
             async with Tab(server.ws, token="ann") as ann:
                 joined = await ann.join("kept:a", **({} if here is None else {"since": here}))
                 await say(hub, number)
-                await ann.expect("m", n=number)
+                await ann.receive("m", n=number)
                 assert joined.get("recovered", True)
                 seen += [each["offset"] for each in ann.received("m")]
                 here = since(joined, seen[-1])
@@ -168,7 +168,7 @@ async def test_who_may_no_longer_join_is_handed_nothing() -> None:
         allowed.clear()
         for _ in range(2):  # as a member, and as one who was put out
             await say(hub, 1, room="ours:a")
-            assert (await ann.ask("join_room", room="ours:a", since=since(joined)))["code"] == "forbidden"
+            assert (await ann.request("join_room", room="ours:a", since=since(joined)))["code"] == "forbidden"
             await hub.room("ours:a").remove("ann")
         assert [each["offset"] for each in ann.received("m")] == [1]
 
@@ -200,7 +200,7 @@ async def test_a_slow_reader_in_a_room_with_history_is_told_what_to_ask_for() ->
         for number in range(1, 101):
             await hub.room("kept:a").send({"type": "m", "n": number, "text": "x" * 100_000})
         ann.socket.transport.resume_reading()
-        await ann.expect("m", n=100)
+        await ann.receive("m", n=100)
         [gap] = ann.received("gap")
         offsets = [each["offset"] for each in ann.received("m")]
         assert (gap["room"], gap["epoch"]) == ("kept:a", joined["epoch"])
@@ -276,7 +276,7 @@ async def test_an_eviction_under_a_living_member_is_no_silent_hole(valkey: str, 
                 assert await heard(ann, 2) == [(3, 3), (4, 4)]
                 assert not ann.received("gap")
             else:
-                gap = await ann.expect("gap")
+                gap = await ann.receive("gap")
                 assert (gap["room"], gap["after"], gap["upto"]) == ("kept:a", 0, 0)
                 assert gap["epoch"] != joined["epoch"]
                 assert await heard(ann, 2) == [(3, 1), (4, 2)]

@@ -22,7 +22,7 @@ async def fill(hub: Hub) -> None:
 
 async def come_back(tab: Tab) -> None:
     for room in range(ROOMS):
-        await tab.send("join_room", room=f"kept:{room}", since={"offset": 0})
+        await tab.send({"type": "join_room", "room": f"kept:{room}", "since": {"offset": 0}})
 
 
 async def test_who_reads_slowly_is_handed_one_room_after_the_other_and_stays() -> None:

@@ -75,11 +75,11 @@ async def test_from_routes_and_services() -> None:
     ):
         await ann.join("open:a")
         assert (await http.post("/room")).json() == {"position": None}
-        assert await ann.next() == {"type": "in room", "room": "open:a"}
+        assert await ann.receive() == {"type": "in room", "room": "open:a"}
         await http.post("/all")
-        assert await ann.next() == await bob.next() == {"type": "to all"}
+        assert await ann.receive() == await bob.receive() == {"type": "to all"}
         await http.post("/mail/bob")
-        assert await bob.next() == {"type": "mail"}
+        assert await bob.receive() == {"type": "mail"}
         assert (await http.post("/mail/nobody")).status_code == 200
         await ann.nothing()
 
@@ -107,7 +107,7 @@ async def test_exclude_on_two_nodes(two: Two) -> None:
             last = number
             await two.left.broadcast({"type": "end", "number": last})
             for name, tab in tabs.items():
-                await tab.expect("end", number=last)
+                await tab.receive("end", number=last)
                 got = [each["number"] for each in tab.received("message") if each["number"] > last - 3]
                 assert got == ([last - 2, last - 1, last] if name in receive else []), (name, exclude)
 
@@ -120,7 +120,7 @@ async def test_exclude_on_two_nodes(two: Two) -> None:
         await check({that.user, User(that.user.id), "bob"}, {"cid"})
         await check("nobody", {"ann", "ann2", "bob", "cid"})
         await two.right.user("ann").send({"type": "own"}, exclude=that)
-        await second.expect("own")
+        await second.receive("own")
         await ann.nothing("own")
         with pytest.raises(TypeError, match="exclude"):
             await two.left.broadcast({"type": "x"}, exclude=[7])  # type: ignore[list-item]
@@ -143,7 +143,7 @@ async def test_the_whole_cluster_is_seen_from_each_node(two: Two) -> None:
         for tab in (ann, second):
             assert await tab.closed() == 4003
             assert tab.socket.protocol.close_reason == "for a reason"
-        assert (await bob.expect("user_left_room"))["user"] == "ann"
+        assert (await bob.receive("user_left_room"))["user"] == "ann"
         assert await two.right.room("open:a").members() == ["bob"]
         await until(lambda: len(inside(two.left).registry) == 0, "gone")
         assert not await two.right.user("ann").is_online()
@@ -158,14 +158,14 @@ async def test_a_room_is_closed_and_a_user_removed_everywhere(two: Two) -> None:
             await tab.join("open:b")
         await two.left.room("open:a").remove("ann", "enough")
         for tab in (ann, second):
-            assert await tab.expect("room_left") == {"type": "room_left", "room": "open:a", "reason": "enough"}
-        assert (await bob.expect("user_left_room"))["user"] == "ann"
+            assert await tab.receive("room_left") == {"type": "room_left", "room": "open:a", "reason": "enough"}
+        assert (await bob.receive("user_left_room"))["user"] == "ann"
         assert await two.left.room("open:a").members() == ["bob"]
-        assert (await ann.ask("leave_room", room="open:a"))["code"] == "not_joined"
+        assert (await ann.request("leave_room", room="open:a"))["code"] == "not_joined"
         assert (await ann.join("open:a"))["members"] == ["ann", "bob"]
         await two.right.room("open:a").close("closing time")
         for tab in (ann, bob):
-            assert (await tab.expect("room_left"))["reason"] == "closing time"
+            assert (await tab.receive("room_left"))["reason"] == "closing time"
         for hub in (two.left, two.right):
             await until(lambda hub=hub: not inside(hub).registry.members("open:a"), "empty")  # type: ignore[misc]
         await two.left.room("open:a").send({"type": "into the void"})
@@ -186,7 +186,7 @@ async def test_one_order_for_all(two: Two) -> None:
         for number in range(100):
             await (two.left, two.right)[number % 2].room("open:a").send({"type": "n", "number": number})
         for tab in (ann, bob):
-            await tab.expect("n", number=99)
+            await tab.receive("n", number=99)
         assert ann.received("n") == bob.received("n")
         assert len(ann.received("n")) == 100
 
@@ -228,7 +228,7 @@ async def test_what_cannot_be_sent_fails_at_the_sender_and_nobody_loses_anything
         await room.send({"type": "x", "room": "open:a"})
         await room.send(Model())
         for tab in (ann, bob):
-            messages = [await tab.expect(type) for type in ("x", "model")]
+            messages = [await tab.receive(type) for type in ("x", "model")]
             assert messages[1] == {"type": "model", "ratio": 0.5, "room": "open:a"}
             assert not {"user_left_room"} & {each["type"] for each in tab.log}
             await tab.nothing(during=0.05)
@@ -259,13 +259,13 @@ async def test_a_reason_is_cut_to_what_can_be_told(reason: str) -> None:
             return 0 < len(told.encode()) <= 123 and wanted.startswith(told) and len(told) >= min(61, len(wanted))
 
         await room.remove("ann", reason)
-        assert is_cut((await ann.expect("room_left"))["reason"])
+        assert is_cut((await ann.receive("room_left"))["reason"])
         await room.close(reason)
-        assert is_cut((await bob.expect("room_left"))["reason"])
+        assert is_cut((await bob.receive("room_left"))["reason"])
         await hub.user("ann").disconnect(reason)
         assert await ann.closed() == 4003
         assert is_cut(ann.socket.protocol.close_reason or "")
-        assert (await bob.ask("ping"))["type"] == "pong"
+        assert (await bob.request("ping"))["type"] == "pong"
         connection_of(hub, bob).close(reason=reason)
         assert await bob.closed() == 1000
         assert is_cut(bob.socket.protocol.close_reason or "")

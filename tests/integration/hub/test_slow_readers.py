@@ -58,7 +58,7 @@ async def publish(hub: Hub, room: str, fast: Tab, first: int, last: int, *, keys
         key = f"k{number % keys}" if keys else None
         await hub.room(room).send({"type": "n", "number": number, "key": key, "big": BIG}, key=key)
         if number % 8 == 7:
-            await fast.expect("n", number=number)
+            await fast.receive("n", number=number)
 
 
 async def test_disconnect() -> None:
@@ -84,7 +84,7 @@ async def test_disconnect() -> None:
         assert got == list(range(len(got)))  # nothing is missing in between
         assert [each["number"] for each in fast.received("n")] == list(range(number))
         assert counted(hub, Count.SLOW) == 1
-        await fast.leave()
+        await fast.close()
         await at_rest(hub)
 
 
@@ -102,7 +102,7 @@ async def test_drop_oldest_tells_exactly_what_was_lost() -> None:
                 await publish(hub, "log:a", fast, total, total + 8)
                 total += 8
             tab.socket.transport.resume_reading()
-            await tab.expect("n", number=total - 1, within=30)
+            await tab.receive("n", number=total - 1, within=30)
         expected, gaps = 0, 0
         for message in tab.log:
             if message["type"] == "gap":
@@ -133,7 +133,7 @@ async def test_latest_keeps_the_newest_of_each_key() -> None:
             total += 8
         assert connection_of(hub, tab).outbound.unsent < 8 * len(BIG)  # five values, and what is under way
         tab.socket.transport.resume_reading()
-        await tab.expect("n", number=total - 1, within=30)
+        await tab.receive("n", number=total - 1, within=30)
         got = [each["number"] for each in tab.received("n")]
         assert got == sorted(set(got))
         assert got[-5:] == list(range(total - 5, total))
@@ -159,7 +159,7 @@ async def test_one_room_loses_and_the_other_does_not() -> None:
             await hub.room("all:a").send({"type": "s", "number": small})
             small += 1
         tab.socket.transport.resume_reading()
-        await tab.expect("n", number=total - 1, within=30)
+        await tab.receive("n", number=total - 1, within=30)
         await until(lambda: len(tab.received("s")) == small, "all of the other room")
         assert [each["number"] for each in tab.received("s")] == list(range(small))
         assert RoomName("all:a") in connection_of(hub, tab).rooms

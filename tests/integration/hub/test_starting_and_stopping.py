@@ -149,17 +149,17 @@ async def test_a_handler_that_is_still_working_has_its_hub(valkey: str) -> None:
         await bob.join("open:a")
         async with serving(simple(hub)) as server:
             ann = await Tab(server.ws, token="ann").__aenter__()
-            await ann.send("work")
+            await ann.send({"type": "work"})
             await until(lambda: did, "begun")
             running = inside(hub)
             server.server.should_exit = True
             assert await ann.closed() == 1012
             await until(lambda: running.stopping, "it stops")
             gate.set()
-        await ann.leave()
+        await ann.close()
         assert did == ["begun", True, False]
-        await bob.expect("to the room", room="open:a")
-        await bob.expect("to bob")
+        await bob.receive("to the room", room="open:a")
+        await bob.receive("to bob")
     assert not runs(hub)
 
 
@@ -174,12 +174,12 @@ async def test_who_comes_while_it_stops_is_sent_elsewhere() -> None:
         await gate.wait()
 
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
-        await tab.send("work")
+        await tab.send({"type": "work"})
         await until(lambda: did, "begun")
         stopping = asyncio.create_task(hub.stop())
         await until(lambda: inside(hub).stopping, "it stops")
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await Tab(server.ws, token="bob").open()
+            await Tab(server.ws, token="bob").connect()
         assert refused.value.response.status_code == 503
         gate.set()
         await stopping

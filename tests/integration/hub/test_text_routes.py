@@ -61,7 +61,7 @@ async def test_joining_and_leaving_say_nothing_there() -> None:
         async with Tab(address[0].ws, token="bob") as bob:
             assert (await bob.join("open:a"))["members"] == ["ann", "bob"]
             await hub.room("open:a").send({"type": "news"})
-            await bob.expect("news")
+            await bob.receive("news")
         await until(lambda: not [each for each in hub_connections() if each == "bob"], "bob has left")
         await connection.leave("open:a")
         with pytest.raises(NotJoined):
@@ -135,12 +135,12 @@ async def test_a_route_that_returns_has_handled_its_last_message() -> None:
                 return
 
     async with serving(served(hub, work)) as server, Tab(server.ws, "/messages", token="ann") as tab:
-        await tab.send("first", id=1)
-        assert await tab.next() == {"type": "ack", "id": 1}
-        await tab.send("last", id=2)
-        await tab.send("never", id=3)
+        await tab.send({"type": "first", "id": 1})
+        assert await tab.receive() == {"type": "ack", "id": 1}
+        await tab.send({"type": "last", "id": 2})
+        await tab.send({"type": "never", "id": 3})
         assert await tab.closed() == 1000
-        assert await tab.next() == {"type": "ack", "id": 2}
+        assert await tab.receive() == {"type": "ack", "id": 2}
         assert [each.get("id") for each in tab.received("ack")] == [1, 2]
         await at_rest(hub)
 
@@ -153,7 +153,7 @@ async def test_a_route_that_raises_has_not() -> None:
             raise ZeroDivisionError
 
     async with serving(served(hub, work)) as server, Tab(server.ws, "/messages", token="ann") as tab:
-        await tab.send("last", id=1)
+        await tab.send({"type": "last", "id": 1})
         assert await tab.closed() == 1011
         assert not tab.received("ack")
         await at_rest(hub)
@@ -176,8 +176,8 @@ async def test_two_tasks_do_not_read_one_connection(caplog: pytest.LogCaptureFix
         await until(lambda: second, "the second is told")
         assert isinstance(second[0], RuntimeError)
         assert "two tasks" in str(second[0])
-        await tab.send("order", what=7)
-        assert (await tab.next())["what"] == 7
+        await tab.send({"type": "order", "what": 7})
+        assert (await tab.receive())["what"] == 7
         assert await tab.closed() == 1000
         await at_rest(hub)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -39,7 +39,7 @@ async def test_any_frame_is_an_answer() -> None:
     frames = ['{"type": "pong"}', "{", '{"type": "ping"}', '{"type": "no_such"}', '{"type": "leave_room", "room": "x"}']
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann", pongs=False) as tab:
         for number in range(12):
-            await tab.raw(frames[number % len(frames)])
+            await tab.say(frames[number % len(frames)])
             await asyncio.sleep(0.08)
         assert len(tab.received("ping")) >= 3
         assert len(inside(hub).registry) == 1
@@ -54,7 +54,7 @@ async def test_a_silent_peer_is_given_up() -> None:
             began = time.monotonic()
             assert await ann.closed() == 4007
             assert time.monotonic() - began < 3
-        assert (await bob.expect("user_left_room"))["user"] == "ann"
+        assert (await bob.receive("user_left_room"))["user"] == "ann"
         assert await hub.room("open:a").members() == ["bob"]
         assert [each.user.id for each in inside(hub).registry.everyone()] == ["bob"]
         assert isinstance(hub.metrics, Tally)
@@ -66,18 +66,18 @@ async def test_no_ping_and_no_death_before_welcome() -> None:
     names, broker = Names(), GatedMemory()
     hub = Hub(broker, auth=names, heartbeat=Heartbeat(interval=0.05, timeout=0.05), limits=Limits(authenticate=0.4))
     async with serving(simple(hub)) as server:
-        tab = await Tab(server.ws).open()
+        tab = await Tab(server.ws).connect()
         assert await tab.closed() == 4002
         assert tab.log == []
-        await tab.leave()
+        await tab.close()
         broker.shut.add("enter")
-        tab = await Tab(server.ws, token="ann").open()
+        tab = await Tab(server.ws, token="ann").connect()
         await until(lambda: broker.waiting, "waits")
         await asyncio.sleep(0.3)
         await broker.open()
-        assert (await tab.next())["type"] == "welcome"
+        assert (await tab.receive())["type"] == "welcome"
         await until(lambda: tab.received("ping"), "pinged")
-        await tab.leave()
+        await tab.close()
         await at_rest(hub)
 
 
@@ -91,10 +91,10 @@ async def test_a_text_route_has_no_ping() -> None:
         await connection.send('{"type": "end"}')
 
     async with serving(app) as server:
-        tab = await Tab(server.ws, "/text", token="ann").open()
-        await tab.expect("end")
+        tab = await Tab(server.ws, "/text", token="ann").connect()
+        await tab.receive("end")
         assert tab.log == [{"type": "end"}]
-        await tab.leave()
+        await tab.close()
 
 
 async def test_a_credential_ends() -> None:
@@ -112,21 +112,21 @@ async def test_a_credential_is_renewed() -> None:
     async with serving(simple(hub)) as server:
         began = time.monotonic()
         async with Tab(server.ws, token="ann~0.6") as tab:
-            answer = await tab.ask("auth", token="ann~1.2")
+            answer = await tab.request("auth", token="ann~1.2")
             assert answer["type"] == "ack"
             for bad in ("bob", "nobody", "", "old"):
-                answer = await tab.ask("auth", token=bad)
+                answer = await tab.request("auth", token=bad)
                 assert (answer["type"], answer["code"], answer["field"]) == ("error", "unauthorized", "token"), bad
-            answer = await tab.ask("auth", token=7)
+            answer = await tab.request("auth", token=7)
             assert (answer["code"], answer["field"]) == ("invalid_message", "token")
-            assert (await tab.ask("auth", token="fail"))["code"] == "internal"
+            assert (await tab.request("auth", token="fail"))["code"] == "internal"
             assert connection_of(hub, tab).user.id == "ann"
             assert await tab.closed() == 4005
             assert time.monotonic() - began > 1.1
         async with Tab(server.ws, token="ann~0.4") as tab:
-            assert (await tab.ask("auth", token="ann"))["type"] == "ack"
+            assert (await tab.request("auth", token="ann"))["type"] == "ack"
             await asyncio.sleep(0.6)
-            assert (await tab.ask("ping"))["type"] == "pong"
+            assert (await tab.request("ping"))["type"] == "pong"
 
 
 class Work(BaseModel):
@@ -146,10 +146,10 @@ async def test_a_handler_that_holds_the_loop_is_named_once(caplog: pytest.LogCap
             await asyncio.sleep(0.15)
 
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
-        await tab.ask("await")
+        await tab.request("await")
         assert hub.metrics.counts[Count.HANDLER_BLOCKED] == 0
         for _ in range(3):
-            await tab.ask("block")
+            await tab.request("block")
         assert hub.metrics.counts[Count.HANDLER_BLOCKED] == 3
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
@@ -172,6 +172,6 @@ async def test_a_thread_holds_nobody() -> None:
         return True
 
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
-        await tab.ask("thread")
+        await tab.request("thread")
         await tab.join("r")
         assert hub.metrics.counts[Count.HANDLER_BLOCKED] == 0

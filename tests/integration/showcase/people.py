@@ -78,7 +78,7 @@ async def one_tab_on_each_worker(server: Served) -> AsyncIterator[list[Tab]]:
         for _ in range(_ENOUGH):
             tab = await stack.enter_async_context(Tab(server.ws, user=fresh("guest")))
             if tabs.setdefault(tab.node, tab) is not tab:
-                await tab.leave()
+                await tab.close()
             if len(tabs) == server.count:
                 break
         assert len(tabs) == server.count, f"{_ENOUGH} tabs met {len(tabs)} of {server.count} workers"

@@ -127,9 +127,9 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 async def test_it_is_answered_with_its_error_and_the_socket_stays_open(showcase: Served, row: Row) -> None:
     async with Tab(showcase.ws, user=fresh("ann")) as tab:
-        await tab.raw(row.frame)
-        await tab.send("ping", ts="still there")
-        error = await tab.expect("error")
+        await tab.say(row.frame)
+        await tab.send({"type": "ping", "ts": "still there"})
+        error = await tab.receive("error")
         assert error["code"] == row.code
         if row.code == "invalid_message":
             assert error["field"] == row.field
@@ -138,8 +138,8 @@ async def test_it_is_answered_with_its_error_and_the_socket_stays_open(showcase:
         assert error.get("id") == row.id
         assert type(error.get("id")) is type(row.id)
         assert set(error) <= {"type", "code", "message", "field", "id"}
-        await tab.raw(_frame("ping", ts="and working", id="p"))
-        assert await tab.expect("pong", id="p") == {"type": "pong", "ts": "and working", "id": "p"}
+        await tab.say(_frame("ping", ts="and working", id="p"))
+        assert await tab.receive("pong", id="p") == {"type": "pong", "ts": "and working", "id": "p"}
         assert len(tab.received("error")) == 1
         assert len(tab.received("pong")) == 2
         assert not tab.received("room_joined")
@@ -158,22 +158,22 @@ async def test_a_good_id_is_echoed_as_it_was(showcase: Served, id: str | int) ->
             ("leave_room", {"room": room}, "room_left"),
             ("leave_room", {"room": room}, "error"),
         ):
-            await tab.send(type, id=id, **fields)
-            said = await tab.expect(answer)
+            await tab.send({"type": type, "id": id, **fields})
+            said = await tab.receive(answer)
             assert said["id"] == id
             assert isinstance(said["id"], str) is isinstance(id, str)
 
 
 async def test_an_id_that_is_null_is_none(showcase: Served) -> None:
     async with Tab(showcase.ws, user=fresh("ann")) as tab:
-        await tab.send("ping", id=None, ts=1)
-        assert await tab.expect("pong") == {"type": "pong", "ts": 1}
+        await tab.send({"type": "ping", "id": None, "ts": 1})
+        assert await tab.receive("pong") == {"type": "pong", "ts": 1}
 
 
 async def test_a_binary_frame_is_closed_with_1003(showcase: Served) -> None:
     for frame in (b"hello", b"", b'{"type": "ping"}'):
         async with Tab(showcase.ws, user=fresh("ann")) as tab:
-            await tab.raw(frame)
+            await tab.say(frame)
             assert await tab.closed() == 1003
             assert not tab.received("pong")
 
@@ -195,10 +195,10 @@ async def test_a_message_of_65536_bytes_is_taken_and_one_byte_more_is_closed_wit
 
     async with Tab(showcase.ws, user=fresh("ann"), max_size=None) as tab:
         assert len(message(65_536).encode()) == 65_536
-        await tab.raw(message(65_536))
-        pong = await tab.expect("pong")
+        await tab.say(message(65_536))
+        pong = await tab.receive("pong")
         assert pong["ts"] == json.loads(message(65_536))["ts"]
-        await tab.raw(message(65_537))
+        await tab.say(message(65_537))
         assert await tab.closed() == 1009
 
 
@@ -207,35 +207,35 @@ async def test_a_connection_may_be_in_128_rooms_and_the_129th_is_too_many(showca
     async with Tab(showcase.ws, user=fresh("ann")) as tab:
         for start in range(0, 128, 16):
             for number in range(start, start + 16):
-                await tab.send("join_room", room=f"{prefix}:{number}", id=number)
+                await tab.send({"type": "join_room", "room": f"{prefix}:{number}", "id": number})
             for number in range(start, start + 16):
-                await tab.expect("room_joined", id=number)
-        answer = await tab.ask("join_room", room=f"{prefix}:128")
+                await tab.receive("room_joined", id=number)
+        answer = await tab.request("join_room", room=f"{prefix}:128")
         assert (answer["type"], answer["code"]) == ("error", "too_many_rooms")
         await tab.join(f"{prefix}:0")
-        await tab.ask("leave_room", room=f"{prefix}:5")
+        await tab.request("leave_room", room=f"{prefix}:5")
         await tab.join(f"{prefix}:128")
-        assert (await tab.ask("join_room", room=f"{prefix}:5"))["code"] == "too_many_rooms"
+        assert (await tab.request("join_room", room=f"{prefix}:5"))["code"] == "too_many_rooms"
 
 
 async def test_thirty_two_messages_wait_behind_a_slow_one_and_the_next_is_rate_limited(shop: Served) -> None:
     auth = JWTAuth(SECRET, audience=AUDIENCE)
     gate = fresh("gate")
     async with Tab(shop.ws, token=auth.sign(fresh("ann"))) as tab, Tab(shop.ws, token=auth.sign("bob")) as porter:
-        await tab.send("wait", gate=gate, id=0)
-        assert (await tab.ask("ping"))["type"] == "pong"
+        await tab.send({"type": "wait", "gate": gate, "id": 0})
+        assert (await tab.request("ping"))["type"] == "pong"
         for number in range(1, 33):
-            await tab.send("wait", gate=gate, id=number)
-        answer = await tab.ask("wait", gate=gate)
+            await tab.send({"type": "wait", "gate": gate, "id": number})
+        answer = await tab.request("wait", gate=gate)
         assert (answer["type"], answer["code"]) == ("error", "rate_limited")
         # `ping` is handled at once, whatever waits.
-        assert (await tab.ask("ping"))["type"] == "pong"
+        assert (await tab.request("ping"))["type"] == "pong"
         assert not tab.received("ack")
-        await porter.ask("open", gate=gate)
+        await porter.request("open", gate=gate)
         for number in range(33):
-            await tab.expect("ack", id=number)
+            await tab.receive("ack", id=number)
         assert [said["id"] for said in tab.received("ack")] == list(range(33))
-        assert (await tab.ask("wait", gate=gate))["type"] == "ack"
+        assert (await tab.request("wait", gate=gate))["type"] == "ack"
 
 
 async def test_what_one_client_does_wrong_no_other_notices(showcase: Served) -> None:
@@ -244,9 +244,9 @@ async def test_what_one_client_does_wrong_no_other_notices(showcase: Served) -> 
         await asyncio.gather(ann.join(room), bob.join(room))
         async with Tab(showcase.ws, user=fresh("mallory")) as mallory:
             for row in ROWS:
-                await mallory.raw(row.frame)
-            await mallory.raw(b"and binary")
+                await mallory.say(row.frame)
+            await mallory.say(b"and binary")
             assert await mallory.closed() == 1003
-        await ann.ask("room_message", room=room, content="all well?")
-        await bob.expect("room_message", content="all well?")
+        await ann.request("room_message", room=room, content="all well?")
+        await bob.receive("room_message", content="all well?")
         await asyncio.gather(ann.nothing("error"), bob.nothing("error"))

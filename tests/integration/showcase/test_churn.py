@@ -79,8 +79,8 @@ def contents(tab: Tab, room: str, since: int) -> list[str]:
 
 async def say(tab: Tab, room: str, text: str) -> None:
     """Send, and wait until it has come back."""
-    await tab.send("room_message", room=room, content=text)
-    await tab.expect("room_message", room=room, content=text)
+    await tab.send({"type": "room_message", "room": room, "content": text})
+    await tab.receive("room_message", room=room, content=text)
 
 
 async def live(user: str, server: Served, ledger: Ledger, chance: random.Random, until: float) -> None:
@@ -98,7 +98,7 @@ async def live(user: str, server: Served, ledger: Ledger, chance: random.Random,
                 await say(tab, room, stay.first_mark)
                 for _ in range(chance.randint(0, 3)):
                     await asyncio.sleep(chance.uniform(0.2, 1.5))
-                    await tab.send("room_message", room=room, content=ledger.mark(user))
+                    await tab.send({"type": "room_message", "room": room, "content": ledger.mark(user)})
                 ledger.stays.append(stay)
                 if chance.random() < 0.15:
                     await tab.drop()
@@ -106,19 +106,19 @@ async def live(user: str, server: Served, ledger: Ledger, chance: random.Random,
                     break
                 stay.last_mark = ledger.mark(user)
                 await say(tab, room, stay.last_mark)
-                left = await tab.ask("leave_room", room=room)
+                left = await tab.request("leave_room", room=room)
                 assert left["type"] == "room_left", left
                 after = len(tab.log)
                 stay.received = contents(tab, room, since)
-                await tab.send("ping", ts=stay.last_mark)
-                await tab.expect("pong", ts=stay.last_mark)
+                await tab.send({"type": "ping", "ts": stay.last_mark})
+                await tab.receive("pong", ts=stay.last_mark)
                 gone = next(i for i, each in enumerate(tab.log) if each is left)
                 assert contents(tab, room, gone) == [], f"after room_left: {tab.log[gone:after]}"
 
 
 async def observe(user: str, server: Served) -> Tab:
-    tab = await Tab(server.ws, user=user).open()
-    await tab.expect("welcome")
+    tab = await Tab(server.ws, user=user).connect()
+    await tab.receive("welcome")
     for room in ROOMS:
         await tab.join(room)
     return tab
@@ -178,7 +178,7 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
             # The end of the order: what every observer has received up to here is all there was.
             await say(observers[0], room, f"end of {room}")
             for observer in observers[1:]:
-                await observer.expect("room_message", room=room, content=f"end of {room}")
+                await observer.receive("room_message", room=room, content=f"end of {room}")
         orders = {room: contents(observers[0], room, 0) for room in ROOMS}
         assert len(ledger.stays) > TABS * SECONDS / 20, "too little happened to prove anything"
         for room, order in orders.items():
@@ -197,7 +197,7 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
         for observer in observers:
             await observer.nothing("user_joined_room")
             check_notices(observer.log)
-            await observer.leave()
+            await observer.close()
 
         def quiet() -> bool:
             stats = httpx.get(f"{server.url}/stats").json()

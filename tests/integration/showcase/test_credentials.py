@@ -140,52 +140,52 @@ async def test_a_bad_token_is_401_without_an_origin_and_closed_with_4001_with_on
         response = await refusal(showcase.ws + url, **options)
         assert response.status_code == 401
         assert BAD not in (response.body or b"").decode()
-        tab = await Tab(showcase.ws, url, origin=showcase.url, **options).open()
+        tab = await Tab(showcase.ws, url, origin=showcase.url, **options).connect()
         try:
             assert await tab.closed() == 4001
             assert tab.log == []
         finally:
-            await tab.leave()
+            await tab.close()
 
 
 @pytest.mark.parametrize("bare", [False, True], ids=["auth", "bare token"])
 async def test_a_token_as_first_message_lets_in(showcase: Served, bare: bool) -> None:
     ann = fresh("ann")
     token = await login(showcase, ann)
-    tab = await Tab(showcase.ws, origin="https://elsewhere.example").open()
+    tab = await Tab(showcase.ws, origin="https://elsewhere.example").connect()
     try:
-        await tab.raw(json.dumps({"token": token, "id": 7} | ({} if bare else {"type": "auth"})))
-        welcome = await tab.next()
+        await tab.say(json.dumps({"token": token, "id": 7} | ({} if bare else {"type": "auth"})))
+        welcome = await tab.receive()
         assert (welcome["type"], welcome["user"], welcome["id"]) == ("welcome", ann, 7)
-        assert (await tab.ask("ping"))["type"] == "pong"
+        assert (await tab.request("ping"))["type"] == "pong"
     finally:
-        await tab.leave()
+        await tab.close()
 
 
 async def test_what_follows_the_first_message_at_once_waits_for_welcome(showcase: Served) -> None:
     token = await login(showcase, fresh("ann"))
-    tab = await Tab(showcase.ws).open()
+    tab = await Tab(showcase.ws).connect()
     try:
-        await tab.send("auth", token=token)
-        await tab.send("ping", ts="early")
-        await tab.send("join_room", room=fresh("tea"))
-        await tab.expect("room_joined")
+        await tab.send({"type": "auth", "token": token})
+        await tab.send({"type": "ping", "ts": "early"})
+        await tab.send({"type": "join_room", "room": fresh("tea")})
+        await tab.receive("room_joined")
         # Somebody else's coming or going may be told in between.
         told = [said["type"] for said in tab.log if not said["type"].startswith("user_")]
         assert told == ["welcome", "pong", "room_joined"]
     finally:
-        await tab.leave()
+        await tab.close()
 
 
 async def test_who_says_nothing_is_closed_with_4002_after_five_seconds(showcase: Served) -> None:
-    tab = await Tab(showcase.ws).open()
+    tab = await Tab(showcase.ws).connect()
     started = time.monotonic()
     try:
         assert await tab.closed() == 4002
         assert 4.5 < time.monotonic() - started < 7.5
         assert tab.log == []
     finally:
-        await tab.leave()
+        await tab.close()
 
 
 @pytest.mark.parametrize(
@@ -212,28 +212,28 @@ async def test_who_says_nothing_is_closed_with_4002_after_five_seconds(showcase:
 async def test_any_other_first_frame_is_closed_with_4001_and_nothing_is_answered(
     showcase: Served, frame: str | bytes
 ) -> None:
-    tab = await Tab(showcase.ws).open()
+    tab = await Tab(showcase.ws).connect()
     try:
-        await tab.raw(frame)
+        await tab.say(frame)
         assert await tab.closed() == 4001
         assert tab.log == []
     finally:
-        await tab.leave()
+        await tab.close()
 
 
 async def test_a_newer_token_of_the_same_user_is_acknowledged_and_anothers_is_not(showcase: Served) -> None:
     ann = fresh("ann")
     token, newer, other = [await login(showcase, name) for name in (ann, ann, fresh("bob"))]
     async with Tab(showcase.ws, token=token) as tab:
-        answer = await tab.ask("auth", token=newer)
+        answer = await tab.request("auth", token=newer)
         assert answer == {"type": "ack", "id": answer["id"]}
         for bad in (other, BAD, ""):
-            answer = await tab.ask("auth", token=bad)
+            answer = await tab.request("auth", token=bad)
             assert (answer["type"], answer["code"]) == ("error", "unauthorized")
             assert BAD not in json.dumps(answer)
-        answer = await tab.ask("auth")
+        answer = await tab.request("auth")
         assert (answer["code"], answer["field"]) == ("invalid_message", "token")
-        assert (await tab.ask("ping"))["type"] == "pong"
+        assert (await tab.request("ping"))["type"] == "pong"
 
 
 async def test_no_token_reaches_the_log(showcase: Served) -> None:

@@ -21,26 +21,26 @@ from tests.kit.waiting import until
 )
 async def test_ping_is_answered_by_pong_with_the_same_ts(showcase: Served, ts: Any) -> None:
     async with Tab(showcase.ws, user=fresh("ann")) as ann:
-        await ann.send("ping", ts=ts)
-        pong = await ann.expect("pong")
+        await ann.send({"type": "ping", "ts": ts})
+        pong = await ann.receive("pong")
         assert pong == {"type": "pong", "ts": ts}
         assert type(pong["ts"]) is type(ts)
-        answer = await ann.ask("ping", ts=ts)
+        answer = await ann.request("ping", ts=ts)
         assert answer == {"type": "pong", "ts": ts, "id": answer["id"]}
 
 
 async def test_ping_without_ts_is_answered_by_pong_without_ts(showcase: Served) -> None:
     async with Tab(showcase.ws, user=fresh("ann")) as ann:
-        await ann.send("ping")
-        assert await ann.expect("pong") == {"type": "pong"}
+        await ann.send({"type": "ping"})
+        assert await ann.receive("pong") == {"type": "pong"}
 
 
 async def test_pong_is_never_answered(showcase: Served) -> None:
     async with Tab(showcase.ws, user=fresh("ann")) as ann:
-        await ann.send("pong", id="p", ts=1)
-        await ann.send("pong")
-        await ann.send("ping", ts="after")
-        await ann.expect("pong", ts="after")
+        await ann.send({"type": "pong", "id": "p", "ts": 1})
+        await ann.send({"type": "pong"})
+        await ann.send({"type": "ping", "ts": "after"})
+        await ann.receive("pong", ts="after")
         assert ann.received("pong") == [{"type": "pong", "ts": "after"}]
         assert not ann.received("error")
 
@@ -53,7 +53,7 @@ async def test_the_server_pings_with_the_time_in_integer_milliseconds(shop: Serv
     async with Tab(shop.ws, token=_token(fresh("ann"))) as ann:
         assert ann.welcome["heartbeat"] == {"interval": 300, "timeout": 1500}
         for _ in range(3):
-            ping = await ann.expect("ping")
+            ping = await ann.receive("ping")
             assert set(ping) == {"type", "ts"}
             assert type(ping["ts"]) is int
             assert abs(ping["ts"] - time.time() * 1000) < 5_000
@@ -69,13 +69,13 @@ async def test_a_tab_that_says_nothing_is_closed_with_4007_and_one_that_says_any
         closing = asyncio.create_task(tab.closed())
         # Any frame answers `ping`, be it nonsense.
         while not closing.done():
-            await bob.raw("nonsense")
-            await bob.expect("error")
+            await bob.say("nonsense")
+            await bob.receive("error")
             await asyncio.sleep(0.2)
         assert await closing == 4007
-        await ann.expect("user_disconnected", user=silent)
+        await ann.receive("user_disconnected", user=silent)
         assert len(bob.received("ping")) >= 3
-        assert (await bob.ask("ping"))["type"] == "pong"
+        assert (await bob.request("ping"))["type"] == "pong"
 
 
 async def test_a_tab_that_drops_is_counted_out_and_told_once(showcase: Served) -> None:
@@ -92,7 +92,7 @@ async def test_a_tab_that_drops_is_counted_out_and_told_once(showcase: Served) -
             await _counted(showcase, connections=2, users=2)
             await watcher.nothing("user_left_room")
             await second.drop()
-            await watcher.expect("user_left_room", user=bob, room=room)
+            await watcher.receive("user_left_room", user=bob, room=room)
             await _counted(showcase, connections=1, users=1)
         await watcher.nothing()
         told = [said["type"] for said in watcher.log if said.get("user") == bob]

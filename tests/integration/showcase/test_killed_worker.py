@@ -30,7 +30,7 @@ async def test_the_users_of_a_killed_worker_leave_within_ten_seconds_and_once_ea
             os.kill(pid, signal.SIGKILL)
             began = time.monotonic()
             for tab in (one, two):
-                await tab.expect("user_left_room", room=room, user=name, within=15)
+                await tab.receive("user_left_room", room=room, user=name, within=15)
             assert 5.0 < time.monotonic() - began <= 10.0
             for tab in (one, two):
                 await tab.nothing("user_left_room", during=1.5)

@@ -23,7 +23,7 @@ async def test_what_is_posted_to_a_user_reaches_all_tabs_of_the_user_alone(showc
         assert (response.status_code, response.json()["position"]["offset"]) == (200, 1)
         for tab in tabs:
             expected = {"type": "order_shipped", "order": 7, "room": "@me", "offset": 1}
-            assert await tab.expect("order_shipped") == expected
+            assert await tab.receive("order_shipped") == expected
         await stranger.nothing("order_shipped")
 
 
@@ -36,7 +36,7 @@ async def test_what_is_posted_to_a_room_reaches_its_members_with_the_room(showca
                 response = await client.post(f"/api/rooms/{room}/messages", json=body)
                 position = {"position": {"epoch": epoch, "offset": offset}}
                 assert (response.status_code, response.json()) == (200, position)
-                assert await ann.expect("note") == {"type": "note", "n": 1, "room": room, "offset": offset}
+                assert await ann.receive("note") == {"type": "note", "n": 1, "room": room, "offset": offset}
         await bob.nothing("note")
 
 
@@ -52,7 +52,7 @@ async def test_what_is_posted_as_broadcast_reaches_everyone_as_it_was_given(show
         async with http(showcase) as client:
             response = await client.post("/api/broadcast", json=body)
         assert (response.status_code, response.json()) == (200, NO_POSITION)
-        assert await ann.expect("news") == await bob.expect("news") == body
+        assert await ann.receive("news") == await bob.receive("news") == body
 
 
 async def test_a_message_to_an_empty_room_or_an_absent_user_is_no_error(showcase: Served) -> None:
@@ -75,7 +75,7 @@ async def test_what_is_posted_to_a_user_who_is_away_is_found_in_the_inbox(showca
         async with Tab(showcase.ws, user=ann) as tab:
             found = await tab.join("@me", since={"epoch": joined["epoch"], "offset": 0})
             assert (found["offset"], found["recovered"]) == (2, True)
-            assert [(await tab.next())["order"], (await tab.next())["order"]] == [7, 8]
+            assert [(await tab.receive())["order"], (await tab.receive())["order"]] == [7, 8]
         async with Tab(showcase.ws, user=ann) as tab:
             await tab.join("@me", since=last)
             await tab.nothing("order_shipped")
@@ -97,13 +97,13 @@ async def test_the_same_idempotency_key_is_delivered_once_where_there_is_history
             assert first.json() == again.json()
             third = await other.post(path, json={"type": "note", "n": 3}, headers={"Idempotency-Key": "order 8"})
             assert third.json()["position"]["offset"] == first.json()["position"]["offset"] + 1
-            assert [(await tab.expect("note", room=into))["n"] for _ in range(2)] == [1, 3]
+            assert [(await tab.receive("note", room=into))["n"] for _ in range(2)] == [1, 3]
         await tab.nothing("note")
         # Of what is kept nowhere, nothing is known by a key.
         for n in (1, 2):
             response = await one.post("/api/broadcast", json={"type": "news", "n": n}, headers=key)
             assert (response.status_code, response.json()) == (200, NO_POSITION)
-            await tab.expect("news", n=n)
+            await tab.receive("news", n=n)
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 129, b"a\tb", "schl\xfcssel".encode("latin-1")])
@@ -205,7 +205,7 @@ async def test_a_certificate_is_told_to_all_tabs_of_its_user_and_to_the_caller(s
             assert (data["id"], data["status"]) == (number, "processed")
             assert isinstance(data["volume"], int | float)
             for tab in (one, other):
-                told = await tab.expect("certificate_processed")
+                told = await tab.receive("certificate_processed")
                 own = {"room": "@me", "offset": number + 1}
                 assert told == {"type": "certificate_processed", "data": data, **own}
         await stranger.nothing("certificate_processed")
@@ -252,7 +252,7 @@ async def test_a_certificate_is_processed_by_cookie_for_its_own_pages_alone(show
         await tab.nothing("certificate_processed")
         for headers in (cookie, {**cookie, "Origin": showcase.url}):
             assert (await client.post(path, headers=headers)).status_code == 200, headers
-            await tab.expect("certificate_processed")
+            await tab.receive("certificate_processed")
         # Nobody's browser sends a token by itself.
         bearer = {"Authorization": f"Bearer {token}", "Origin": "http://localhost:3000"}
         assert (await client.post(path, headers=bearer)).status_code == 200
@@ -278,6 +278,6 @@ async def test_the_id_of_a_certificate_comes_back_as_it_was_written(showcase: Se
                 f"/api/certificates/{written}/process", headers={"Authorization": f"Bearer {token}"}
             )
             assert response.status_code == 200, written
-            told = (await tab.expect("certificate_processed"))["data"]["id"]
+            told = (await tab.receive("certificate_processed"))["data"]["id"]
             for id in (response.json()["id"], told):
                 assert (id, type(id)) == (read, type(read))

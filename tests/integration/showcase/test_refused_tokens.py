@@ -64,13 +64,13 @@ async def test_it_is_401_without_an_origin(shop: Served, token: str) -> None:
 @pytest.mark.parametrize("token", REFUSED.values(), ids=REFUSED.keys())
 async def test_it_is_accepted_and_closed_with_4001_where_there_is_an_origin(shop: Served, token: str) -> None:
     async def code(path: str, **options: Any) -> int:
-        tab = await Tab(shop.ws, path, origin=shop.url, **options).open()
+        tab = await Tab(shop.ws, path, origin=shop.url, **options).connect()
         try:
             closed = await tab.closed()
             assert tab.log == []
             return closed
         finally:
-            await tab.leave()
+            await tab.close()
 
     codes = await asyncio.gather(
         code(f"/ws?token={token}"),
@@ -82,13 +82,13 @@ async def test_it_is_accepted_and_closed_with_4001_where_there_is_an_origin(shop
 
 @pytest.mark.parametrize("token", REFUSED.values(), ids=REFUSED.keys())
 async def test_it_is_closed_with_4001_as_first_message(shop: Served, token: str) -> None:
-    tab = await Tab(shop.ws).open()
+    tab = await Tab(shop.ws).connect()
     try:
-        await tab.send("auth", token=token)
+        await tab.send({"type": "auth", "token": token})
         assert await tab.closed() == 4001
         assert tab.log == []
     finally:
-        await tab.leave()
+        await tab.close()
 
 
 async def test_a_token_that_expires_on_the_living_connection_closes_it_with_4005_unless_renewed(shop: Served) -> None:
@@ -97,6 +97,6 @@ async def test_a_token_that_expires_on_the_living_connection_closes_it_with_4005
     # `exp` is in whole seconds, rounded up.
     short, shorter = auth.sign(ann, expires_in=1), auth.sign(bob, expires_in=1)
     async with Tab(shop.ws, token=short) as renewed, Tab(shop.ws, token=shorter) as forgotten:
-        assert (await renewed.ask("auth", token=auth.sign(ann)))["type"] == "ack"
+        assert (await renewed.request("auth", token=auth.sign(ann)))["type"] == "ack"
         assert await forgotten.closed() == 4005
-        assert (await renewed.ask("ping"))["type"] == "pong"
+        assert (await renewed.request("ping"))["type"] == "pong"

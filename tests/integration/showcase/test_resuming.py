@@ -11,12 +11,12 @@ from tests.kit.waiting import until
 
 
 async def _said(tab: Tab, count: int) -> list[str]:
-    return [str((await tab.expect("room_message"))["content"]) for _ in range(count)]
+    return [str((await tab.receive("room_message"))["content"]) for _ in range(count)]
 
 
 async def _say(tab: Tab, room: str, *contents: str) -> None:
     for content in contents:
-        assert (await tab.ask("room_message", room=room, content=content))["type"] == "ack"
+        assert (await tab.request("room_message", room=room, content=content))["type"] == "ack"
 
 
 def _position(message: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ async def test_whoever_was_away_gets_what_was_missed_on_every_worker(showcase: S
                 assert await _said(tab, 3) == ["one", "two", "three"]
             await _say(ann, room, "four")
             for tab in tabs:
-                assert await tab.expect("room_message") == {
+                assert await tab.receive("room_message") == {
                     "type": "room_message",
                     "room": room,
                     "from": ann.welcome["user"],
@@ -75,12 +75,12 @@ async def test_an_unknown_epoch_and_an_offset_beyond_the_top_are_not_recovered(s
 async def test_a_direct_message_waits_for_whoever_is_away(showcase: Served) -> None:
     ann, bob = fresh("ann"), fresh("bob")
     async with Tab(showcase.ws, user=ann) as hers:
-        answer = await hers.ask("direct_message", to=bob, content="call me")
+        answer = await hers.request("direct_message", to=bob, content="call me")
         assert answer["result"] == {"online": False}
         async with Tab(showcase.ws, user=bob) as his:
             await his.join("@me", since={"offset": 0})
             expected = {"type": "direct_message", "from": ann, "content": "call me", "room": "@me", "offset": 1}
-            assert await his.expect("direct_message") == expected
+            assert await his.receive("direct_message") == expected
 
 
 async def test_nothing_is_kept_of_the_dashboard(showcase: Served) -> None:
@@ -88,7 +88,7 @@ async def test_nothing_is_kept_of_the_dashboard(showcase: Served) -> None:
         joined = await ann.join("dashboard", since={"offset": 0})
         assert joined["recovered"] is False
         assert {"epoch", "offset"}.isdisjoint(joined)
-        assert "offset" not in await ann.expect("metrics")
+        assert "offset" not in await ann.receive("metrics")
         response = await client.post("/api/rooms/dashboard/messages", json={"type": "note"})
         assert response.json() == {"position": None}
 
@@ -103,7 +103,7 @@ async def test_nothing_is_lost_and_nothing_comes_twice_where_a_worker_is_killed(
                         position = _position(await ann.join("tea"))
                         await bob.join("tea")
                         await _say(bob, "tea", "before")
-                        position["offset"] = (await ann.expect("room_message"))["offset"]
+                        position["offset"] = (await ann.receive("room_message"))["offset"]
                         worker = next(each for each in (await stats(server))["workers"] if each["node"] == ann.node)
                         os.kill(worker["pid"], signal.SIGKILL)
                         await ann.closed()

@@ -26,15 +26,15 @@ async def test_the_joiner_gets_the_members_sorted_and_is_one_of_them(showcase: S
 async def test_room_joined_has_exactly_what_the_protocol_says(showcase: Served) -> None:
     room, ann = fresh("tea"), fresh("ann")
     async with Tab(showcase.ws, user=ann) as tab:
-        await tab.send("join_room", room=room)
-        joined = await tab.expect("room_joined")
+        await tab.send({"type": "join_room", "room": room})
+        joined = await tab.receive("room_joined")
         expected = {"type": "room_joined", "room": room, "members": [ann], "epoch": joined["epoch"], "offset": 0}
         assert joined == expected
-        await tab.send("leave_room", room=room)
-        assert await tab.expect("room_left") == {"type": "room_left", "room": room}
-        again = await tab.ask("join_room", room=room)
+        await tab.send({"type": "leave_room", "room": room})
+        assert await tab.receive("room_left") == {"type": "room_left", "room": room}
+        again = await tab.request("join_room", room=room)
         assert again == {**expected, "id": again["id"]}
-        left = await tab.ask("leave_room", room=room)
+        left = await tab.request("leave_room", room=room)
         assert left == {"type": "room_left", "room": room, "id": left["id"]}
 
 
@@ -48,10 +48,10 @@ async def test_a_room_message_reaches_the_members_with_the_room_and_the_sender_t
         await sender.join(room)
         await member.join(room)
         await outsider.join(fresh("coffee"))
-        answer = await sender.ask("room_message", room=room, content="hello")
+        answer = await sender.request("room_message", room=room, content="hello")
         assert answer == {"type": "ack", "id": answer["id"]}
         expected = {"type": "room_message", "room": room, "from": ann, "content": "hello", "offset": 1}
-        assert await member.expect("room_message") == expected
+        assert await member.receive("room_message") == expected
         # The sender's copy and its `ack` come in either order.
         await until(_came(sender, "room_message"), "the sender gets its own message")
         assert sender.received("room_message") == [expected]
@@ -64,15 +64,15 @@ async def test_members_are_told_of_the_first_tab_in_and_the_last_tab_out_only(sh
         await watcher.join(room)
         async with Tab(showcase.ws, user=bob) as first:
             await first.join(room)
-            joined = await watcher.expect("user_joined_room")
+            joined = await watcher.receive("user_joined_room")
             assert joined == {"type": "user_joined_room", "room": room, "user": bob}
             async with Tab(showcase.ws, user=bob) as second:
                 assert (await second.join(room))["members"] == sorted([ann, bob])
                 await asyncio.gather(watcher.nothing("user_joined_room"), first.nothing("user_joined_room"))
-                await first.ask("leave_room", room=room)
+                await first.request("leave_room", room=room)
                 await watcher.nothing("user_left_room")
-                await second.ask("leave_room", room=room)
-                left = await watcher.expect("user_left_room")
+                await second.request("leave_room", room=room)
+                left = await watcher.receive("user_left_room")
                 assert left == {"type": "user_left_room", "room": room, "user": bob}
                 # Out of the room is not gone: neither tab is told of itself.
                 await asyncio.gather(*(tab.nothing("user_left_room") for tab in (first, second, watcher)))
@@ -97,11 +97,11 @@ async def test_after_room_left_nothing_of_the_room_comes(showcase: Served) -> No
     async with Tab(showcase.ws, user=fresh("ann")) as ann, Tab(showcase.ws, user=fresh("bob")) as bob:
         await ann.join(room)
         await bob.join(room)
-        await bob.ask("leave_room", room=room)
-        await ann.expect("user_left_room")
-        await ann.ask("room_message", room=room, content="about bob")
+        await bob.request("leave_room", room=room)
+        await ann.receive("user_left_room")
+        await ann.request("room_message", room=room, content="about bob")
         await bob.nothing("room_message")
-        answer = await bob.ask("room_message", room=room, content="and me?")
+        answer = await bob.request("room_message", room=room, content="and me?")
         assert answer["code"] == "not_joined"
 
 
@@ -111,13 +111,13 @@ async def test_joining_twice_answers_again_and_tells_nobody(showcase: Served) ->
         await watcher.join(room)
         first, again = await tab.join(room), await tab.join(room)
         assert {**first, "id": 0} == {**again, "id": 0}
-        await watcher.expect("user_joined_room", user=bob)
+        await watcher.receive("user_joined_room", user=bob)
         await watcher.nothing("user_joined_room")
-        await tab.ask("room_message", room=room, content="once")
-        await watcher.expect("room_message")
+        await tab.request("room_message", room=room, content="once")
+        await watcher.receive("room_message")
         await asyncio.gather(tab.nothing("room_message"), watcher.nothing("room_message"))
-        await tab.ask("leave_room", room=room)
-        assert (await tab.ask("leave_room", room=room))["code"] == "not_joined"
+        await tab.request("leave_room", room=room)
+        assert (await tab.request("leave_room", room=room))["code"] == "not_joined"
 
 
 async def test_since_is_answered_with_recovered_false_where_nothing_is_kept(showcase: Served) -> None:
@@ -148,10 +148,10 @@ async def test_an_empty_room_is_gone_from_the_counts(showcase: Served) -> None:
         await second.join(one)
         await second.join(two)
         await counted(rooms=2, users=1, connections=2)
-        await first.ask("leave_room", room=one)
-        await second.ask("leave_room", room=two)
+        await first.request("leave_room", room=one)
+        await second.request("leave_room", room=two)
         await counted(rooms=1, users=1, connections=2)
-        await second.ask("leave_room", room=one)
+        await second.request("leave_room", room=one)
         await counted(rooms=0, users=1, connections=2)
     await counted(rooms=0, users=0, connections=0)
 

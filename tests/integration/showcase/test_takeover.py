@@ -48,7 +48,7 @@ async def test_the_numbers_go_on_when_a_worker_is_killed_whichever_it_is(
             for tab in tabs:
                 await tab.join("dashboard")
             # Just after a number, so that the next one is not taken yet: it would be lost with its producer.
-            await tabs[-1].expect("metrics")
+            await tabs[-1].receive("metrics")
             first = producer()
             await _kill(server, first, tabs)
             second = producer()
@@ -67,7 +67,7 @@ async def _kill(server: Served, node: str, tabs: list[Tab]) -> None:
     # Seen by all that are left, counted from the last one each has seen: no number twice, none left out.
     last = max(tab.received("metrics")[-1]["seq"] for tab in tabs)
     for tab in tabs:
-        await tab.expect("metrics", seq=last + 1, within=_TAKEOVER)
+        await tab.receive("metrics", seq=last + 1, within=_TAKEOVER)
         numbers = [said["seq"] for said in tab.received("metrics")]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
@@ -81,8 +81,8 @@ async def _kill(server: Served, node: str, tabs: list[Tab]) -> None:
     assert all(alive(each) for each in pids)
     # Those who are left still talk to each other, and a tab that comes again gets in.
     async with Tab(server.ws, user=fresh("again")) as again:
-        await again.send("direct_message", to=tabs[0].welcome["user"], content="back")
-        await tabs[0].expect("direct_message", **{"from": again.welcome["user"]})
+        await again.send({"type": "direct_message", "to": tabs[0].welcome["user"], "content": "back"})
+        await tabs[0].receive("direct_message", **{"from": again.welcome["user"]})
 
 
 async def _nodes(server: Served) -> dict[str, int]:

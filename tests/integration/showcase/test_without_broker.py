@@ -58,11 +58,11 @@ async def test_a_server_without_its_broker_starts_says_so_and_is_ready_soon_afte
         async with Tab(server.ws, user="ann") as ann, Tab(server.ws, user="bob") as bob:
             assert (await ann.join(room))["members"] == ["ann"]
             assert (await bob.join(room))["members"] == ["ann", "bob"]
-            await ann.send("room_message", room=room, content="at last")
-            await bob.expect("room_message", content="at last")
+            await ann.send({"type": "room_message", "room": room, "content": "at last"})
+            await bob.receive("room_message", content="at last")
             async with http(server) as client:
                 assert (await client.post("/api/broadcast", json={"type": "news"})).status_code == 200
-            await ann.expect("news")
+            await ann.receive("news")
 
             _away(valkey)
             await until(_ready(server, 503), "not ready when the broker is gone")
@@ -74,9 +74,9 @@ async def test_a_server_without_its_broker_starts_says_so_and_is_ready_soon_afte
                 ("chat", {"content": "hello?"}),
                 ("join_room", {"room": fresh("coffee")}),
             ):
-                answer = await ann.ask(type, **fields)
+                answer = await ann.request(type, **fields)
                 assert (answer["type"], answer["code"]) == ("error", "unavailable"), type
-            assert (await ann.ask("ping"))["type"] == "pong"
+            assert (await ann.request("ping"))["type"] == "pong"
 
             valkey.start()
             await until(_ready(server, 200), "ready after the broker came back", within=_READY)
@@ -85,8 +85,8 @@ async def test_a_server_without_its_broker_starts_says_so_and_is_ready_soon_afte
                 return bool((await ann.join(room))["members"] == ["ann", "bob"])
 
             await until(members, "the broker knows again who is in the room")
-            await bob.send("room_message", room=room, content="back")
-            await ann.expect("room_message", content="back")
+            await bob.send({"type": "room_message", "room": room, "content": "back"})
+            await ann.receive("room_message", content="back")
             assert not [said for said in bob.received("room_message") if said["content"] == "hello?"]
         assert "Traceback" not in server.output
 

@@ -28,8 +28,8 @@ async def test_a_room_message_gets_from_every_worker_to_every_other(showcase: Se
             await tab.join(room)
         for sender, receiver in permutations(tabs, 2):
             text = f"{sender.node} to {receiver.node}"
-            await sender.send("room_message", room=room, content=text)
-            message = await receiver.expect("room_message", content=text)
+            await sender.send({"type": "room_message", "room": room, "content": text})
+            message = await receiver.receive("room_message", content=text)
             assert message["offset"] == len(receiver.received("room_message"))
             del message["offset"]
             assert message == {"type": "room_message", "room": room, "from": _user(sender), "content": text}
@@ -39,9 +39,9 @@ async def test_a_direct_message_gets_from_every_worker_to_every_other(showcase: 
     async with one_tab_on_each_worker(showcase) as tabs:
         for sender, receiver in permutations(tabs, 2):
             text = f"{sender.node} to {receiver.node}"
-            answer = await sender.ask("direct_message", to=_user(receiver), content=text)
+            answer = await sender.request("direct_message", to=_user(receiver), content=text)
             assert answer["result"] == {"online": True}
-            assert (await receiver.expect("direct_message", content=text))["from"] == _user(sender)
+            assert (await receiver.receive("direct_message", content=text))["from"] == _user(sender)
         for tab in tabs:
             assert len(tab.received("direct_message")) == 2
 
@@ -50,8 +50,8 @@ async def test_a_broadcast_gets_from_every_worker_to_every_other(showcase: Serve
     async with one_tab_on_each_worker(showcase) as tabs:
         for sender, receiver in permutations(tabs, 2):
             text = fresh(f"{sender.node} to {receiver.node}")
-            await sender.send("chat", content=text)
-            assert (await receiver.expect("chat", content=text))["from"] == _user(sender)
+            await sender.send({"type": "chat", "content": text})
+            assert (await receiver.receive("chat", content=text))["from"] == _user(sender)
 
 
 async def test_all_workers_show_the_members_of_a_room_in_one_order_of_messages(showcase: Served) -> None:
@@ -65,7 +65,7 @@ async def test_all_workers_show_the_members_of_a_room_in_one_order_of_messages(s
 
         async def talk(tab: Tab) -> None:
             for number in range(20):
-                await tab.ask("room_message", room=room, content=f"{tab.node} {number}")
+                await tab.request("room_message", room=room, content=f"{tab.node} {number}")
 
         await asyncio.gather(*map(talk, tabs))
 
@@ -88,16 +88,16 @@ async def test_a_user_with_a_tab_on_each_worker_joins_once_and_leaves_once(showc
         try:
             while len(tabs) < showcase.count:
                 tab = Tab(showcase.ws, user=bob)
-                await tab.open()
-                tab.welcome = await tab.expect("welcome")
+                await tab.connect()
+                await tab.receive("welcome")
                 if tabs.setdefault(tab.node, tab) is not tab:
-                    await tab.leave()
+                    await tab.close()
             for tab in tabs.values():
                 await tab.join(room)
         finally:
             for tab in tabs.values():
-                await tab.leave()
-        await watcher.expect("user_left_room", user=bob)
+                await tab.close()
+        await watcher.receive("user_left_room", user=bob)
         await watcher.nothing("user_left_room")
         assert [said["user"] for said in watcher.received("user_joined_room")] == [bob]
         assert [said["user"] for said in watcher.received("user_left_room")] == [bob]
@@ -153,7 +153,7 @@ async def test_the_stats_are_at_most_a_second_old(showcase: Served) -> None:
 
 async def test_who_has_not_authenticated_is_not_counted(showcase: Served) -> None:
     await nobody_left(showcase)
-    stranger = await Tab(showcase.ws).open()
+    stranger = await Tab(showcase.ws).connect()
     try:
         async with Tab(showcase.ws, user=fresh("ann")):
 
@@ -164,7 +164,7 @@ async def test_who_has_not_authenticated_is_not_counted(showcase: Served) -> Non
             await asyncio.sleep(0.6)
             assert await one()
     finally:
-        await stranger.leave()
+        await stranger.close()
 
 
 async def test_the_front_page_says_which_worker_answered(showcase: Served) -> None:
@@ -194,7 +194,7 @@ async def test_what_is_published_at_any_worker_reaches_the_tabs_of_all(showcase:
             assert (response.status_code, response.json()["position"]["offset"]) == (200, offset)
             for tab in tabs:
                 expected = {"type": "note", "via": node, "room": room, "offset": offset}
-                assert await tab.expect("note", via=node) == expected
+                assert await tab.receive("note", via=node) == expected
 
 
 async def test_the_dashboard_shows_every_tab_the_same_numbers_whichever_worker_it_is_on(showcase: Served) -> None:
@@ -202,9 +202,9 @@ async def test_the_dashboard_shows_every_tab_the_same_numbers_whichever_worker_i
         for tab in tabs:
             await tab.join("dashboard")
         # What came between the joins differs; from the next one on all see the same.
-        first = await tabs[-1].expect("metrics")
+        first = await tabs[-1].receive("metrics")
         numbers = range(first["seq"] + 1, first["seq"] + 3)
-        rounds = [[await tab.expect("metrics", seq=seq) for tab in tabs] for seq in numbers]
+        rounds = [[await tab.receive("metrics", seq=seq) for tab in tabs] for seq in numbers]
         for one, *others in rounds:
             assert all(other == one for other in others)
             assert set(one) == {"type", "room", "seq", "at", "workers"}
@@ -229,6 +229,6 @@ async def test_the_dashboard_shows_every_tab_the_same_numbers_whichever_worker_i
 async def test_a_name_in_another_case_is_another_user(showcase: Served) -> None:
     name = fresh("ann")
     async with Tab(showcase.ws, user=name) as ann, Tab(showcase.ws, user=name.upper()) as shouting:
-        await shouting.send("direct_message", to=name, content="hey")
-        await ann.expect("direct_message")
+        await shouting.send({"type": "direct_message", "to": name, "content": "hey"})
+        await ann.receive("direct_message")
         await shouting.nothing("direct_message")
