@@ -17,7 +17,7 @@ from hubbub.testing import ManualClock, settle
 from hubbub.types import Position, RoomName, room_topic
 from tests.kit.declared import declared
 from tests.kit.recipients import Reader, Turn
-from tests.kit.streams import Asked, Ledger, StreamBroker
+from tests.kit.streams import Asked, Judged, StreamBroker
 
 ROOM = RoomName("r")
 TOPIC = room_topic(ROOM)
@@ -58,7 +58,7 @@ class OneWorker(RuleBasedStateMachine):
         self.stream = self.broker.of(TOPIC)
         self.bus: list[tuple[Position, bytes]] = []
         """What was published and did not come yet."""
-        self.ledgers = {name: Ledger(name, self.stream) for name in CLIENTS}
+        self.judged = {name: Judged(name, self.stream) for name in CLIENTS}
         self.readers: dict[str, Reader] = {}
         self.joining: dict[str, asyncio.Task[None]] = {}
         self.once: Position | None = None
@@ -94,14 +94,14 @@ class OneWorker(RuleBasedStateMachine):
 
         self.runner.run(act())
         for name, reader in tuple(self.readers.items()):
-            self.ledgers[name].read(reader.told)
+            self.judged[name].read(reader.told)
         for name, task in tuple(self.joining.items()):
             if task.done():
                 del self.joining[name]
                 error = None if task.cancelled() else task.exception()
                 assert error is None or isinstance(error, Unavailable), error
                 if error is not None:
-                    self.ledgers[name].asked.clear()
+                    self.judged[name].asked.clear()
         for name in [name for name, reader in self.readers.items() if reader.closes]:
             self.go(name)
         if self.once is not None and (self.stream.epoch != self.once.epoch or self.stream.top >= self.once.offset):
@@ -180,17 +180,17 @@ class OneWorker(RuleBasedStateMachine):
         """`own`: with where it stands, as a client does."""
         if name in self.joining:
             return
-        ledger = self.ledgers[name]
+        judged = self.judged[name]
         asked = None
-        if own and ledger.here is not None:
-            asked = ledger.here
+        if own and judged.here is not None:
+            asked = judged.here
         elif since is not None:
             asked = Position(f"e{since[0]}" if since[0] else "", since[1])
         if name not in self.readers:
             reader = self.readers[name] = Reader(name, self.world.turn)
             self.world.registry.add(reader, name)
-            ledger.reconnect()
-        ledger.asked.append(asked)
+            judged.reconnect()
+        judged.asked.append(asked)
         wire = None if asked is None else Since(asked.epoch or None, asked.offset)
         self.now(lambda: self._begin(name, wire))
 
@@ -251,15 +251,15 @@ class OneWorker(RuleBasedStateMachine):
         self.wait(60)
         assert not self.joining
         for name in self.readers:
-            ledger = self.ledgers[name]
-            assert not ledger.joined or ledger.at_the_top, (ledger.here, self.stream.epoch, self.stream.top)
+            judged = self.judged[name]
+            assert not judged.joined or judged.at_the_top, (judged.here, self.stream.epoch, self.stream.top)
         self.go("ann")
         missed = min(len(self.stream.entries), 5)
-        self.ledgers["ann"].here = Position(self.stream.epoch, self.stream.top - missed)
+        self.judged["ann"].here = Position(self.stream.epoch, self.stream.top - missed)
         self.join("ann", own=True, since=None)
         [answer] = [each for each in self.readers["ann"].told if each["type"] == "room_joined"]
         assert answer["recovered"] is True
-        assert self.ledgers["ann"].at_the_top
+        assert self.judged["ann"].at_the_top
 
 
 async def _made() -> World:

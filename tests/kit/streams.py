@@ -149,8 +149,12 @@ def _future() -> asyncio.Future[Any]:
 
 
 @dataclass
-class Ledger:
-    """A client of one room: where it stands, and whether what it is told is what it must be told."""
+class Judged:
+    """A client of one room: where it stands, and whether what it is told is what it must be told.
+
+    Each message is held against the stream as it comes. A `hubbub.testing.Ledger` is judged when all is over, and by
+    then a stream that went back may have said something else at the same position.
+    """
 
     user: str
     stream: TrueStream

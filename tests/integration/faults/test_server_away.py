@@ -15,7 +15,7 @@ from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
 from tests.brokers.conftest import Worker, running
 from tests.brokers.servers import frozen, kill, path_of, started
-from tests.integration.faults.ledgers import KEEP, ROOM, Ledger, publishing
+from tests.integration.faults.deliveries import KEEP, ROOM, Deliveries, publishing
 from tests.kit.waiting import until
 
 
@@ -58,7 +58,7 @@ class TestAServerThatIsAway:
     @pytest.mark.alone
     async def test_killed_and_started_again_ten_times_leaves_no_silent_gap(self, valkey: EmbeddedValkey) -> None:
         """0 silent gaps, 0 duplicates; ready within 5 s of its return, with every subscription."""
-        here, there = Ledger(RedisBroker(valkey.url)), RedisBroker(valkey.url)
+        here, there = Deliveries(RedisBroker(valkey.url)), RedisBroker(valkey.url)
         await here.start()
         others = [room_topic(f"r{number}") for number in range(600)]
         await asyncio.gather(*map(here.broker.subscribe, others))
@@ -88,7 +88,7 @@ class TestASubscriberThatIsKilled:
         self, url: str, admin: Redis
     ) -> None:
         """Ready again at most 1 s after each kill; 0 silent gaps, 0 duplicates, history has every hole."""
-        here, there = Ledger(RedisBroker(url)), RedisBroker(url)
+        here, there = Deliveries(RedisBroker(url)), RedisBroker(url)
         await here.start()
         await there.start(lambda *_: None, lambda: None, lambda _topic: None)
         async with publishing(there, KEEP) as sent:

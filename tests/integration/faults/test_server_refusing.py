@@ -15,14 +15,14 @@ from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
 from tests.brokers.conftest import running
 from tests.brokers.servers import path_of, started
-from tests.integration.faults.ledgers import KEEP, ROOM, Ledger
+from tests.integration.faults.deliveries import KEEP, ROOM, Deliveries
 from tests.kit.waiting import until
 
 
 class TestAServerThatForgetsTheScripts:
     async def test_a_hundred_times_refuses_nobody(self, url: str, admin: Redis) -> None:
         """0 errors over 100 flushes under load, alone and in rounds; every position once and in order."""
-        here = Ledger(RedisBroker(url))
+        here = Deliveries(RedisBroker(url))
         await here.start()
         flushing = asyncio.create_task(asyncio.to_thread(self._flush, admin))
         number = 0
@@ -79,7 +79,7 @@ class TestAServerWithoutMemory:
 class TestAServerThatCutsOffWhoIsBehind:
     async def test_is_connected_to_again_and_it_is_told(self, valkey: EmbeddedValkey) -> None:
         """With room for 64 KiB a subscriber, 2 MiB at once: back within 2 s each of 5 times, 0 silent gaps."""
-        here = Ledger(RedisBroker(valkey.url))
+        here = Deliveries(RedisBroker(valkey.url))
         with Redis.from_url(valkey.url) as admin:
             admin.config_set("client-output-buffer-limit", "pubsub 65536 0 0")
             await here.start()

@@ -14,8 +14,11 @@ ROOM = room_topic("lobby")
 KEEP = History(size=100_000, ttl=60)
 
 
-class Ledger:
-    """What came, in order: a number for a message, None where the worker was told that it may have missed some."""
+class Deliveries:
+    """What the broker brought a worker, in order: a number, or None where it said that some may be missing.
+
+    No client's ledger: a worker is not told which positions it missed, and asks the history for them.
+    """
 
     def __init__(self, broker: RedisBroker) -> None:
         self.broker = broker
