@@ -6,13 +6,14 @@ between must be one unbroken slice of that order, which reaches at least from it
 """
 
 import asyncio
+import itertools
 import os
 import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 import redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
+from hubbub.testing.ledger import Got, Stint
 from tests.kit.client import Tab
 from tests.kit.running import Served
 from tests.kit.waiting import wait_for
@@ -54,27 +56,20 @@ async def internals(hub: HubDep) -> dict:
 
 @dataclass
 class Stay:
-    """One membership of one tab: what it received, and how much of the order it must at least span."""
+    """A stint of one tab, and how much of the order it must at least span."""
 
-    room: str
-    received: list[str]
+    stint: Stint
     first_mark: str
     last_mark: str | None = None
     """None where the tab vanished."""
 
-
-@dataclass
-class Ledger:
-    stays: list[Stay] = field(default_factory=list)
-    counter: int = 0
-
-    def mark(self, user: str) -> str:
-        self.counter += 1
-        return f"{user}/{self.counter}"
+    @property
+    def received(self) -> list[str]:
+        return contents(line.message for line in self.stint.lines if isinstance(line, Got))
 
 
-def contents(tab: Tab, room: str, since: int) -> list[str]:
-    return [each["content"] for each in tab.log[since:] if each["type"] == "room_message" and each["room"] == room]
+def contents(messages: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [each["content"] for each in messages if each["type"] == "room_message"]
 
 
 async def say(tab: Tab, room: str, text: str) -> None:
@@ -83,7 +78,12 @@ async def say(tab: Tab, room: str, text: str) -> None:
     await tab.receive("room_message", room=room, content=text)
 
 
-async def live(user: str, server: Served, ledger: Ledger, chance: random.Random, until: float) -> None:
+async def live(user: str, server: Served, stays: list[Stay], chance: random.Random, until: float) -> None:
+    numbers = itertools.count(1)
+
+    def mark() -> str:
+        return f"{user}/{next(numbers)}"
+
     while time.monotonic() < until:
         async with Tab(server.ws, user=user) as tab:
             for _ in range(chance.randint(1, 4)):
@@ -91,29 +91,22 @@ async def live(user: str, server: Served, ledger: Ledger, chance: random.Random,
                     break
                 room = chance.choice(ROOMS)
                 await tab.join(room)
-                since = len(tab.log)
-                # What came before the answer to the join is not of this stay; the log is read up to here only by us.
-                since = next(i for i in range(len(tab.log) - 1, -1, -1) if tab.log[i]["type"] == "room_joined")
-                stay = Stay(room, [], ledger.mark(user))
+                stay = Stay(tab.ledger.stints[room][-1], mark())
                 await say(tab, room, stay.first_mark)
                 for _ in range(chance.randint(0, 3)):
                     await asyncio.sleep(chance.uniform(0.2, 1.5))
-                    await tab.send({"type": "room_message", "room": room, "content": ledger.mark(user)})
-                ledger.stays.append(stay)
+                    await tab.send({"type": "room_message", "room": room, "content": mark()})
+                stays.append(stay)
                 if chance.random() < 0.15:
                     await tab.drop()
-                    stay.received = contents(tab, room, since)
                     break
-                stay.last_mark = ledger.mark(user)
+                stay.last_mark = mark()
                 await say(tab, room, stay.last_mark)
                 left = await tab.request("leave_room", room=room)
                 assert left["type"] == "room_left", left
-                after = len(tab.log)
-                stay.received = contents(tab, room, since)
                 await tab.send({"type": "ping", "ts": stay.last_mark})
                 await tab.receive("pong", ts=stay.last_mark)
-                gone = next(i for i, each in enumerate(tab.log) if each is left)
-                assert contents(tab, room, gone) == [], f"after room_left: {tab.log[gone:after]}"
+                assert tab.ledger.strays == [], "after room_left"
 
 
 async def observe(user: str, server: Served) -> Tab:
@@ -167,27 +160,27 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
     with Served("churn:app", "--dev", "--workers", "3", "--broker", valkey.url, cwd=tmp_path) as server:
         before = internals(server)
         observers = [await observe(f"observer-{number}", server) for number in range(3)]
-        ledger = Ledger()
+        stays: list[Stay] = []
         chances = [random.Random(seed + number) for number in range(TABS)]
         until = time.monotonic() + SECONDS
         async with asyncio.TaskGroup() as tabs:
             for number, chance in enumerate(chances):
-                tabs.create_task(live(f"user-{number}", server, ledger, chance, until))
+                tabs.create_task(live(f"user-{number}", server, stays, chance, until))
 
         for room in ROOMS:
             # The end of the order: what every observer has received up to here is all there was.
             await say(observers[0], room, f"end of {room}")
             for observer in observers[1:]:
                 await observer.receive("room_message", room=room, content=f"end of {room}")
-        orders = {room: contents(observers[0], room, 0) for room in ROOMS}
-        assert len(ledger.stays) > TABS * SECONDS / 20, "too little happened to prove anything"
+        orders = {room: contents(observers[0].ledger.seen(room)) for room in ROOMS}
+        assert len(stays) > TABS * SECONDS / 20, "too little happened to prove anything"
         for room, order in orders.items():
             for observer in observers[1:]:
-                assert contents(observer, room, 0) == order
+                assert contents(observer.ledger.seen(room)) == order
             assert len(set(order)) == len(order), "a message came twice"
             place = {content: index for index, content in enumerate(order)}
-            for stay in ledger.stays:
-                if stay.room == room:
+            for stay in stays:
+                if stay.stint.room == room:
                     check_slice(stay, order, place)
 
         def only_observers() -> bool:
