@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from hubbub import ConfigurationError, Hub, InvalidMessage, Unavailable
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.client.publisher import AsyncPublisher, Publisher
-from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
 from tests.kit.publishers import OpenPublisher, awaiting, blocking
+from tests.kit.serving import Names, serving, simple
 from tests.kit.waiting import until
 
 

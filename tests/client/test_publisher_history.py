@@ -21,9 +21,9 @@ from hubbub.client.publisher import AsyncPublisher
 from hubbub.rooms.retention import Retention
 from hubbub.testing import ManualClock
 from hubbub.types import EVERYONE, room_topic, user_topic
-from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
 from tests.kit.publishers import OpenPublisher, awaiting, blocking
+from tests.kit.serving import Names, serving, simple
 
 KEPT = History(size=10, ttl=60)
 

@@ -12,8 +12,8 @@ import websockets
 from hubbub import Hub, JWTAuth
 from tests.docs.conftest import SECRET
 from tests.docs.pages import examples
-from tests.integration.hub.serving import serving, simple
 from tests.kit.client import Tab
+from tests.kit.serving import serving, simple
 
 PAGE = "docs/howto/authenticate.md"
 Example = Callable[[str, str], ModuleType]

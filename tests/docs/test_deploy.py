@@ -7,7 +7,7 @@ import httpx
 
 from hubbub.cli.settings import Settings
 from tests.docs.pages import read
-from tests.integration.hub.serving import serving
+from tests.kit.serving import serving
 
 PAGE = "docs/howto/deploy.md"
 

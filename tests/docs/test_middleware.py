@@ -20,8 +20,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
 from hubbub import ConfigurationError, Hub, JWTAuth
-from tests.integration.hub.serving import serving
 from tests.kit.client import Tab
+from tests.kit.serving import serving
 
 PAGE = "docs/howto/middleware.md"
 Example = Callable[[str, str], ModuleType]

@@ -19,9 +19,9 @@ from hubbub.ports.broker import KEY_KNOWN
 from tests.docs.conftest import SECRET
 from tests.docs.pages import blocks, read
 from tests.integration.browser.conftest import Tabs, browser, tabs, until
-from tests.integration.hub.serving import serving
 from tests.kit.client import Tab
 from tests.kit.running import Served
+from tests.kit.serving import serving
 
 __all__ = ["browser", "tabs"]  # fixtures
 

@@ -6,8 +6,8 @@ from types import ModuleType
 import pytest
 import websockets
 
-from tests.integration.hub.serving import at_rest, serving
 from tests.kit.client import Tab
+from tests.kit.serving import at_rest, serving
 
 PAGE = "docs/howto/plain-routes.md"
 Example = Callable[[str, str], ModuleType]

@@ -10,9 +10,9 @@ import pytest
 
 from hubbub import Hub
 from tests.docs.pages import consoles
-from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
 from tests.kit.running import HUBBUB, clean_environment
+from tests.kit.serving import Names, serving, simple
 
 PAGE = "docs/howto/publish-from-elsewhere.md"
 Example = Callable[[str, str], ModuleType]

@@ -11,8 +11,8 @@ from hubbub.options import Limits, Slow
 from hubbub.ports.metrics import Count
 from hubbub.protocol import messages
 from tests.docs.pages import plain, read, rows
-from tests.integration.hub.serving import at_rest, serving
 from tests.kit.client import Tab
+from tests.kit.serving import at_rest, serving
 
 PAGE = "docs/howto/slow-readers.md"
 

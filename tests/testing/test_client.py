@@ -12,8 +12,8 @@ from hubbub import Heartbeat, History, Hub, closes
 from hubbub.closes import Close
 from hubbub.protocol.messages import prepare
 from hubbub.testing import Client, Refusal, checks
-from tests.integration.hub.serving import Address, Names, serving, simple
 from tests.kit.inside import inside
+from tests.kit.serving import Address, Names, serving, simple
 from tests.kit.waiting import until
 
 

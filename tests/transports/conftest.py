@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hubbub import Limits
+from tests.kit.raw_peers import Both, both, hub_of
 from tests.transports.driven import Ends, ends_of
-from tests.transports.raw import Both, both, hub_of
 
 
 @pytest.fixture(scope="session", params=["asyncio", "uvloop"])

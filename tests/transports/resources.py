@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from tests.kit.raw_peers import Both
 from tests.kit.waiting import until
-from tests.transports.raw import Both
 
 MIB = 1024 * 1024
 

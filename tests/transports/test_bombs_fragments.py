@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hubbub.transports import timeouts
-from tests.transports.raw import CONT, PING, TEXT, Both, both, frame
+from tests.kit.raw_peers import CONT, PING, TEXT, Both, both, frame
 from tests.transports.resources import MIB, gone, memory
 from tests.transports.ways import ROUTES
 

@@ -4,8 +4,8 @@ import zlib
 
 import pytest
 
+from tests.kit.raw_peers import CLOSE, CONT, PING, PONG, TEXT, Both, both, frame
 from tests.kit.waiting import until
-from tests.transports.raw import CLOSE, CONT, PING, PONG, TEXT, Both, both, frame
 from tests.transports.resources import MIB, gone, memory
 from tests.transports.ways import ROUTES
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from hubbub.transports import http, uvicorn
+from tests.kit.raw_peers import PING, PONG, TEXT, Both, Peer, both, frame
 from tests.kit.waiting import until
-from tests.transports.raw import PING, PONG, TEXT, Both, Peer, both, frame
 from tests.transports.resources import gone
 
 pytestmark = pytest.mark.usefixtures("no_traceback")

@@ -9,8 +9,8 @@ from hubbub import Limits
 from hubbub.transports import timeouts
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.raw_peers import TEXT, Peer, both, frame, hub_of
 from tests.kit.waiting import until
-from tests.transports.raw import TEXT, Peer, both, frame, hub_of
 from tests.transports.resources import MIB, descriptors, gone, memory
 
 pytestmark = pytest.mark.usefixtures("no_traceback")

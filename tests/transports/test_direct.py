@@ -9,10 +9,10 @@ import pytest
 
 from hubbub.transports import timeouts
 from hubbub.transports.direct import DirectTransport
+from tests.kit.raw_peers import PING, TEXT, frame
 from tests.kit.waiting import until
 from tests.transports.driven import Driven, Ends, block, numbered, numbers
 from tests.transports.pairs import over_tcp
-from tests.transports.raw import PING, TEXT, frame
 
 
 async def test_order_is_kept_through_partial_writes_and_a_full_buffer(ends: Ends) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from hubbub import closes
 from hubbub.transports import timeouts
+from tests.kit.raw_peers import CLOSE, CONT, PING, TEXT, frame
 from tests.kit.waiting import until
 from tests.transports.driven import Ends, block, ends_of, numbered, numbers, taken_over, transports
-from tests.transports.raw import CLOSE, CONT, PING, TEXT, frame
 
 
 async def test_closing_while_blocked_says_everything_first(ends: Ends) -> None:

@@ -12,8 +12,8 @@ from hubbub import Connection
 from hubbub.transports import uvicorn
 from hubbub.transports.uvicorn import HubbubProtocol
 from tests.kit.client import Tab
+from tests.kit.raw_peers import CLOSE, PING, PONG, both, frame, hub_of
 from tests.kit.waiting import until
-from tests.transports.raw import CLOSE, PING, PONG, both, frame, hub_of
 from tests.transports.ways import HTTP, fast
 
 

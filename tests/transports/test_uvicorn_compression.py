@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.client import Tab
-from tests.transports.raw import both
+from tests.kit.raw_peers import both
 
 
 @pytest.mark.parametrize("path", ["/ws", "/plain"])

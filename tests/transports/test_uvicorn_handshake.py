@@ -12,10 +12,10 @@ from fastapi import Depends, WebSocket
 from hubbub import Connection
 from hubbub.transports.direct import DirectTransport
 from hubbub.transports.uvicorn import HubbubProtocol
-from tests.integration.hub.serving import connection_of
 from tests.kit.client import Tab
+from tests.kit.raw_peers import TEXT, both, frame, hub_of
+from tests.kit.serving import connection_of
 from tests.kit.waiting import until
-from tests.transports.raw import TEXT, both, frame, hub_of
 
 
 async def test_data_that_comes_before_the_answer() -> None:

@@ -13,8 +13,8 @@ from hubbub import Limits
 from hubbub.transports import timeouts
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.raw_peers import both, hub_of
 from tests.kit.waiting import until
-from tests.transports.raw import both, hub_of
 from tests.transports.ways import HTTP, fast
 
 

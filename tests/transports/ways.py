@@ -4,8 +4,8 @@ import pytest
 
 from hubbub import Hub
 from hubbub.transports.direct import DirectTransport
-from tests.integration.hub.serving import connection_of
 from tests.kit.client import Tab
+from tests.kit.serving import connection_of
 
 HTTP = pytest.mark.parametrize("protocol", ["HubbubHTTP", "HubbubH11"])
 ROUTES = pytest.mark.parametrize("path", ["/ws", "/plain"])

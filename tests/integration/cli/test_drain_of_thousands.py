@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.test_drain import APP
+from tests.kit.raw_peers import frame
 from tests.kit.running import Served
-from tests.transports.raw import frame
 
 _MANY, _SILENT = 5_000, 500
 _WINDOW, _CLOSING = 10.0, 1.0

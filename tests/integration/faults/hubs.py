@@ -13,7 +13,7 @@ from hubbub import History, Hub, Leaving, Unavailable
 from hubbub.brokers.redis import RedisBroker
 from hubbub.integrations.operations import operations
 from hubbub.testing import Acknowledged, Client, checks
-from tests.integration.hub.serving import Address, Names, serving
+from tests.kit.serving import Address, Names, serving
 from tests.kit.waiting import until
 
 KEEP = History(size=10_000, ttl=60)

@@ -9,7 +9,7 @@ import redis
 
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.rooms.subscriptions import Subscriptions
-from tests.integration.hub.serving import DEFAULTS, Names
+from tests.kit.serving import DEFAULTS, Names
 
 
 @pytest.fixture(scope="session")

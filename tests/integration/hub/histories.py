@@ -6,8 +6,8 @@ import redis
 from fastapi import FastAPI
 
 from hubbub import History, Hub
-from tests.integration.hub.serving import simple
 from tests.kit.client import Tab
+from tests.kit.serving import simple
 
 KEEP = History(size=50, ttl=60)
 

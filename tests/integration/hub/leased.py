@@ -12,9 +12,9 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.options import Leaving
 from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
-from tests.integration.hub.serving import Address, Names, serving
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import Address, Names, serving
 from tests.kit.waiting import until
 
 #: Seconds. The parts of it are the default's, a fifth as long.

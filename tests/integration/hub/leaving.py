@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from hubbub import Hub, Limits
 from hubbub.integrations.operations import operations
 from hubbub.options import Leaving
-from tests.integration.hub.serving import Address, Names, serving, simple
 from tests.kit.client import Tab
+from tests.kit.serving import Address, Names, serving, simple
 
 
 class Handlers:

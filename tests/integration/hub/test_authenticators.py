@@ -9,9 +9,9 @@ import pytest
 import websockets
 
 from hubbub import Credential, Hub, Limits, SessionAuth, User
-from tests.integration.hub.serving import at_rest, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import at_rest, serving, simple
 from tests.kit.waiting import until
 
 SECRET = "secret-of-ann"

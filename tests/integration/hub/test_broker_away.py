@@ -11,8 +11,8 @@ from hubbub import Hub, Unavailable
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.redis import RedisBroker
 from tests.integration.hub.conftest import Mortal
-from tests.integration.hub.serving import Names, at_rest, serving, simple
 from tests.kit.client import Tab
+from tests.kit.serving import Names, at_rest, serving, simple
 from tests.kit.waiting import until
 
 DEADLINE = 0.5

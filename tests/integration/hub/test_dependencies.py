@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from hubbub import Connection, Hub, User
-from tests.integration.hub.serving import Names, serving
 from tests.kit.client import Tab
+from tests.kit.serving import Names, serving
 
 
 class Say(BaseModel):

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from hubbub import Connection
 from hubbub.brokers.memory.broker import MemoryBroker
 from tests.integration.hub.leaving import hub_that_leaves, operated, status, tabs, terminate, told_by_signals
-from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside, runs
+from tests.kit.serving import Names, serving, simple
 from tests.kit.waiting import until
 
 

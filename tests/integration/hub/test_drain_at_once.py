@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from tests.integration.hub.leaving import hub_that_leaves, operated, tabs, terminate, told_by_signals
-from tests.integration.hub.serving import serving
 from tests.kit.inside import inside, runs
+from tests.kit.serving import serving
 from tests.kit.waiting import until
 
 

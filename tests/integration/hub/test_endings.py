@@ -10,7 +10,9 @@ from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
 from hubbub import Connection, Hub, Limits
-from tests.integration.hub.serving import (
+from tests.kit.client import Tab
+from tests.kit.inside import inside
+from tests.kit.serving import (
     Address,
     GatedMemory,
     GatedRedis,
@@ -21,8 +23,6 @@ from tests.integration.hub.serving import (
     serving,
     simple,
 )
-from tests.kit.client import Tab
-from tests.kit.inside import inside
 from tests.kit.waiting import until
 
 

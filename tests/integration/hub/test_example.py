@@ -10,8 +10,8 @@ from fastapi import Depends, FastAPI, HTTPException, Path
 from pydantic import BaseModel, Field
 
 from hubbub import ConfigurationError, Connection, Hub, HubDep, JWTAuth, NotJoined, User
-from tests.integration.hub.serving import Names, serving
 from tests.kit.client import Tab
+from tests.kit.serving import Names, serving
 
 KEY = "k" * 32
 AUTH = JWTAuth(key=KEY, audience="shop")

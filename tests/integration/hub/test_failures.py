@@ -11,9 +11,9 @@ from pydantic import BaseModel, field_validator
 from hubbub import Connection, Hub
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.types import Topic
-from tests.integration.hub.serving import Names, at_rest, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import Names, at_rest, serving, simple
 from tests.kit.waiting import until
 
 _NAMES = {"tea": 1}

@@ -10,8 +10,8 @@ from fastapi import BackgroundTasks, Depends, FastAPI, Request, Response
 from pydantic import BaseModel, Field
 
 from hubbub import ConfigurationError, Connection, Forbidden, Hub, Limits, RateLimited, User
-from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
+from tests.kit.serving import Names, serving, simple
 
 
 class Item(BaseModel):

@@ -11,8 +11,8 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.options import Limits
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.histories import KEEP, delete, flush, heard, keeping, say
-from tests.integration.hub.serving import Names, serving
 from tests.kit.client import Tab
+from tests.kit.serving import Names, serving
 from tests.kit.waiting import until
 
 

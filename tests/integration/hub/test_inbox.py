@@ -4,8 +4,8 @@ import pytest
 
 from hubbub import History, Hub, Position
 from tests.integration.hub.histories import KEEP, heard, keeping, since
-from tests.integration.hub.serving import Names, at_rest, connection_of, serving
 from tests.kit.client import Tab
+from tests.kit.serving import Names, at_rest, connection_of, serving
 from tests.kit.waiting import until
 
 

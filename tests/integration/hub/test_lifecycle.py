@@ -17,9 +17,9 @@ from hubbub import ConfigurationError, Hub, HubDep, Lease, Unavailable
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.memory.store import Store
 from hubbub.types import room_topic
-from tests.integration.hub.serving import Names, at_rest, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import Names, at_rest, serving, simple
 from tests.kit.waiting import until
 
 MODULE = Hub(auth=Names())  # declared without a loop, and started in several

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from hubbub import Hub, Limits, Rate, TooManyRooms
 from hubbub.ports.metrics import Count, Tally
-from tests.integration.hub.serving import Names, at_rest, connection_of, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import Names, at_rest, connection_of, serving, simple
 from tests.kit.waiting import until
 
 

@@ -11,9 +11,9 @@ from fastapi import Depends, FastAPI, WebSocket
 from pydantic import BaseModel
 
 from hubbub import Connection, ConnectionClosed, HandshakeRefused, Hub, Limits
-from tests.integration.hub.serving import Names, at_rest, connection_of, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import Names, at_rest, connection_of, serving, simple
 from tests.kit.waiting import until
 
 # What uvicorn logs for every handshake that was answered by HTTP; the client has its answer.

@@ -12,9 +12,9 @@ from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.types import OCCUPIED, ONLINE, Topic, room_topic
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.leased import LEASE, gone, joined, left, nodes
-from tests.integration.hub.serving import at_rest
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import at_rest
 from tests.kit.waiting import until
 
 

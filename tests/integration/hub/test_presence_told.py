@@ -5,9 +5,9 @@ import contextlib
 import time
 
 from tests.integration.hub.leased import joined, left, nodes
-from tests.integration.hub.serving import at_rest
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import at_rest
 from tests.kit.waiting import until
 
 

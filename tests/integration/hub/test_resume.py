@@ -5,8 +5,8 @@ import redis
 
 from hubbub import History, Hub, User
 from tests.integration.hub.histories import delete, flush, heard, keeping, say, since
-from tests.integration.hub.serving import Names, at_rest, serving
 from tests.kit.client import Tab
+from tests.kit.serving import Names, at_rest, serving
 from tests.kit.waiting import until
 
 

@@ -3,9 +3,9 @@
 from hubbub import History, Hub, Limits
 from hubbub.ports.metrics import Count
 from tests.integration.hub.histories import keeping
-from tests.integration.hub.serving import Names, at_rest, connection_of, serving
 from tests.integration.hub.test_slow_readers import counted, slow
 from tests.kit.client import Tab
+from tests.kit.serving import Names, at_rest, connection_of, serving
 from tests.kit.waiting import until
 
 ROOMS, MESSAGES = 30, 30

@@ -12,9 +12,9 @@ from fastapi import Depends
 from pydantic import BaseModel, RootModel
 
 from hubbub import Hub, HubDep, InvalidMessage, Limits, User
-from tests.integration.hub.serving import Address, Names, at_rest, connection_of, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import Address, Names, at_rest, connection_of, serving, simple
 from tests.kit.waiting import until
 
 

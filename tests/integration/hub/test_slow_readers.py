@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from hubbub import Hub, Limits
 from hubbub.ports.metrics import Count, Tally
 from hubbub.types import RoomName
-from tests.integration.hub.serving import Address, Names, at_rest, connection_of, serving
 from tests.kit.client import Tab
+from tests.kit.serving import Address, Names, at_rest, connection_of, serving
 from tests.kit.waiting import until
 
 MIB = 1024 * 1024

@@ -17,9 +17,9 @@ from hubbub.ports.broker import Renewal
 from hubbub.rooms.retention import Retention
 from hubbub.types import RoomName, room_topic
 from tests.integration.hub.conftest import Mortal
-from tests.integration.hub.serving import Names, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside, runs
+from tests.kit.serving import Names, serving, simple
 from tests.kit.waiting import until
 
 

@@ -11,9 +11,9 @@ import websockets
 from fastapi import Depends, FastAPI
 
 from hubbub import Connection, Hub, Limits, NotJoined, Rate
-from tests.integration.hub.serving import Address, Names, at_rest, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import Address, Names, at_rest, serving, simple
 from tests.kit.waiting import until
 
 Work = Callable[[Connection], Coroutine[Any, Any, None]]

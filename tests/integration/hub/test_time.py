@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from hubbub import Connection, Heartbeat, Hub, Limits
 from hubbub.ports.metrics import Count, Tally
-from tests.integration.hub.serving import GatedMemory, Names, at_rest, connection_of, serving, simple
 from tests.kit.client import Tab
 from tests.kit.inside import inside
+from tests.kit.serving import GatedMemory, Names, at_rest, connection_of, serving, simple
 from tests.kit.waiting import until
 
 FAST = Heartbeat(interval=0.15, timeout=0.3)

@@ -17,8 +17,8 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from hubbub import Hub, Limits
 from hubbub.protocol.masking import unmask
-from tests.integration.hub.serving import Address, Names, serving, simple
 from tests.kit.inside import inside
+from tests.kit.serving import Address, Names, serving, simple
 
 OURS = {"ws": "hubbub.transports.uvicorn:HubbubProtocol", "http": "hubbub.transports.http:HubbubHTTP"}
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
