@@ -8,7 +8,7 @@ from hubbub.ports.broker import Broker
 from hubbub.testing.conformance import Conformance
 from hubbub.testing.conformance.life import CALLS
 from hubbub.types import room_topic
-from tests.brokers.conftest import running
+from tests.kit.brokers import running
 
 ROOM = room_topic("lobby")
 

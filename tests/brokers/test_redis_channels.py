@@ -10,8 +10,8 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.redis.keys import Keys
 from hubbub.brokers.redis.resp import packed
 from hubbub.types import Topic, room_topic
-from tests.brokers.conftest import Worker, eventually, running
-from tests.brokers.servers import LOGGER, heard_again, lines
+from tests.kit.broker_servers import LOGGER, lines
+from tests.kit.brokers import Worker, eventually, heard_again, running
 from tests.kit.inside import channels, link, probe
 from tests.kit.waiting import until
 

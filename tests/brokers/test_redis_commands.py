@@ -13,7 +13,7 @@ from hubbub.brokers.redis.server import Server
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Announcement
 from hubbub.types import room_topic
-from tests.brokers.conftest import eventually, running
+from tests.kit.brokers import eventually, running
 from tests.kit.inside import commands as commands_of
 from tests.kit.waiting import until
 

@@ -13,8 +13,8 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.metrics import Count, Tally
 from hubbub.testing.proxy import Connection, Proxy
 from hubbub.types import Topic, room_topic
-from tests.brokers.conftest import Worker, running
-from tests.brokers.servers import LOGGER, frozen, heard_again, kill, lines, path_of, started
+from tests.kit.broker_servers import LOGGER, frozen, kill, lines, path_of
+from tests.kit.brokers import Worker, heard_again, running, started
 from tests.kit.inside import probe as probe_of
 from tests.kit.waiting import until
 

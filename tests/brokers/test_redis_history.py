@@ -14,7 +14,7 @@ from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Announcement, Entry, Renewal
 from hubbub.types import Position, room_topic
-from tests.brokers.conftest import Worker, eventually, running
+from tests.kit.brokers import Worker, eventually, running
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")

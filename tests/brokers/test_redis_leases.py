@@ -9,7 +9,7 @@ from redis import Redis
 from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.broker import Announcement, Held, Renewal
 from hubbub.types import Topic, room_topic
-from tests.brokers.conftest import Worker, eventually, running
+from tests.kit.brokers import Worker, eventually, running
 from tests.kit.waiting import until
 
 ROOM, OTHER = room_topic("lobby"), room_topic("other")

@@ -12,8 +12,8 @@ import hubbub.brokers.redis.channels as channels_module
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.types import room_topic
-from tests.brokers.conftest import running
-from tests.brokers.servers import LOGGER, lines
+from tests.kit.broker_servers import LOGGER, lines
+from tests.kit.brokers import running
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")

@@ -12,9 +12,9 @@ from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.types import room_topic
-from tests.brokers.conftest import Worker, eventually, running
-from tests.brokers.servers import LOGGER, descriptors, frozen, kill, lines
 from tests.brokers.test_conformance import CALLS
+from tests.kit.broker_servers import LOGGER, descriptors, frozen, kill, lines
+from tests.kit.brokers import Worker, eventually, running
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")

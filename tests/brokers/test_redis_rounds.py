@@ -15,8 +15,8 @@ from hubbub.brokers.redis.server import Server
 from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.types import Position, room_topic
-from tests.brokers.conftest import Worker, running
-from tests.brokers.servers import frozen
+from tests.kit.broker_servers import frozen
+from tests.kit.brokers import Worker, running
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")

@@ -14,8 +14,8 @@ from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Announcement
 from hubbub.types import room_topic
-from tests.brokers.conftest import running
-from tests.brokers.servers import frozen, kill
+from tests.kit.broker_servers import frozen, kill
+from tests.kit.brokers import running
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")

@@ -15,8 +15,8 @@ from hubbub.brokers.redis.server import Server
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.ports.broker import Announcement
 from hubbub.types import room_topic
-from tests.brokers.conftest import Worker, running
-from tests.brokers.servers import LOGGER, connections_to, over_tcp, own_certificate
+from tests.kit.broker_servers import LOGGER, connections_to, over_tcp, own_certificate
+from tests.kit.brokers import Worker, running
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")

@@ -1,104 +1,25 @@
 """Three workers that can each be killed, ended and cut off, and a Valkey that keeps what it said it has.
 
 Every worker is a `hubbub serve` of its own on a port of its own, which it keeps when it is started again, and reaches
-the Valkey through a proxy of its own. The Valkey, where it is durable, writes every command to its disk before it
-answers, so what was acknowledged survives its SIGKILL.
+the Valkey through a proxy of its own.
 """
 
 import asyncio
 import os
-import random
 import signal
-import socket
-import subprocess
 import tempfile
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
-from redis import Redis
 
-from hubbub.brokers.embedded import server_binary
 from hubbub.testing.proxy import Proxy
 from tests.kit.running import Served
+from tests.kit.valkey import Valkey, free_port
 
 APPLICATION = Path(__file__).parent
-
-
-def free_port() -> int:
-    """One that stays free while its server is down: the system gives those above 32,767 to whoever connects."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-
-
-class Valkey:
-    """On a TCP port for the workers and on a Unix socket for us, so that no fault of the way is ours.
-
-    `durable`: every command is on the disk before it is answered.
-    """
-
-    def __init__(self, directory: Path, *, durable: bool = True) -> None:
-        self._directory = directory
-        self._durable = durable
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        # An own connection for each command: one that is kept would be killed, frozen and cut like the others.
-        self.admin = Redis(
-            unix_socket_path=str(directory / "socket"), socket_timeout=20, single_connection_client=False
-        )
-
-    def start(self) -> None:
-        """Returns when it has loaded what it kept and answers."""
-        options = {
-            "port": str(self.port),
-            "bind": "127.0.0.1",
-            "unixsocket": str(self._directory / "socket"),
-            "save": "",
-            "appendonly": "yes" if self._durable else "no",
-            "appendfsync": "always",
-            "dir": str(self._directory),
-            "logfile": str(self._directory / "log"),
-        }
-        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen(
-            [server_binary(), *arguments], stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        deadline = time.monotonic() + 20
-        while True:
-            with suppress(Exception):
-                if self.admin.ping():
-                    return
-            assert time.monotonic() < deadline, (self._directory / "log").read_text()[-2000:]
-            time.sleep(0.01)
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self.admin.connection_pool.disconnect()
-
-    def freeze(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self.kill()
-        self.admin.close()
-
-    def keys(self, room: str, what: str) -> list[bytes]:
-        """The room's keys that end in `what`: `stream`, `meta`."""
-        found: list[bytes] = self.admin.keys(f"*:{room}}}:{what}")
-        return found
 
 
 class Worker:

@@ -14,7 +14,6 @@ from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker
 from hubbub.testing import checks
 from hubbub.testing.proxy import Proxy
-from tests.brokers.servers import frozen, kill, path_of
 from tests.integration.faults.hubs import (
     ROOM,
     Worker,
@@ -25,9 +24,10 @@ from tests.integration.faults.hubs import (
     worker,
     workers,
 )
+from tests.kit.broker_servers import frozen, kill, path_of
 from tests.kit.client import Tab
+from tests.kit.valkey import Valkey
 from tests.kit.waiting import until
-from tests.soak.stage import Valkey
 
 
 async def readiness(one: Worker) -> int:

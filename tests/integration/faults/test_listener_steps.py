@@ -14,7 +14,7 @@ from redis import Redis
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.types import room_topic
-from tests.brokers.servers import started
+from tests.kit.brokers import started
 from tests.kit.inside import listener
 from tests.kit.waiting import until
 

@@ -13,9 +13,9 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
-from tests.brokers.conftest import Worker, running
-from tests.brokers.servers import frozen, kill, path_of, started
 from tests.integration.faults.deliveries import KEEP, ROOM, Deliveries, publishing
+from tests.kit.broker_servers import frozen, kill, path_of
+from tests.kit.brokers import Worker, running, started
 from tests.kit.waiting import until
 
 

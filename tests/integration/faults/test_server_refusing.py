@@ -13,9 +13,9 @@ from hubbub.brokers.redis.keys import Keys
 from hubbub.errors import Unavailable
 from hubbub.testing.proxy import Proxy
 from hubbub.types import room_topic
-from tests.brokers.conftest import running
-from tests.brokers.servers import path_of, started
 from tests.integration.faults.deliveries import KEEP, ROOM, Deliveries
+from tests.kit.broker_servers import path_of
+from tests.kit.brokers import running, started
 from tests.kit.waiting import until
 
 

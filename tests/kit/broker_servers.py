@@ -20,9 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hubbub.brokers.embedded import EmbeddedValkey
-from hubbub.ports.broker import Broker
-from hubbub.types import Topic
-from tests.brokers.conftest import Worker
 from tests.kit.waiting import until
 
 LOGGER = "hubbub.brokers.redis"
@@ -117,23 +114,3 @@ def descriptors() -> int:
 def path_of(url: str) -> str:
     """Of an embedded server's socket, for a proxy before it."""
     return url.removeprefix("unix://")
-
-
-@asynccontextmanager
-async def started(broker: Broker) -> AsyncIterator[Worker]:
-    """As `running`, of one, where something else in this process opens and closes descriptors too."""
-    tasks = asyncio.all_tasks()
-    worker = Worker(broker)
-    try:
-        await worker.start()
-        await until(lambda: broker.ready, "the broker is ready")
-        yield worker
-    finally:
-        await broker.stop()
-    assert asyncio.all_tasks() == tasks
-
-
-async def heard_again(worker: Worker, topic: Topic) -> None:
-    worker.heard.clear()
-    await worker.broker.publish(topic, b"again")
-    await until(lambda: worker.data(topic) == [b"again"], "it is heard")
