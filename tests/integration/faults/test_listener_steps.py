@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import inspect
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,6 +15,7 @@ from hubbub.errors import Unavailable
 from hubbub.types import room_topic
 from tests.kit.brokers import started
 from tests.kit.inside import listener
+from tests.kit.stopwatch import Stopwatch
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
@@ -72,8 +72,6 @@ CASES += [(step, asyncio.CancelledError) for step in STEPS if inspect.iscoroutin
 
 
 class TestAListenerThatFails:
-    # Its deadlines are short, and a machine with much to do beside it misses them.
-    @pytest.mark.alone
     @pytest.mark.parametrize(("step", "mistake"), CASES, ids=lambda each: getattr(each, "__name__", each))
     async def test_in_any_step_is_there_again_and_never_silent(
         self, url: str, admin: Redis, step: str, mistake: type[BaseException], monkeypatch: pytest.MonkeyPatch
@@ -104,12 +102,12 @@ class TestAListenerThatFails:
                 with suppress(Unavailable, RuntimeError):
                     await worker.broker.subscribe(other)
             assert struck()
-            began = time.monotonic()
+            watch = Stopwatch()
             await until(lambda: listener(worker.broker).alive, "it lives")
             # Until then `ready` may be that of a connection whose loss only its silence will show: nothing to wait for.
             await asyncio.sleep(_SILENCE + 0.1)
             await until(lambda: worker.broker.ready, "it is ready", within=5)
-            assert time.monotonic() - began < 5
+            assert watch.own < 5
             worker.heard.clear()
             await worker.broker.subscribe(other)
             for topic in (ROOM, other):

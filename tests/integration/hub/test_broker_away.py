@@ -1,6 +1,5 @@
 """The broker goes away in the middle and comes back, with nothing in it."""
 
-import time
 from typing import Literal
 
 import pytest
@@ -13,6 +12,7 @@ from hubbub.brokers.redis import RedisBroker
 from tests.integration.hub.conftest import Mortal
 from tests.kit.client import Tab
 from tests.kit.serving import Names, at_rest, serving, simple
+from tests.kit.stopwatch import Stopwatch
 from tests.kit.waiting import until
 
 DEADLINE = 0.5
@@ -46,14 +46,14 @@ async def test_away_and_back(mortal: Mortal) -> None:
             mortal.kill()
             await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
             for ask in (lambda: ann.request("join_room", room="open:b"), lambda: ann.request("say")):
-                began = time.monotonic()
+                watch = Stopwatch()
                 answer = await ask()
                 assert (answer["type"], answer["code"]) == ("error", "unavailable")
-                assert time.monotonic() - began < 4 * DEADLINE
-            began = time.monotonic()
+                assert watch.own < 4 * DEADLINE
+            watch = Stopwatch()
             with pytest.raises(Unavailable):
                 await hubs[1].broadcast({"type": "x"})
-            assert time.monotonic() - began < 2 * DEADLINE
+            assert watch.own < 2 * DEADLINE
             # Ping is answered while a join waits for the broker.
             await ann.send({"type": "join_room", "room": "open:c", "id": "j"})
             assert (await ann.request("ping"))["type"] == "pong"
@@ -108,10 +108,10 @@ async def test_a_room_that_was_heard_cannot_be_joined_while_the_broker_is_away()
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as ann, Tab(server.ws, token="bob") as bob:
         await ann.join("plain")
         broker.away = True
-        began = time.monotonic()
+        watch = Stopwatch()
         answer = await bob.request("join_room", room="plain")
         assert (answer["type"], answer["code"]) == ("error", "unavailable")
-        assert time.monotonic() - began < 1
+        assert watch.own < 1
         broker.away = False
         await bob.join("plain")
         await hub.room("plain").send({"type": "news"})
