@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import psutil
 
 from hubbub.testing.proxy import Proxy
 from tests.kit.running import Served
@@ -42,6 +43,13 @@ class Worker:
     @property
     def ws(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def work(self) -> float:
+        """Seconds of a processor that it has used."""
+        assert self._served is not None
+        used = psutil.Process(self._served.pid).cpu_times()
+        return float(used.user + used.system)
 
     @property
     def output(self) -> str:

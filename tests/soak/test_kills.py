@@ -123,7 +123,6 @@ def _of(watcher: Client, *, came: bool) -> Counter[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.timeout(120 + 30 * KILLS)
 async def test_what_a_killed_worker_leaves_behind(tmp_path: Path) -> None:
     """Each within the lease, which is short here so that it can be done often."""
@@ -131,7 +130,6 @@ async def test_what_a_killed_worker_leaves_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.timeout(180)
 async def test_the_ghosts_of_a_killed_worker_leave_within_ten_seconds(tmp_path: Path) -> None:
     """With the lease that is the default."""

@@ -1,13 +1,13 @@
 """A worker dies and thousands come to another at once: all resume, and the broker hardly notices how many they are."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.kit.stopwatch import Stopwatch
 from tests.soak.crowd import Crowd
 from tests.soak.publishers import post
 from tests.soak.stage import Stage
@@ -18,12 +18,14 @@ _MISSED = 30
 
 @dataclass
 class Return:
-    """`took`: seconds until the last had all it missed; `lag`: the longest of the worker's event loop, in seconds.
+    """`took`: seconds until the last had all it missed, on a machine that plays all of them as well.
 
+    `work`: seconds of a processor that the worker used for it; `lag`: the longest of its event loop, in seconds.
     `commands`: what the Valkey executed meanwhile, by name.
     """
 
     took: float
+    work: float
     lag: float
     commands: dict[str, int]
 
@@ -33,18 +35,18 @@ class Return:
 
     def __str__(self) -> str:
         told = ", ".join(f"{name} {count}" for name, count in sorted(self.commands.items()))
-        return f"back after {self.took:.1f} s, loop held up to {self.lag * 1000:.0f} ms; {told}"
+        cost = f"{self.work:.1f} s of a processor, loop held up to {self.lag * 1000:.0f} ms"
+        return f"back after {self.took:.1f} s; {cost}; {told}"
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_five_thousand_dropped_at_once_resume_and_share_the_reads(tmp_path: Path) -> None:
-    """Within 30 s. How many they are costs no reads of history, only how long it takes them all to come."""
+    """For 3 ms of a processor each. How many they are costs no reads of history, only how long they take to come."""
     few = await dropped_at_once(tmp_path, 500)
     many = await dropped_at_once(tmp_path, 5_000)
     print(f"500: {few}\n5,000: {many}")  # noqa: T201 - the figures are what one wants to see
-    assert many.took < 30
+    assert many.work < 15
     for back in few, many:
         assert len(ROOMS) <= back.reads <= 4 * len(ROOMS), f"500: {few}\n5,000: {many}"
 
@@ -73,9 +75,10 @@ async def dropped_at_once(directory: Path, count: int) -> Return:
             await publish(4, 4 + _MISSED)
             await http.get(f"{other.url}/lag")
             await asyncio.to_thread(stage.valkey.admin.config_resetstat)
-            began = time.monotonic()
-            coming = asyncio.create_task(crowd.come("127.0.0.1", other.port, within=60))
-            took = await crowd.caught_up(within=60) - began
+            watch, used = Stopwatch(), other.work
+            coming = asyncio.create_task(crowd.come("127.0.0.1", other.port, within=120))
+            await crowd.caught_up(within=120)
+            took, work = watch.wall, other.work - used
             await coming
             said = await asyncio.to_thread(stage.valkey.admin.info, "commandstats")
             lag = (await http.get(f"{other.url}/lag")).json()
@@ -86,4 +89,4 @@ async def dropped_at_once(directory: Path, count: int) -> Return:
         finally:
             for member in crowd.members:
                 member.go()
-        return Return(took, lag, {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in said.items()})
+        return Return(took, work, lag, {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in said.items()})

@@ -29,6 +29,8 @@ from tests.kit.waiting import wait_for
 
 SECONDS = float(os.environ.get("CHURN_SECONDS", "30"))
 TABS = 200
+#: Fewer stays would prove nothing: on a machine that has other things to do it takes longer to see as many.
+ENOUGH = TABS * SECONDS / 20
 ROOMS = [f"room-{number}" for number in range(12)]
 
 APP = """
@@ -84,10 +86,13 @@ async def live(user: str, server: Served, stays: list[Stay], chance: random.Rand
     def mark() -> str:
         return f"{user}/{next(numbers)}"
 
-    while time.monotonic() < until:
+    def over() -> bool:
+        return time.monotonic() > until and len(stays) > ENOUGH
+
+    while not over():
         async with Tab(server.ws, user=user) as tab:
             for _ in range(chance.randint(1, 4)):
-                if time.monotonic() > until:
+                if over():
                     break
                 room = chance.choice(ROOMS)
                 await tab.join(room)
@@ -148,8 +153,7 @@ def valkey() -> Iterator[EmbeddedValkey]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
-@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.timeout(SECONDS + 240)
 async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothing_is_left(
     tmp_path: Path, valkey: EmbeddedValkey
 ) -> None:
@@ -173,7 +177,6 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
             for observer in observers[1:]:
                 await observer.receive("room_message", room=room, content=f"end of {room}")
         orders = {room: contents(observers[0].ledger.seen(room)) for room in ROOMS}
-        assert len(stays) > TABS * SECONDS / 20, "too little happened to prove anything"
         for room, order in orders.items():
             for observer in observers[1:]:
                 assert contents(observer.ledger.seen(room)) == order
