@@ -120,6 +120,10 @@ class Supervisor(Multiprocess):
             logger.error("the embedded Valkey ended unexpectedly; stopping all workers")
             self.status = 1
             self.should_exit.set()
+        for process in self.processes:
+            # While the parent has the worker's end too, a worker that dies without an answer looks like one that is
+            # slow to give it, for as long as the healthcheck lasts.
+            process.child_conn.close()
         super().keep_subprocess_alive()
 
     def handle_hup(self) -> None:

@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from tests.kit.running import HUBBUB, Served, alive, clean_environment
+from tests.kit.stopwatch import Stopwatch
 from tests.kit.waiting import wait_for
 
 
@@ -131,6 +133,19 @@ def test_a_killed_worker_is_replaced(here: Path) -> None:
         wait_for(lambda: not alive(victim), within=10, what="the worker is gone")
         wait_for(lambda: len(server.workers()) == 2, within=30, what="two workers again")
         assert victim not in pids(server, 2)
+
+
+def test_a_worker_that_dies_while_it_owes_an_answer_is_replaced_at_once(here: Path) -> None:
+    """Not after the 30 s for which a busy one is waited for."""
+    with Served("app:app", "--workers", "2", cwd=here) as server:
+        victim = min(pids(server, 2))
+        os.kill(victim, signal.SIGSTOP)
+        # The parent asks twice a second.
+        time.sleep(1.5)
+        watch = Stopwatch()
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: len({*server.workers()} - {victim}) == 2, within=60, what="two workers again")
+        assert watch.own < 15
 
 
 @pytest.mark.parametrize("args", [("--workers", "3"), ("--reload",)])
