@@ -23,6 +23,8 @@ from typing import Self, TypeVar
 import httpx
 import psutil
 
+from tests.kit import preloaded
+
 # A slow machine that runs other things besides is no failure of the server's.
 START = 60.0
 STOP = 30.0
@@ -72,7 +74,7 @@ class Served:
         env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         ready: str | None = "/",
-        stdin: int = subprocess.DEVNULL,
+        stdin: int | None = None,
     ) -> None:
         self._own = tempfile.TemporaryDirectory(prefix="served-")
         self.log = Path(self._own.name, "output")
@@ -83,15 +85,14 @@ class Served:
         port = () if any(arg.partition("=")[0] == "--port" for arg in args) else ("--port", "0")
         empty = Path(self._own.name, "empty")
         empty.mkdir()
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
+        with self.log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+            self.process = preloaded.start(
                 [HUBBUB, "serve", *args, *port],
-                stdin=stdin,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdin=nothing.fileno() if stdin is None else stdin,
+                stdout=output.fileno(),
+                stderr=output.fileno(),
                 env=clean_environment({"PYTHONUNBUFFERED": "1", **(env or {})}),
                 cwd=cwd or empty,
-                start_new_session=True,
             )
         self.pid = self.process.pid
         try:

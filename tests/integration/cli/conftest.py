@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import preloaded
 from tests.kit.running import HUBBUB, clean_environment
 
 APP = """
@@ -41,16 +42,7 @@ def hubbub(here: Path) -> Command:
     def run(
         *args: str, env: Mapping[str, str | None] | None = None, stdin: str = ""
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [HUBBUB, *args],
-            env=clean_environment(env),
-            cwd=here,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return preloaded.run([HUBBUB, *args], env=clean_environment(env), cwd=here, stdin=stdin)
 
     return run
 
