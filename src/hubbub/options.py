@@ -1,4 +1,4 @@
-"""What an application may set, in small frozen groups. Every default is explained; none is unlimited."""
+"""What an application may set, in small frozen groups. None is unlimited."""
 
 import math
 from dataclasses import dataclass, fields
@@ -26,7 +26,8 @@ class Limits:
     rooms: int = 128
     """Rooms one connection may be in."""
     outbox: int = 1024 * 1024
-    """Unsent data one connection may have before it is closed with 1013. Default 1 MiB."""
+    """Unsent data one connection may have. What does not fit is treated as its room's `slow` says: by default the
+    connection is closed with 1013. Default 1 MiB."""
     payload: int = 512 * 1024
     """Largest message the application may send. Default 512 KiB, so that two fit an outbox."""
     waiting: int = 32

@@ -1,6 +1,6 @@
 """The words everything else is built from.
 
-Nothing here decides anything: identifiers, the user, a position, and how the three kinds of topic are named.
+Nothing here decides anything: identifiers, the user, a position, and how topics are named.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ RoomName = NewType("RoomName", str)
 ConnectionId = NewType("ConnectionId", str)
 NodeId = NewType("NodeId", str)
 
-#: What the broker knows: a room, a user, or everyone. Built by the functions below and nowhere else.
+#: What the broker knows: a room, a user, everyone, or one of two lists. Built by the functions below and nowhere else.
 Topic = NewType("Topic", str)
 
 #: The name of a user's own room on the wire. Reserved: no application room may be called so.

@@ -86,6 +86,14 @@ def test_every_room_says_which_others_it_knows() -> None:
         assert said == names, room
 
 
+def test_every_room_says_in_itself_whom_it_knows() -> None:
+    for room, (_, known) in ROWS.items():
+        docstring = ast.get_docstring(ast.parse((SOURCE / room / "__init__.py").read_text())) or ""
+        [said] = re.findall(r"\bKnows ([^.:;]+?)(?:, and no \w+)?[.:;]", " ".join(docstring.split()))
+        others = " and the ground" if known != "the ground alone" else ""
+        assert re.sub(r"( and the ground), and .*", r"\1", said) == known + others, room
+
+
 def test_every_logger_has_a_row_that_says_where_it_speaks() -> None:
     row = re.compile(r"^\| `(hubbub[\w.]*)` \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
     said = {(name, file) for name, where in row.findall(HOUSE) for file in re.findall(r"`([\w/.]+)`", where)}

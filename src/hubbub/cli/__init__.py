@@ -1,4 +1,4 @@
 """The command `hubbub`: serve, doctor, bench, publish, token.
 
-A door: it uses the public face and whatever stands below; nobody imports it.
+Knows the face, loadtest, auth, brokers, transports, ports and the ground. Nobody imports it.
 """

@@ -1,4 +1,4 @@
 """Publishing from where no hub runs: a task queue, a cron job, another service.
 
-A door that knows brokers, rooms and what is below, and no hub.
+Knows brokers, rooms, protocol and the ground, and no hub.
 """

@@ -1,4 +1,4 @@
 """From a message to the application's function and back: which one, with what, and what became of it.
 
-Knows rooms and everything below. `fastapi.py` is the adapter in here, which only the hub may import.
+Knows rooms, ports, protocol and the ground. `fastapi.py` is the adapter in here, which only the hub may import.
 """

@@ -1,9 +1,9 @@
 """Running the application's functions: handlers of messages and checks of rooms.
 
-One of the three places where any exception is caught: whatever a handler raises, its client gets an `error`, the log
-gets one line with the connection's id and the traceback, and the connection stays. The application's functions share
-the event loop with everybody, so each is watched: one that holds the loop longer than allowed is named in the log,
-once, and counted every time.
+Whatever a handler raises leaves here as `Refused`, of which `connection/requests.py` makes the client's `error`. What
+nobody meant to raise is one line in the log, with the connection's id and the traceback, and the connection stays. The
+application's functions share the event loop with everybody, so each is watched: one that holds the loop longer than
+allowed is named in the log, once, and counted every time.
 """
 
 import asyncio

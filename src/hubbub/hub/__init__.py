@@ -1,4 +1,5 @@
 """What an application declares, and how it starts, runs and leaves: the one place where everything is composed.
 
-Knows all rooms below and the adapters; the doors above know it.
+Knows auth, brokers, transports, connection, handlers, rooms, history, presence, delivery, scheduling, ports, protocol
+and the ground: all but the doors above, which know it.
 """

@@ -6,4 +6,6 @@ from hubbub.loadtest.workloads import Target, Workload
 
 result = run(Workload("fanout", connections=1000, in_flight=10), HubbubV1(), Target.parse("ws://127.0.0.1:8000"))
 print(result.deliveries_per_second, result.latency.p99)
+
+Knows the ground alone.
 """

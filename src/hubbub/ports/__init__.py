@@ -1,4 +1,4 @@
-"""What adapters must do, and what time and counting are: one screen each.
+"""What adapters must do, and what time and counting are.
 
-Knows the protocol and the ground, and no adapter.
+Knows protocol and the ground, and no adapter.
 """

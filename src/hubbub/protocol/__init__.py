@@ -1,4 +1,4 @@
 """What a client and the hub say to each other: frames, JSON, messages, the session's table; and what crosses a broker.
 
-Knows the ground alone (`types`, `errors`, `closes`, `options`). Pure: no loop, no clock, no framework.
+Knows the ground alone. Pure: no loop, no clock, no web framework.
 """

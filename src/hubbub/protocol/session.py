@@ -1,7 +1,8 @@
 """The conversation of one socket, without the socket: what a client's message means, given what was said before.
 
 A connection moves through four states. It starts WAITING where the handshake brought no credential, CHECKING where it
-brought one. What each kind of message does in each state stands in `TABLE`, and nowhere else:
+brought one. What each kind of message does in each state stands in `TABLE`; only binary frames and the text of routes
+that speak their own language are `receive`'s to judge:
 
 - WAITING: only `auth` (or a bare `{"token": …}`) is understood. Anything else ends the connection; nothing is answered,
   because an answer would tell a stranger something.
@@ -11,7 +12,8 @@ brought one. What each kind of message does in each state stands in `TABLE`, and
 
 The session does no input or output and knows no time. It says what is to be done, as one of the events below; the
 connection does it. A frame that cannot be read is an event too (`Answer` with the error), so there is no exception to
-forget. `text=True` is for routes that speak their own language: once OPEN every frame is passed on as it came.
+forget. `text=True` is for routes that speak their own language: but for the first
+message every frame is passed on as it came.
 """
 
 from dataclasses import dataclass, field

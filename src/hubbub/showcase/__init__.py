@@ -1,4 +1,4 @@
 """The application that `hubbub serve` runs when it is given none: small, whole examples.
 
-A door, written as an application is: by the public face.
+Knows the face, integrations, auth, protocol and the ground: it is written as an application is.
 """

@@ -2,6 +2,8 @@
 
 `Tab` is a client in the test's own process, `Client` one on a real socket, `Network` a cluster in one process, with
 faults and a `ManualClock`. What clients saw is in their `Ledger`, and `checks` says what in it is wrong.
+
+Knows the face, brokers, transports, scheduling, ports, protocol and the ground.
 """
 
 from hubbub.testing import checks

@@ -1,4 +1,4 @@
-"""The broker on Redis or Valkey. The only package that imports `redis`."""
+"""The broker on Redis or Valkey. With `client/publisher.py` the only code that imports `redis`."""
 
 from hubbub.brokers.redis.broker import RedisBroker
 
