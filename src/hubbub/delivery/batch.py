@@ -167,18 +167,23 @@ class Batcher:
             self._share(members, several[0].messages if len(several) == 1 else _in_order(several))
         for target, shared in private.items():
             said = _listed(own[target])
-            messages = [
-                outgoing for outgoing in _in_order(shared, said) if outgoing.envelope is None or outgoing.is_for(target)
-            ]
+            messages = _in_order(shared, said)
+            for outgoing in messages:
+                if outgoing.envelope is not None:
+                    messages = [one for one in messages if one.is_for(target)]
+                    break
             self._metrics.count(_DELIVERIES, len(messages) - len(said))
             _give_one(target, messages)
 
     def _share(self, members: Sequence[Target], messages: list[Outgoing]) -> None:
-        choosy = [(1 << place, outgoing) for place, outgoing in enumerate(messages) if outgoing.envelope is not None]
-        if not choosy:
+        for outgoing in messages:
+            if outgoing.envelope is not None:
+                break
+        else:
             self._metrics.count(_DELIVERIES, len(members) * len(messages))
             _give(members, messages)
             return
+        choosy = [(1 << place, outgoing) for place, outgoing in enumerate(messages) if outgoing.envelope is not None]
         # Somebody is left out of some: those who get the same share, and one who is left out alone has his own.
         groups: dict[int, list[Target]] = {}
         for member in members:
@@ -214,10 +219,13 @@ def _part(batch: _TopicBatch, own: dict[Target, Any]) -> tuple[_Groups, _Private
     if not own:
         return {alone: batch.members}, {}
     private: _Private = dict.fromkeys(own, ())
-    members = [member for member in batch.members if member not in own]
-    if len(members) < len(batch.members):
-        private.update((member, alone) for member in batch.members if member in own)
-    return {alone: members} if members else {}, private
+    # Few have something of their own, and asking for these costs less than asking every member.
+    members = dict.fromkeys(batch.members)
+    for target in own:
+        if target in members:
+            del members[target]
+            private[target] = alone
+    return {alone: tuple(members)} if members else {}, private
 
 
 def _sort(batches: list[_TopicBatch], own: dict[Target, Any]) -> tuple[_Groups, _Private]:
@@ -274,11 +282,15 @@ def _give_one(target: Target, messages: list[Outgoing]) -> None:
 
 
 def _give(targets: Sequence[Target], messages: list[Outgoing]) -> None:
-    clear = [target for target in targets if target.clear]
-    blocked = [target for target in targets if not target.clear] if len(clear) < len(targets) else ()
-    if clear:
-        prepared = [outgoing.message for outgoing in messages]
-        for index, taken in clear[0].writer.write_all([target.writer for target in clear], prepared):
-            clear[index].put_back(messages[taken:])
+    blocked: Sequence[Target] = ()
+    writers = [target.writer for target in targets if target.clear]
+    if len(writers) < len(targets):
+        blocked = [target for target in targets if not target.clear]
+        targets = [target for target in targets if target.clear]
+    if writers:
+        # One, mostly: a comprehension's own call would cost more than what it does.
+        prepared = [messages[0].message] if len(messages) == 1 else [outgoing.message for outgoing in messages]
+        for index, taken in writers[0].write_all(writers, prepared):
+            targets[index].put_back(messages[taken:])
     for target in blocked:
         target.queue(messages)

@@ -84,16 +84,19 @@ class SocketWriter:
         cut = send_each(fds, datas)
         for index, sent in cut:
             writers[index]._fell_short(datas[index], (messages[index],), sent)  # noqa: SLF001 - one of its own kind
-        return [index for index, _ in cut]
+        return [index for index, _ in cut] if cut else []
 
     @staticmethod
     def write_all(writers: Sequence["SocketWriter"], messages: Sequence[Prepared]) -> list[tuple[int, int]]:
-        groups = {writer.group for writer in writers}
-        if len(groups) == 1 and _BY_ASYNCIO not in groups:
-            data = _joined(messages, writers[0].bits)
-            return [
+        group = writers[0].group
+        fds = [writer.fd for writer in writers if writer.group == group]
+        if len(fds) == len(writers) and group != _BY_ASYNCIO:
+            data = _joined(messages, group)
+            cut = send_all(fds, data)
+            # Nobody, nearly always.
+            return cut and [
                 (index, writers[index]._fell_short(data, messages, sent))  # noqa: SLF001 - one of its own kind
-                for index, sent in send_all([writer.fd for writer in writers], data)
+                for index, sent in cut
             ]
         joined = {bits: _joined(messages, bits) for bits in {writer.bits for writer in writers}}
         return [
@@ -143,5 +146,6 @@ def _frame(message: Prepared, bits: int) -> bytes:
 def _joined(messages: Sequence[Prepared], bits: int) -> bytes:
     if bits:
         return b"".join([message.deflated(bits) for message in messages])
-    frames = text_frames([message.data for message in messages])
-    return frames[0] if len(frames) == 1 else b"".join(frames)
+    if len(messages) == 1:
+        return text_frames([messages[0].data])[0]
+    return b"".join(text_frames([message.data for message in messages]))
