@@ -4,8 +4,8 @@ from hubbub.options import Rate
 
 def test_a_connection_may_send_its_burst_and_then_its_rate() -> None:
     throttle = Throttle(Rate(messages=2.0, burst=3, refusals=1), now=0.0)
-    assert [throttle.messages.spend(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
-    assert throttle.messages.spend(0.5) == 0.0
+    assert [throttle.spend(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+    assert throttle.spend(0.5) == 0.0
 
 
 def test_refusals_are_borne_until_patience_ends_and_regained_at_one_a_second() -> None:
@@ -17,8 +17,8 @@ def test_refusals_are_borne_until_patience_ends_and_regained_at_one_a_second() -
 
 def test_messages_and_refusals_are_counted_apart() -> None:
     throttle = Throttle(Rate(messages=1.0, burst=1, refusals=1), now=0.0)
-    assert throttle.messages.spend(0.0) == 0.0
-    assert throttle.messages.spend(0.0) == 1.0
+    assert throttle.spend(0.0) == 0.0
+    assert throttle.spend(0.0) == 1.0
     assert throttle.refused(0.0)
     assert not throttle.refused(0.0)
-    assert throttle.messages.spend(1.0) == 0.0
+    assert throttle.spend(1.0) == 0.0

@@ -99,6 +99,19 @@ def test_members_users_and_everyone_are_live(registry: Registry[int]) -> None:
     assert [list(view) for view in views] == [[0, 2], [0, 2, 7], [0, 1, 2, 7]]
 
 
+def test_the_tabs_of_a_user_are_live_from_the_first_to_the_last(registry: Registry[int]) -> None:
+    view = registry.of_user("bob")
+    assert (list(view), len(view), 1 in view, 0 in view) == ([1], 1, True, False)
+    registry.add(7, "bob")
+    assert (list(view), len(view), 7 in view) == ([1, 7], 2, True)
+    registry.discard(1)
+    assert (list(view), len(view), 1 in view) == ([7], 1, False)
+    registry.discard(7)
+    assert (list(view), len(view), 7 in view) == ([], 0, False)
+    registry.add(8, "bob")
+    assert list(view) == [8]
+
+
 def test_a_user_is_counted_once_however_many_tabs(registry: Registry[int]) -> None:
     assert registry.users == 2
     registry.discard(0)

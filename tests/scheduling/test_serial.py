@@ -20,7 +20,7 @@ class Work:
         self.begun: list[int] = []
         self.done: list[int] = []
         begin = self.background.spawn if spawning else self.background.begin
-        self.turns: Serial[int] = Serial(begin, self.do, limit=limit)
+        self.turns: Serial[Work, int] = Serial(begin, Work.do, self, limit=limit)
 
     async def do(self, piece: int) -> None:
         assert len(self.begun) == len(self.done)
@@ -89,10 +89,10 @@ async def test_what_comes_in_the_middle_of_a_piece_waits_for_its_end() -> None:
     background = Background()
     done: list[str] = []
 
-    def do(piece: int) -> Coroutine[Any, Any, None]:
+    def do(_: None, piece: int) -> Coroutine[Any, Any, None]:
         return work(piece)
 
-    turns: Serial[int] = Serial(background.begin, do, limit=2)
+    turns: Serial[None, int] = Serial(background.begin, do, None, limit=2)
 
     async def work(piece: int) -> None:
         done.append(f"{piece} begins")
@@ -113,13 +113,14 @@ async def test_what_comes_in_the_middle_of_a_piece_waits_for_its_end() -> None:
 async def test_a_piece_that_fails_does_not_stop_what_comes_later(*, spawning: bool) -> None:
     done: list[int] = []
 
-    async def do(piece: int) -> None:
+    async def do(_: None, piece: int) -> None:
         if piece == 0:
             raise asyncio.CancelledError
         done.append(piece)
 
     background = Background()
-    turns: Serial[int] = Serial(background.spawn if spawning else background.begin, do, limit=2)
+    begin = background.spawn if spawning else background.begin
+    turns: Serial[None, int] = Serial(begin, do, None, limit=2)
     assert await called(lambda: [turns.submit(0), turns.submit(1)]) == [True, True]
     await settle()
     assert done == [1]

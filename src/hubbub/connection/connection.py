@@ -16,7 +16,6 @@ is longer than others, because what an application calls and what drives a conne
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,8 +99,7 @@ class Connection:
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + limits.authenticate)
         self._throttle = Throttle(context.rate, now) if context.rate else None
-        work_on = partial(context.requests.do, self)
-        self._requests: Serial[Request] = Serial(context.begin, work_on, limit=limits.waiting)
+        self._requests: Serial[Connection, Request] = Serial(context.begin, context.do, self, limit=limits.waiting)
         self.opening = Opening()
 
     def __repr__(self) -> str:
@@ -223,7 +221,7 @@ class Connection:
             return
         self._context.metrics.count(_MESSAGES_IN)
         now = self._context.clock.now()
-        wait = self._throttle.messages.spend(now) if self._throttle is not None else 0.0
+        wait = self._throttle.spend(now) if self._throttle is not None else 0.0
         if isinstance(event, Answer) and event.at_once:
             self.answer(event.message)
             if not wait:

@@ -1,9 +1,11 @@
 """What every connection of a worker works with: composed once, the same for all."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from hubbub.connection.admission import Admissions
-from hubbub.connection.requests import Requests
+from hubbub.connection.requests import Client, Request
 from hubbub.delivery.batch import Batcher
 from hubbub.options import Heartbeat, Limits, Rate
 from hubbub.ports.clock import Clock
@@ -27,6 +29,7 @@ class Context:
     membership: Membership
     declared: DeclaredRooms
     admissions: Admissions
-    requests: Requests
+    do: Callable[[Client, Request], Coroutine[Any, Any, None]]
+    """What a client's request does, see `hubbub.connection.requests`."""
     begin: Begin
     waker: Waker[Ticks]

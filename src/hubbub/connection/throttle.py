@@ -4,13 +4,13 @@ from hubbub.options import Rate
 from hubbub.scheduling.token_bucket import TokenBucket
 
 
-class Throttle:
-    """One connection's allowance: of messages, and of refused ones before it is closed."""
+class Throttle(TokenBucket):
+    """One connection's allowance: of messages, by `spend`, and of refused ones before it is closed."""
 
-    __slots__ = ("_borne", "_refusals", "messages")
+    __slots__ = ("_borne", "_refusals")
 
     def __init__(self, rate: Rate, now: float) -> None:
-        self.messages = TokenBucket(rate.messages, rate.burst, now)
+        super().__init__(rate.messages, rate.burst, now)
         self._borne = rate.refusals
         self._refusals: TokenBucket | None = None
         """Full until the first refusal, so it need not be there before."""

@@ -141,7 +141,7 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts) ->
         membership=parts.membership,
         declared=declarations.declared,
         admissions=admissions,
-        requests=requests,
+        do=requests.do,
         begin=parts.background.begin,
         waker=parts.waker,
     )

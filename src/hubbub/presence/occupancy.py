@@ -12,20 +12,20 @@ class Occupancy:
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def enter(self, topic: str, member: str) -> bool:
-        """True for the first."""
-        self._counts[topic, member] += 1
-        return self._counts[topic, member] == 1
+    def enter(self, key: tuple[str, str]) -> bool:
+        """`key`: the topic and the member. True for the first, whose key is kept: whoever has it shares it."""
+        self._counts[key] += 1
+        return self._counts[key] == 1
 
-    def leave(self, topic: str, member: str) -> bool:
+    def leave(self, key: tuple[str, str]) -> bool:
         """True for the last. Raises ValueError for one too many."""
-        count = self._counts.get((topic, member), 0)
+        count = self._counts.get(key, 0)
         if count == 0:
             raise ValueError("left more often than entered")
         if count > 1:
-            self._counts[topic, member] = count - 1
+            self._counts[key] = count - 1
             return False
-        del self._counts[topic, member]
+        del self._counts[key]
         return True
 
     def __contains__(self, key: tuple[str, str]) -> bool:

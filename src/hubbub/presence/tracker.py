@@ -104,8 +104,12 @@ class PresenceTracker:
 
         Raises Unavailable, and the reason is void.
         """
-        self._occupancy.enter(topic, member)
-        seat = self._seats.setdefault((topic, member), _Seat())
+        # One key for both: there is one for every idle connection.
+        key = (topic, member)
+        self._occupancy.enter(key)
+        seat = self._seats.get(key)
+        if seat is None:
+            seat = self._seats[key] = _Seat()
         seat.free()
         if seat.told is True and not seat.working:
             return
@@ -125,14 +129,14 @@ class PresenceTracker:
 
     def leave(self, topic: Topic, member: str) -> None:
         """One reason less. The broker is told in the background, and again until it has understood."""
-        if self._occupancy.leave(topic, member):
+        if self._occupancy.leave((topic, member)):
             self._work(topic, member, self._seats[topic, member])
 
     def linger(self, topic: Topic, member: str) -> None:
         """As `leave`, where it was not said: told after the grace, and not at all if the member is back before."""
         if not self._grace:
             self.leave(topic, member)
-        elif self._occupancy.leave(topic, member):
+        elif self._occupancy.leave((topic, member)):
             seat = self._seats[topic, member]
             seat.kept = self._clock.call_at(self._clock.now() + self._grace, lambda: self._give_up(topic, member, seat))
 

@@ -8,8 +8,9 @@ waits for that and then asks anew.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker
@@ -25,7 +26,23 @@ class _Topic:
     reasons: int = 0
     stands: bool = False
     lingering: Alarm | None = None
-    change: asyncio.Lock = field(default_factory=asyncio.Lock)
+    change: asyncio.Lock | None = None
+    """There while somebody changes it, or waits to."""
+    changing: int = 0
+
+    @asynccontextmanager
+    async def changed(self) -> AsyncIterator[None]:
+        """By one at a time."""
+        if self.change is None:
+            self.change = asyncio.Lock()
+        self.changing += 1
+        try:
+            async with self.change:
+                yield
+        finally:
+            self.changing -= 1
+            if not self.changing:
+                self.change = None
 
 
 class Subscriptions:
@@ -60,10 +77,10 @@ class Subscriptions:
         if entry.lingering is not None:
             entry.lingering.cancel()
             entry.lingering = None
-        if entry.stands and not entry.change.locked():
+        if entry.stands and not (entry.change is not None and entry.change.locked()):
             return
         try:
-            async with entry.change:
+            async with entry.changed():
                 if not entry.stands:
                     await self._broker.subscribe(topic)
                     entry.stands = True
@@ -93,7 +110,7 @@ class Subscriptions:
             self._spawn(self._end(topic, entry))
 
     async def _end(self, topic: Topic, entry: _Topic) -> None:
-        async with entry.change:
+        async with entry.changed():
             if entry.reasons:
                 return
             if entry.stands:

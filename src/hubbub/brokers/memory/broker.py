@@ -24,6 +24,8 @@ class MemoryBroker:
         self._store = Store(clock=clock) if store is None else store
         self._deliver: Deliver | None = None
         self._subscribed: set[Topic] = set()
+        self._ear = self._heard
+        """Once: made anew it would be something of every topic that is heard."""
 
     @property
     def shared(self) -> bool:
@@ -44,7 +46,7 @@ class MemoryBroker:
     async def stop(self) -> None:
         self._deliver = None
         for topic in self._subscribed:
-            self._store.unsubscribe(topic, self._heard)
+            self._store.unsubscribe(topic, self._ear)
         self._subscribed.clear()
 
     async def publish(
@@ -69,11 +71,11 @@ class MemoryBroker:
         return store.streams.turn_back(topic, keep, store.clock(), epoch)
 
     async def subscribe(self, topic: Topic) -> None:
-        self._running().subscribe(topic, self._heard)
+        self._running().subscribe(topic, self._ear)
         self._subscribed.add(topic)
 
     async def unsubscribe(self, topic: Topic) -> None:
-        self._running().unsubscribe(topic, self._heard)
+        self._running().unsubscribe(topic, self._ear)
         self._subscribed.discard(topic)
 
     async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
