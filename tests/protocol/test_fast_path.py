@@ -160,7 +160,7 @@ def test_in_any_chunks_a_parser_finds_the_same_with_both(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(frames, "texts", function)
             parser = Parser(limit=limit)
-            outcomes.append(([parser.feed(chunk) for chunk in chunks], parser.assembling))
+            outcomes.append(([parser.feed(chunk) for chunk in chunks], parser.assembling()))
     assert outcomes[0] == outcomes[1]
 
 

@@ -156,7 +156,6 @@ class Parser:
         self._body: bytearray | None = None
         self._count = 0
 
-    @property
     def assembling(self) -> bool:
         """A frame or a message has begun and is not whole."""
         return self._body is not None or (self._buffer is not None and self._buffer is not _OVER)

@@ -44,7 +44,7 @@ class Eager:
             _leave_task(self._loop, current)
         try:
             parked = self._parked.pop() if self._parked else _Parked(self._loop)
-            if not parked.untouched:
+            if not parked.untouched():
                 parked.task.cancel()
                 parked = _Parked(self._loop)
             adopted = parked.step(work)
@@ -76,7 +76,6 @@ class _Parked:
         self._references = sys.getrefcount(self.task)
         self._weak = getweakrefcount(self.task)
 
-    @property
     def untouched(self) -> bool:
         """Nobody has kept it, or asked it to end: what one message's code ties to its task, the next must not find."""
         task = self.task

@@ -167,7 +167,7 @@ class DirectTransport(asyncio.Protocol):
                     self._driven.receive(self._driven.session.receive(item))
             else:
                 self._control(item)
-        if self._parser.assembling:
+        if self._parser.assembling():
             self._watch_assembly(anew=anew)
         elif self._assembly is not None:
             self._assembly.stop()
