@@ -19,7 +19,7 @@ from tests.kit.running import Served
 BESIDE = "PYTEST_XDIST_WORKER" in os.environ
 
 #: What is in these runs on one worker: it shares a server of several processes or a browser, or has enough of both.
-SHARED = {"browser", "showcase", "test_command.py", "test_kills.py", "test_ledger.py", "test_reconnect.py"}
+SHARED = {"browser", "showcase", "test_command.py", "test_kills.py", "test_ledger.py"}
 
 GATE, TURN = Path(__file__).with_name("__init__.py"), Path(__file__)
 

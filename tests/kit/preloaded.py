@@ -20,12 +20,15 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hubbub.protocol.fast_path import SWITCH
 
 _NUMBER = struct.Struct("!q")
+#: Of two threads that ask at once each is heard in one piece.
+_ASKING = threading.Lock()
 _MODULES = ("bench", "doctor", "publish", "serve", "token", "worker")
 
 
@@ -73,7 +76,7 @@ def start(
         )
     ours, theirs = socket.socketpair()
     told = json.dumps([list(command), dict(env), str(cwd)]).encode()
-    with theirs:
+    with theirs, _ASKING:
         socket.send_fds(_forking(), [_NUMBER.pack(len(told))], [theirs.fileno(), stdin, stdout, stderr])
         _forking().sendall(told)
     return Process(_received(ours), ours, command)

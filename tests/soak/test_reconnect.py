@@ -40,15 +40,16 @@ class Return:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_five_thousand_dropped_at_once_resume_and_share_the_reads(tmp_path: Path) -> None:
-    """For 3 ms of a processor each. How many they are costs no reads of history, only how long they take to come."""
+    """How many they are costs no reads of history, and makes none of them dearer."""
     few = await dropped_at_once(tmp_path, 500)
     many = await dropped_at_once(tmp_path, 5_000)
     print(f"500: {few}\n5,000: {many}")  # noqa: T201 - the figures are what one wants to see
-    assert many.work < 15
     for back in few, many:
         assert len(ROOMS) <= back.reads <= 4 * len(ROOMS), f"500: {few}\n5,000: {many}"
+    assert many.work < 3 * 10 * few.work
 
 
 async def dropped_at_once(directory: Path, count: int) -> Return:
