@@ -5,7 +5,7 @@ import pytest
 from tests.architecture.way import PAGE, TOOLS, Way, on_page, traced
 
 #: Functions of ours, comprehensions among them: what the way may come to before somebody looks at it.
-MOST = 70
+MOST = 60
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import random
 import sys
-from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -14,6 +13,7 @@ from pydantic_core import to_json
 from hubbub.protocol import fast_path, frames
 from hubbub.protocol.fast_path import Plain, Texts, python_plain, python_texts
 from hubbub.protocol.frames import Parser
+from tests.kit.blocks import kept
 from tests.protocol.implementations import c
 from tests.protocol.masked import BINARY, CONT, FIN, PING, RSV1, TEXT, frame, header, text
 
@@ -160,7 +160,7 @@ def test_in_any_chunks_a_parser_finds_the_same_with_both(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(frames, "texts", function)
             parser = Parser(limit=limit)
-            outcomes.append(([parser.feed(chunk) for chunk in chunks], parser.assembling()))
+            outcomes.append(([parser.feed(chunk) for chunk in chunks], parser.assembling))
     assert outcomes[0] == outcomes[1]
 
 
@@ -230,15 +230,6 @@ def test_nothing_is_kept_of_json_that_was_read(plain: Plain, text: str) -> None:
 def test_nothing_is_kept_of_frames_that_were_read(texts: Texts, last: str) -> None:
     data = text("a" * 5000) + text("b") + OTHER.get(last, b"")
     assert kept(lambda: read(texts, data)) < 200
-
-
-def kept(do: Callable[[], object]) -> int:
-    """How many more blocks of memory are there when it has been done two thousand times."""
-    do()
-    before = sys.getallocatedblocks()
-    for _ in range(2000):
-        do()
-    return sys.getallocatedblocks() - before
 
 
 @pytest.mark.parametrize(

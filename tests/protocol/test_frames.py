@@ -95,7 +95,7 @@ def test_the_peers_close_is_the_last_item(payload: bytes, closing: Closing, size
 def test_a_close_in_the_middle_of_a_message_ends_it() -> None:
     client = parser()
     assert parse(frame(TEXT, b"a") + frame(FIN | CLOSE), client) == [Closing(1005, "")]
-    assert not client.assembling()
+    assert not client.assembling
 
 
 def test_nothing_is_nothing() -> None:
@@ -108,22 +108,22 @@ def test_nothing_is_nothing() -> None:
 
 def test_it_tells_whether_something_has_begun_and_is_not_whole() -> None:
     client = parser()
-    assert not client.assembling()
+    assert not client.assembling
     whole = text("hello")
     for at in range(len(whole) - 1):
         assert client.feed(whole[at : at + 1]) == []
-        assert client.assembling()
+        assert client.assembling
     assert client.feed(whole[-1:]) == ["hello"]
-    assert not client.assembling()
+    assert not client.assembling
     client.feed(frame(TEXT, b"a"))
-    assert client.assembling()
+    assert client.assembling
     assert client.feed(frame(FIN | PING)) == [Ping(b"")]
-    assert client.assembling()
+    assert client.assembling
     assert client.feed(frame(FIN | CONT) + text("b")) == ["a", "b"]
-    assert not client.assembling()
+    assert not client.assembling
     client.feed(text("c")[:1])
     assert [type(item) for item in client.feed(b"\x00")] == [Broken]
-    assert not client.assembling()
+    assert not client.assembling
 
 
 def buffer(client: Parser) -> bytearray | None:

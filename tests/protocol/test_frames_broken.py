@@ -73,7 +73,7 @@ def test_a_wrong_frame_breaks_the_connection(data: bytes, size: int | None) -> N
     client = parser()
     assert close_code(parse(data, client, size=size)) == 1002
     assert client.feed(text("more")) == []
-    assert not client.assembling()
+    assert not client.assembling
 
 
 @pytest.mark.parametrize("size", [None, 5])

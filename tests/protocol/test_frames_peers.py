@@ -92,7 +92,7 @@ def test_what_a_client_says_is_heard(said: list[Item], last: Closing | None, cut
     sent = b"".join(client.data_to_send())
     ours = parser(65536)
     assert parse(pieces(sent, cut), ours) == said
-    assert not ours.assembling()
+    assert not ours.assembling
     assert parser(65536).feed(sent) == said
 
 
@@ -222,7 +222,7 @@ def never_raises(chunks: list[bytes], by: Parser) -> list[Item]:
             assert len(item) <= by.limit
     if found and isinstance(found[-1], Closing | Broken):
         assert by.feed(text("more")) == []
-        assert not by.assembling()
+        assert not by.assembling
     return found
 
 

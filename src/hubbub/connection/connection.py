@@ -216,13 +216,13 @@ class Connection:
         self._deadlines.heard = True
         if event is None:
             return
-        if isinstance(event, End):
+        if type(event) is End:
             self.close(event.close)
             return
         self._context.metrics.count(_MESSAGES_IN)
         now = self._context.clock.now()
         wait = self._throttle.spend(now) if self._throttle is not None else 0.0
-        if isinstance(event, Answer) and event.at_once:
+        if type(event) is Answer and event.at_once:
             self.answer(event.message)
             if not wait:
                 return

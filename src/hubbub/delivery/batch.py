@@ -261,7 +261,7 @@ def _answer(own: dict[Target, Prepared | list[Outgoing]]) -> None:
     targets: list[Target] = []
     messages: list[Prepared] = []
     for target, said in own.items():
-        if said.__class__ is Prepared and target.clear:
+        if type(said) is Prepared and target.clear:
             targets.append(target)
             messages.append(said)
         else:

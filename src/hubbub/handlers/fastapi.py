@@ -85,11 +85,16 @@ class InjectedFunction:
         kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
         simple = self._awaits and dependant is None and own and inspect.Parameter.KEYWORD_ONLY not in kinds
         self._pick = _picking(tuple(own.values())) if simple else None
+        self._takes_message = bool(simple) and tuple(own.values()) == (_MESSAGE,)
 
     def __call__(self, caller: Caller, message: Any, path_params: Mapping[str, str]) -> Coroutine[Any, Any, Any]:
+        called: Coroutine[Any, Any, Any]
+        if self._takes_message:
+            called = self._function(message)
+            return called
         own = (message, caller, caller.user if self._wants_user else None)
         if self._pick is not None:
-            called: Coroutine[Any, Any, Any] = self._function(*self._pick(own))
+            called = self._function(*self._pick(own))
             return called
         values = {name: own[place] for name, place in self._own}
         if self._dependant is None:

@@ -1,5 +1,6 @@
 """Which function handles which `type`: built by decorators, one handler a type."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
@@ -30,12 +31,17 @@ def types_of(model: type[BaseModel]) -> tuple[str, ...]:
 class Handler(Generic[T]):
     model: type[BaseModel]
     function: T
+    _namespace: Mapping[str, Any] = field(init=False)
+    """The model's own attributes: asking the model for one is slow, by way of Pydantic's metaclass."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_namespace", self.model.__dict__)
 
     def read(self, fields: dict[str, Any]) -> BaseModel:
         """The message as the handler's model. Raises InvalidMessage naming the first field at fault."""
         try:
-            # What `model_validate` calls, without the call.
-            message: BaseModel = self.model.__pydantic_validator__.validate_python(fields)
+            # What `model_validate` calls, without the call. Asked for each time: a model may be rebuilt.
+            message: BaseModel = self._namespace["__pydantic_validator__"].validate_python(fields)
             return message
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
@@ -46,6 +52,11 @@ class Handler(Generic[T]):
 @dataclass(slots=True)
 class HandlerTable(Generic[T]):
     _by_type: dict[str, Handler[T]] = field(default_factory=dict)
+    get: Callable[[str], Handler[T] | None] = field(init=False)
+    """By type. The dict's own: this is asked for every message."""
+
+    def __post_init__(self) -> None:
+        self.get = self._by_type.get
 
     def declare(self, model: type[BaseModel], function: T) -> None:
         """Raises ValueError for a model without a type, or a type that has a handler already."""
@@ -54,6 +65,3 @@ class HandlerTable(Generic[T]):
             if type in self._by_type:
                 raise ValueError(f"there is a handler for {type!r} already: {self._by_type[type].model.__name__}")
         self._by_type.update((type, Handler(model, function)) for type in types)
-
-    def get(self, type: str) -> Handler[T] | None:
-        return self._by_type.get(type)

@@ -142,7 +142,7 @@ _OVER = bytearray()
 class Parser:
     """One client's frames. `limit` is in bytes of a message, inflated; `inflate` is there where RFC 7692 was agreed."""
 
-    __slots__ = ("_body", "_buffer", "_count", "_first", "_need", "fragments", "inflate", "limit")
+    __slots__ = ("_body", "_buffer", "_count", "_first", "_need", "assembling", "fragments", "inflate", "limit")
 
     def __init__(self, *, limit: int, inflate: Inflate | None = None, fragments: int = 1024) -> None:
         self.limit = limit
@@ -155,10 +155,8 @@ class Parser:
         self._first = 0
         self._body: bytearray | None = None
         self._count = 0
-
-    def assembling(self) -> bool:
+        self.assembling = False
         """A frame or a message has begun and is not whole."""
-        return self._body is not None or (self._buffer is not None and self._buffer is not _OVER)
 
     def feed(self, data: bytes) -> list[Item]:
         """What ends in `data`, in order: nothing ever after Closing or Broken."""
@@ -176,6 +174,7 @@ class Parser:
             self._end(items, Broken(refused.close))
         except UnicodeDecodeError:
             self._end(items, Broken(NOT_UTF8))
+        self.assembling = self._body is not None or (self._buffer is not None and self._buffer is not _OVER)
         return items
 
     def _end(self, items: list[Item], item: Closing | Broken) -> None:

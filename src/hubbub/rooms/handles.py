@@ -31,7 +31,7 @@ class Handles:
 
     def room(self, name: str) -> Room:
         """Kept for who asks for it again. Raises InvalidMessage for a bad name."""
-        room = self._rooms.get(name) if name.__class__ is str else None
+        room = self._rooms.get(name) if type(name) is str else None
         return room if room is not None and self._rooms_of == self._patterns.version else self._new_room(name)
 
     def user(self, id: UserId) -> UserHandle:

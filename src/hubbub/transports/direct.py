@@ -161,13 +161,13 @@ class DirectTransport(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         anew = False
         for item in self._parser.feed(data):
-            if item.__class__ is str or isinstance(item, (str, bytes)):
+            if type(item) is str or isinstance(item, (str, bytes)):
                 anew = True
                 if self._close is None:
                     self._driven.receive(self._driven.session.receive(item))
             else:
                 self._control(item)
-        if self._parser.assembling():
+        if self._parser.assembling:
             self._watch_assembly(anew=anew)
         elif self._assembly is not None:
             self._assembly.stop()
