@@ -1,5 +1,5 @@
-/* What pays in C: the write loops of hubbub.transports.accelerator and the short ways of hubbub.protocol.fast_path. The Python
-   twins there are the specification; both have the same tests.
+/* What pays in C: the write loops of hubbub.transports.accelerator and the short ways of hubbub.protocol.fast_path and
+   hubbub.handlers.first_step. The Python twins there are the specification; both have the same tests.
 
    Writing. The GIL is let go once round a whole loop. Letting go for every send(), as os.write does, lets a busy thread
    take it between any two of them, and getting it back can cost a switch interval (5 ms) each time.
@@ -10,6 +10,8 @@
 
    Reading. A stranger wrote what is read. Whatever is not of the usual kind is left to Python, which says what is wrong
    with it: no text and no bytes make these functions raise, save where memory ends.
+
+   Coroutines. The first step of one, for those that have no other.
 
    JSON out. Objects, lists, strings that need no escapes, integers and constants, of these very types, so that no code
    but this runs meanwhile and nothing can change. Whatever holds anything else is left to Python as a whole. */
@@ -337,6 +339,7 @@ texts(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t given)
    read: so one may look at `*at`, and past it by one where it was anything else. */
 typedef struct {
     const char *at, *end;
+    PyObject *type, *id; /* those members, where they have been; of the object that is being read */
 } Json;
 
 static void
@@ -427,9 +430,11 @@ member(Json *json, PyObject *fields)
 {
     int failed = -1;
     skip_blanks(json);
+    const char *quoted = json->at;
     PyObject *key = string(json), *meant = NULL;
     if (key == NULL)
         return -1;
+    const Py_ssize_t length = json->at - quoted;
     skip_blanks(json);
     if (*json->at == ':') {
         json->at++;
@@ -437,6 +442,10 @@ member(Json *json, PyObject *fields)
         meant = value(json);
         if (meant != NULL)
             failed = PyDict_SetItem(fields, key, meant);
+        if (length == 6 && memcmp(quoted, "\"type\"", 6) == 0)
+            json->type = meant;
+        else if (length == 4 && memcmp(quoted, "\"id\"", 4) == 0)
+            json->id = meant;
         skip_blanks(json);
     }
     Py_DECREF(key);
@@ -471,29 +480,50 @@ object(Json *json, PyObject *fields)
     return json->at == json->end && PyDict_Size(fields) == count ? 0 : -1; /* fewer: a key stood there twice */
 }
 
+/* The object that `text` is. */
 static PyObject *
-plain(PyObject *Py_UNUSED(module), PyObject *text)
+fields_of(Json *json, PyObject *text)
 {
     Py_ssize_t size;
     const char *start = PyUnicode_AsUTF8AndSize(text, &size);
     if (start == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
-            return NULL;
-        PyErr_Clear(); /* a lone surrogate */
-        Py_RETURN_NONE;
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            PyErr_Clear(); /* a lone surrogate */
+        return NULL;
     }
     if (memchr(start, '\\', (size_t)size) != NULL)
-        Py_RETURN_NONE;
+        return NULL;
     PyObject *fields = PyDict_New();
     if (fields == NULL)
         return NULL;
-    Json json = {start, start + size};
-    if (object(&json, fields) == 0)
+    *json = (Json){start, start + size, NULL, NULL};
+    if (object(json, fields) == 0)
         return fields;
     Py_DECREF(fields);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_RETURN_NONE;
+    return NULL;
+}
+
+static PyObject *
+plain(PyObject *Py_UNUSED(module), PyObject *text)
+{
+    Json json;
+    PyObject *fields = fields_of(&json, text);
+    if (fields == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return fields;
+}
+
+static PyObject *
+typed(PyObject *Py_UNUSED(module), PyObject *text)
+{
+    Json json;
+    PyObject *fields = fields_of(&json, text), *result = NULL;
+    if (fields != NULL && json.type != NULL && PyUnicode_CheckExact(json.type))
+        result = PyTuple_Pack(3, json.type, fields, json.id != NULL ? json.id : Py_None);
+    Py_XDECREF(fields);
+    if (result == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return result;
 }
 
 /* JSON that is being written: in `usual` as long as that is enough. */
@@ -627,20 +657,61 @@ write_value(Text *text, PyObject *value, int depth)
     return -1;
 }
 
+static void
+begin(Text *text)
+{
+    text->text = text->usual;
+    text->heap = NULL;
+    text->size = 0;
+    text->room = USUAL;
+}
+
+/* What was written, or None; `failed` is what the writing came to. */
+static PyObject *
+finish(Text *text, int failed)
+{
+    PyObject *result = NULL;
+    if (!failed)
+        result = PyBytes_FromStringAndSize(text->text, (Py_ssize_t)text->size);
+    else if (!PyErr_Occurred())
+        result = Py_NewRef(Py_None);
+    free(text->heap);
+    return result;
+}
+
 static PyObject *
 written(PyObject *Py_UNUSED(module), PyObject *message)
 {
     Text text;
-    text.text = text.usual;
-    text.heap = NULL;
-    text.size = 0;
-    text.room = USUAL;
-    PyObject *result = NULL;
-    if (write_value(&text, message, 0) == 0)
-        result = PyBytes_FromStringAndSize(text.text, (Py_ssize_t)text.size);
-    else if (!PyErr_Occurred())
-        result = Py_NewRef(Py_None);
-    free(text.heap);
+    begin(&text);
+    return finish(&text, write_value(&text, message, 0) < 0);
+}
+
+static PyObject *
+acknowledged(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t given)
+{
+    static const char before[] = "{\"type\":\"ack\",\"result\":", between[] = ",\"id\":";
+    Text text;
+    if (takes(2, "acknowledged", given) < 0)
+        return NULL;
+    begin(&text);
+    /* The result stands one deep, as where the whole is written. */
+    const int failed = write_bytes(&text, before, sizeof before - 1) < 0 || write_value(&text, arguments[1], 1) < 0 ||
+                       write_bytes(&text, between, sizeof between - 1) < 0 || write_value(&text, arguments[0], 1) < 0 ||
+                       write_bytes(&text, "}", 1) < 0;
+    return finish(&text, failed);
+}
+
+/* Coroutines. What one returns comes without the exception by which Python is told. */
+static PyObject *
+first_step(PyObject *Py_UNUSED(module), PyObject *coroutine)
+{
+    PyObject *given;
+    const PySendResult ended = PyIter_Send(coroutine, Py_None, &given);
+    if (ended == PYGEN_ERROR)
+        return NULL;
+    PyObject *result = PyTuple_Pack(2, ended == PYGEN_RETURN ? Py_True : Py_False, given);
+    Py_DECREF(given);
     return result;
 }
 
@@ -650,7 +721,10 @@ static PyMethodDef methods[] = {
     {"text_frames", text_frames, METH_O, NULL},
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, NULL},
     {"plain", plain, METH_O, NULL},
+    {"typed", typed, METH_O, NULL},
     {"written", written, METH_O, NULL},
+    {"acknowledged", (PyCFunction)(void (*)(void))acknowledged, METH_FASTCALL, NULL},
+    {"first_step", first_step, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -105,10 +105,10 @@ class Requests:
         if client.outbound.closed:
             return
         try:
-            if request.__class__ is Message and client.iterator is None:
-                result, rest = self._dispatch.handle(request, client)
-                if rest is not None:
-                    result = await rest
+            if type(request) is Message and client.iterator is None:
+                done, result = self._dispatch.handle(request, client)
+                if not done:
+                    result = await result
                 if request.id is not None:
                     self._acknowledge(client, request.id, result)
             else:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType
+from hubbub.handlers.first_step import first_step
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
 from hubbub.ports.injection import Caller, Injected
@@ -49,8 +50,8 @@ class Dispatch:
         self._stopwatch = stopwatch
         self._warned: set[str] = set()
 
-    def handle(self, message: Message, caller: Caller) -> tuple[Any, Coroutine[Any, Any, Any] | None]:
-        """Run the handler of this type until it waits: what it returned, or what is to be awaited for that.
+    def handle(self, message: Message, caller: Caller) -> tuple[bool, Any]:
+        """Run the handler of this type until it waits: True and what it returned, or False and what to await for that.
 
         Both raise Refused, whatever happened. To be called within a task.
         """
@@ -64,9 +65,7 @@ class Dispatch:
             # The first stretch of `_watched`, without it: nearly all handlers have no other.
             started = self._stopwatch()
             try:
-                awaited = coroutine.send(None)
-            except StopIteration as stop:
-                return stop.value, None
+                ended = first_step(coroutine)
             finally:
                 took = self._stopwatch() - started
                 if took > self._blocking:
@@ -75,7 +74,10 @@ class Dispatch:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there
             self._judge(error, function, caller.id)
-        return None, self._judged(function, self._watched(function.name, coroutine, awaited), caller.id)
+        done, awaited = ended
+        if done:
+            return ended
+        return False, self._judged(function, self._watched(function.name, coroutine, awaited), caller.id)
 
     async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
         """The room's options. Raises UnknownRoom, Forbidden, or whatever else Refused the check came to."""

@@ -22,7 +22,9 @@ SWITCH = "HUBBUB_ACCELERATOR"
 
 Texts: TypeAlias = Callable[[bytes, int, int, list[Any]], int]
 Plain: TypeAlias = Callable[[str], dict[str, Any] | None]
+Typed: TypeAlias = Callable[[str], tuple[str, dict[str, Any], Any] | None]
 Written: TypeAlias = Callable[[object], bytes | None]
+Acknowledged: TypeAlias = Callable[[object, object], bytes | None]
 
 # RFC 6455 section 5.2: a final text frame, and the lengths which say that the length follows.
 _WHOLE_TEXT, _MASKED = 0x81, 0x80
@@ -86,11 +88,11 @@ def python_plain(text: str) -> dict[str, Any] | None:
         fields = from_json(text, allow_inf_nan=False)
     except (ValueError, TypeError):  # a lone surrogate makes it say that this is no str
         return None
-    if fields.__class__ is not dict:
+    if type(fields) is not dict:
         return None
     strings = len(fields)
     for value in fields.values():
-        kind = value.__class__
+        kind = type(value)
         if kind is str:
             strings += 1
         elif kind is int:
@@ -101,6 +103,13 @@ def python_plain(text: str) -> dict[str, Any] | None:
     return fields if text.count('"') == 2 * strings else None
 
 
+def python_typed(text: str) -> tuple[str, dict[str, Any], Any] | None:
+    """Its `type`, the object and its `id`, None where it has none, of what `plain` reads and has a string as `type`."""
+    fields = python_plain(text)
+    named = None if fields is None else fields.get("type")
+    return None if fields is None or not isinstance(named, str) else (named, fields, fields.get("id"))
+
+
 def python_written(_: object) -> bytes | None:
     """The JSON of what consists of dicts, lists, strings without escapes, small numbers and constants; else None.
 
@@ -109,9 +118,16 @@ def python_written(_: object) -> bytes | None:
     return None
 
 
+def python_acknowledged(_id: object, _result: object) -> bytes | None:
+    """As `written`, of `{"type": "ack", "result": result, "id": id}`."""
+    return None
+
+
 ACCELERATOR, WHY_NOT_C = load()
 """None where Python runs; and why it does, empty where C runs."""
 
 texts: Final[Texts] = python_texts if ACCELERATOR is None else ACCELERATOR.texts
 plain: Final[Plain] = python_plain if ACCELERATOR is None else ACCELERATOR.plain
+typed: Final[Typed] = python_typed if ACCELERATOR is None else ACCELERATOR.typed
 written: Final[Written] = python_written if ACCELERATOR is None else ACCELERATOR.written
+acknowledged: Final[Acknowledged] = python_acknowledged if ACCELERATOR is None else ACCELERATOR.acknowledged

@@ -11,7 +11,7 @@ from hubbub.closes import Close
 from hubbub.errors import InvalidMessage
 from hubbub.options import Heartbeat
 from hubbub.protocol.codec import Prepared, as_mapping, encode
-from hubbub.protocol.fast_path import written
+from hubbub.protocol.fast_path import acknowledged, written
 from hubbub.types import OWN_ROOM, Position, RoomName, User
 
 SUBPROTOCOL = "hubbub.v1"
@@ -155,13 +155,10 @@ def ping(ts: int) -> Prepared:
 
 def ack(id: RequestId, result: Any, *, limit: int | None = None) -> Prepared:
     """Raises ValueError for a result that JSON cannot say, and where that makes more than `limit` bytes."""
-    if result is None and id.__class__ is int:
-        return Prepared(b'{"type":"ack","id":%d}' % id)
-    message = {"type": "ack", "id": id} if result is None else {"type": "ack", "result": result, "id": id}
-    data = written(message) or encode(message)
-    if limit is not None and len(data) > limit and result is not None:
-        within(data, limit)
-    return Prepared(data)
+    if result is None:
+        return Prepared(b'{"type":"ack","id":%d}' % id if type(id) is int else encode({"type": "ack", "id": id}))
+    data = acknowledged(id, result) or encode({"type": "ack", "result": result, "id": id})
+    return Prepared(data if limit is None or len(data) <= limit else within(data, limit))
 
 
 def dropped(room: str, count: int) -> Prepared:
@@ -199,12 +196,12 @@ def compose(message: Mapping[str, Any] | BaseModel, *, limit: int, room: str | N
     `offset`, what JSON cannot say, and more than `limit` bytes.
     """
     # As `as_mapping` does, without the call.
-    fields = message.copy() if message.__class__ is dict else as_mapping(message)
-    type = fields.get("type")
-    if not isinstance(type, str):
+    fields = message.copy() if type(message) is dict else as_mapping(message)
+    named = fields.get("type")
+    if not isinstance(named, str):
         raise ValueError("a message needs a string `type`")  # noqa: TRY004 - a field's value, not an argument's type
-    if type in RESERVED:
-        raise ValueError(f"the type {type!r} belongs to the protocol")
+    if named in RESERVED:
+        raise ValueError(f"the type {named!r} belongs to the protocol")
     if room is not None:
         if fields.setdefault("room", room) != room:
             raise ValueError(f"`room` is {fields['room']!r}, but the message is sent to another room")

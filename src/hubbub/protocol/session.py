@@ -26,8 +26,8 @@ from hubbub.errors import InvalidMessage, Refused
 from hubbub.options import Limits
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared, decode, encode
-from hubbub.protocol.fast_path import plain
-from hubbub.protocol.messages import MAX_EXACT, RequestId
+from hubbub.protocol.fast_path import typed
+from hubbub.protocol.messages import RequestId
 from hubbub.types import RoomName
 
 
@@ -101,7 +101,11 @@ _STEPS = {state: {type: row[kind] for type, kind in _KINDS.items()} for state, r
 _OTHERWISE = {state: row[FrameKind.APPLICATION] for state, row in TABLE.items()}
 # An enumeration is slow to ask for a member.
 _CLOSED, _PASS_ON = State.CLOSED, Step.PASS_ON
-_new = tuple.__new__  # what calling a named tuple comes to, without the call
+
+#: An `id` from 0 to here is right, and is compared fastest.
+_USUAL_ID = 2**30 - 1
+
+_UNREAD: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +145,9 @@ class Leave:
     id: RequestId | None
 
 
-class Message(NamedTuple):
-    """One of the application's messages, not validated yet."""
+@dataclass(slots=True)
+class Message:
+    """One of the application's messages, not validated yet. Neither frozen nor a tuple: both are slower to ask."""
 
     type: str
     fields: dict[str, Any]
@@ -203,25 +208,26 @@ class Session:
         # A character has at most four bytes, so most frames need not be encoded to be measured.
         if 4 * len(data) > self._limits.message and _too_long(data, self._limits.message):
             return End(closes.TOO_BIG)
-        if isinstance(data, bytes):
+        if not isinstance(data, str):
             return End(closes.CREDENTIAL_INVALID if self.state is State.WAITING else closes.BINARY)
         if self._text and self.state is not State.WAITING:
             return Text(data)
-        fields: dict[str, Any] = {}
+        fields = _UNREAD
         try:
-            fields = plain(data) or decode(data, depth=self._limits.depth)
-            type = fields.get("type")
-            if type.__class__ is not str:
-                type = self._type_of(fields)
-            step = self._steps.get(type)
-            if step is None:
-                if self._otherwise is not _PASS_ON:
-                    return End(closes.CREDENTIAL_INVALID)
-                id = fields.get("id")
-                if id is not None and (id.__class__ is not int or not -MAX_EXACT <= id <= MAX_EXACT):
-                    id = messages.check_id(fields)
-                return _new(Message, (type, fields, id))
-            return self._event(step, fields)
+            read = typed(data)
+            if read is not None:
+                named, fields, id = read
+            else:
+                fields = decode(data, depth=self._limits.depth)
+                named, id = self._type_of(fields), fields.get("id")
+            step = self._steps.get(named)
+            if step is not None:
+                return self._event(step, fields)
+            if self._otherwise is not _PASS_ON:
+                return End(closes.CREDENTIAL_INVALID)
+            if id is not None and not (type(id) is int and 0 <= id <= _USUAL_ID):
+                id = messages.check_id(fields)
+            return Message(named, fields, id)
         except InvalidMessage as error:
             return self._complain(error, fields)
         except ValueError:
@@ -229,7 +235,10 @@ class Session:
             return self._complain(InvalidMessage("ts cannot be sent back", field="ts"), fields)
 
     def _type_of(self, fields: dict[str, Any]) -> str:
-        if fields.get("type") is None and self.state is State.WAITING and "token" in fields:
+        named = fields.get("type")
+        if isinstance(named, str):
+            return named
+        if named is None and self.state is State.WAITING and "token" in fields:
             return "auth"
         raise InvalidMessage("a message has a string `type`", field="type")
 
