@@ -13,6 +13,7 @@ import base64
 import binascii
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -96,7 +97,9 @@ class JWTAuth:
             user = check_name(payload.get(self._user_claim), limit=Limits().name, field="the user claim")
         except InvalidMessage as error:
             raise InvalidCredential(error.message) from None
-        return User(UserId(user), claims=payload, expires=float(payload["exp"]) + self._leeway)
+        # The names are those of every other token: one of each will do.
+        claims = {sys.intern(name): value for name, value in payload.items()}
+        return User(UserId(user), claims=claims, expires=float(payload["exp"]) + self._leeway)
 
     def sign(self, user: str, *, expires_in: float = 3600.0, **claims: Any) -> str:
         """A token that this instance accepts for `expires_in` seconds, default an hour, rounded up to whole ones.

@@ -123,6 +123,14 @@ class InjectedFunction:
         self, dependant: Dependant, handshake: Handshake, values: dict[str, Any], path_params: Mapping[str, str]
     ) -> Any:
         scope = handshake.scope()
+        try:
+            return await self._call_in(scope, dependant, values, path_params)
+        finally:
+            handshake.keep(scope)
+
+    async def _call_in(
+        self, scope: dict[str, Any], dependant: Dependant, values: dict[str, Any], path_params: Mapping[str, str]
+    ) -> Any:
         async with AsyncExitStack() as request_stack, AsyncExitStack() as function_stack:
             websocket = WebSocket(
                 {

@@ -30,7 +30,7 @@ from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, I
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Driven, Transport
-from hubbub.protocol.handshake import Handshake
+from hubbub.protocol.handshake import Handshake, Usual
 from hubbub.protocol.messages import check_name, check_user
 from hubbub.transports.asgi import EXTENSION, GONE, ASGITransport
 from hubbub.types import ConnectionId, User, UserId
@@ -73,13 +73,21 @@ class Endpoint:
     handshakes: int = 0
     """How many are being examined."""
     unauthenticated: set[Connection] = field(default_factory=set)
+    usual: Usual = field(default_factory=dict)
+    """What the handshakes of the hub's own route have in common."""
+    _gone: Callable[[Connection], None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Once: made anew it would be something of every connection.
+        self._gone = self.connections.discard
 
     async def serve(self, websocket: WebSocket, *, user: User | str | None = None, to_the_end: bool = True) -> None:
         """Let it in, and leave the rest to its messages. Raises HandshakeRefused, and has answered.
 
         Returns when the connection is gone, or without `to_the_end` as soon as it lives without this call.
         """
-        _, socket = await self._open(websocket, user, text=False, iterated=False)
+        usual = None if to_the_end else self.usual
+        _, socket = await self._open(websocket, user, text=False, iterated=False, usual=usual)
         if socket.outlives and not to_the_end:
             return
         try:
@@ -115,19 +123,21 @@ class Endpoint:
             await socket.stop()
 
     async def _open(
-        self, websocket: WebSocket, user: User | str | None, *, text: bool, iterated: bool
+        self, websocket: WebSocket, user: User | str | None, *, text: bool, iterated: bool, usual: Usual | None = None
     ) -> tuple[Connection, "Socket"]:
         self.handshakes += 1
         try:
             who = await self._let_in(websocket, user)
+            # It is made use of once; the handshake's scope lives on.
+            take_over: TakeOver | None = websocket.scope.get("extensions", {}).pop(EXTENSION, None)
             connection = Connection(
                 self.context,
                 ConnectionId(secrets.token_hex(16)),
-                scope=Handshake(websocket.scope),
+                scope=Handshake(websocket.scope, usual),
                 credential=who is not None,
                 text=text,
                 iterated=iterated,
-                gone=self.connections.discard,
+                gone=self._gone,
             )
             self.connections.add(connection)
         finally:
@@ -136,7 +146,6 @@ class Endpoint:
             self.unauthenticated.add(connection)
             connection.opening.when_over(lambda: self.unauthenticated.discard(connection))
         limits = self.context.limits
-        take_over: TakeOver | None = websocket.scope.get("extensions", {}).get(EXTENSION)
         taken = take_over and take_over(connection, limit=limits.message, closing=limits.closing)
         socket: Socket = taken or ASGITransport(websocket, connection, closing=limits.closing)
         connection.begin(socket, who)

@@ -13,7 +13,7 @@ class Occupancy:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def enter(self, key: tuple[str, str]) -> bool:
-        """`key`: the topic and the member. True for the first, whose key is kept: whoever has it shares it."""
+        """`key`: the topic and the member. True for the first."""
         self._counts[key] += 1
         return self._counts[key] == 1
 

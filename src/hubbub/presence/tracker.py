@@ -1,10 +1,11 @@
 """Who is in a topic, kept true in the broker by this node.
 
 The local counter (`presence/occupancy.py`) says what the broker should know; this actor makes the broker know it. Each
-(topic, member) that this node speaks for is a seat with one worker at most, which compares what should be with what
-the broker was told last and corrects the difference. So the two can never pass each other on the way, a tab that
-leaves while the next one comes ends in the right state, and a leave that could not be said is said later. A command
-that failed leaves the broker's state unknown, which counts as a difference.
+(topic, member) that this node speaks for is a seat with one worker at most, which compares what should be with what the
+broker was told last and corrects the difference. Where all is said, the counter alone stands for the seat. So the two
+can never pass each other on the way, a tab that leaves while the next one comes ends in the right state, and a leave
+that could not be said is said later. A command that failed leaves the broker's state unknown, which counts as a
+difference.
 
 Arrivals are waited for, because the joiner is to find itself among the members; departures are not. Where somebody's
 last tab went without a word, the seat may be kept for a while: a page that is reloaded is no news.
@@ -95,23 +96,26 @@ class PresenceTracker:
         self._round = 0
         self._occupancy = Occupancy()
         self._seats: dict[tuple[Topic, str], _Seat] = {}
+        """Where something is to be said, or may be. Of most members nothing is to be known but that they count."""
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._occupancy) + sum(key not in self._occupancy for key in self._seats)
 
     async def enter(self, topic: Topic, member: str) -> None:
         """One more local reason for `member` to be in `topic`. Returns when the broker knows.
 
         Raises Unavailable, and the reason is void.
         """
-        # One key for both: there is one for every idle connection.
         key = (topic, member)
-        self._occupancy.enter(key)
+        first = self._occupancy.enter(key)
         seat = self._seats.get(key)
         if seat is None:
+            if not first:
+                return
             seat = self._seats[key] = _Seat()
         seat.free()
         if seat.told is True and not seat.working:
+            del self._seats[key]
             return
         if not seat.working:
             self._work(topic, member, seat)
@@ -130,14 +134,14 @@ class PresenceTracker:
     def leave(self, topic: Topic, member: str) -> None:
         """One reason less. The broker is told in the background, and again until it has understood."""
         if self._occupancy.leave((topic, member)):
-            self._work(topic, member, self._seats[topic, member])
+            self._work(topic, member, self._seat(topic, member))
 
     def linger(self, topic: Topic, member: str) -> None:
         """As `leave`, where it was not said: told after the grace, and not at all if the member is back before."""
         if not self._grace:
             self.leave(topic, member)
         elif self._occupancy.leave((topic, member)):
-            seat = self._seats[topic, member]
+            seat = self._seat(topic, member)
             seat.kept = self._clock.call_at(self._clock.now() + self._grace, lambda: self._give_up(topic, member, seat))
 
     def retire(self) -> None:
@@ -159,6 +163,8 @@ class PresenceTracker:
         """
         self._round += 1
         mine = self._round
+        for topic, member in self._occupancy:
+            self._seat(Topic(topic), member)
         for seat in self._seats.values():
             if loudly:
                 seat.quiet = False
@@ -191,6 +197,10 @@ class PresenceTracker:
             return None
         envelope = Envelope(Kind.NOTICE, messages.notice(kind, member, room), without_users=others)
         return Announcement(where, envelope.encode())
+
+    def _seat(self, topic: Topic, member: str) -> _Seat:
+        """Of one who is there, or was until now."""
+        return self._seats.setdefault((topic, member), _Seat(told=True))
 
     async def _say_again(self, topic: Topic, member: str, seat: _Seat) -> None:
         # Another may have the place by now: who left and came back has a new seat.
@@ -229,7 +239,7 @@ class PresenceTracker:
         finally:
             seat.working = False
             self._wake(seat, None if seat.told is True else Unavailable())
-            if seat.told is False and not self._wanted(topic, member, seat):
+            if seat.told is self._wanted(topic, member, seat) and seat.kept is None:
                 self._seats.pop((topic, member), None)
 
     async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool) -> None:
