@@ -157,7 +157,7 @@ async def _joined(hub: Hub, number: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=here)
     context = inside(hub).endpoint.context
-    connection = Connection(context, ConnectionId(f"{number:032x}"), scope=Handshake(SCOPE), credential=True)
+    connection = Connection(context, ConnectionId(f"{number:032x}"), handshake=Handshake(SCOPE), credential=True)
     direct = DirectTransport(
         connection, transport, limit=65_536, closing=1.0, bits=0, inflate=None, gone=lambda _: None
     )

@@ -91,7 +91,7 @@ class OneConnection:
     async def connect(self, user: User, *, text: bool = False) -> Connection:
         await self.running.start()
         context = self.running.endpoint.context
-        connection = Connection(context, ConnectionId("c"), scope=Handshake({}), credential=True, text=text)
+        connection = Connection(context, ConnectionId("c"), handshake=Handshake({}), credential=True, text=text)
         connection.begin(self.wire, user)
         await settle()
         return connection

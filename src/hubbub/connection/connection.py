@@ -78,7 +78,7 @@ class Connection:
         context: Context,
         id: ConnectionId,
         *,
-        scope: Handshake,
+        handshake: Handshake,
         credential: bool,
         text: bool = False,
         iterated: bool = False,
@@ -86,7 +86,7 @@ class Connection:
     ) -> None:
         self.id = id
         self.text = text
-        self.handshake = scope
+        self.handshake = handshake
         self.iterator = MessageIterator() if iterated else None
         limits, now = context.limits, context.clock.now()
         self.outbound = Outbound(self, id, context.batcher, context.metrics, text=text, limit=limits.outbox)
@@ -245,7 +245,7 @@ class Connection:
         self._end()
         self._gone(self)
 
-    # What the hub calls.
+    # What its requests and the waker call.
 
     def presented(self) -> None:
         """The first message has come, and is being looked at."""

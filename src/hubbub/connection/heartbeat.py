@@ -38,7 +38,7 @@ class Pulse:
     def tick(self, now: float) -> Beat:
         if self._asked is not None and now >= (deadline := self._asked + self._heartbeat.timeout):
             if self._excused or now < deadline + self._heartbeat.timeout / 2:
-                self._excused = True
+                self._excused = True  # whoever looks again is told so again
                 return Beat.DEAD
             self._asked = now
             self._excused = True

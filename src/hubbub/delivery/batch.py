@@ -21,7 +21,7 @@ from hubbub.types import Topic
 # An enumeration is slow to ask for a member.
 _DELIVERIES = Count.DELIVERIES
 
-_number = attrgetter("number")
+_by_number = attrgetter("number")
 
 #: Bytes of one turn that are not held back any longer: more would only be memory, and work in one piece.
 _ENOUGH = 256 * 1024
@@ -248,7 +248,7 @@ def _in_order(batches: Iterable[_TopicBatch], said: Iterable[Outgoing] = ()) -> 
     messages = list(said)
     for batch in batches:
         messages += batch.messages
-    messages.sort(key=_number)
+    messages.sort(key=_by_number)
     return messages
 
 

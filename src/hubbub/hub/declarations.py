@@ -10,7 +10,7 @@ from hubbub.errors import ConfigurationError
 from hubbub.handlers.fastapi import FastAPIInjection
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import History, RoomOptions, Slow
-from hubbub.ports.injection import Injected
+from hubbub.ports.injection import Injected, Injection
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import Patterns, placeholders
 
@@ -21,7 +21,7 @@ class Declarations:
     """What has been declared so far; a hub that starts reads it."""
 
     def __init__(self) -> None:
-        self._injection = FastAPIInjection()
+        self._injection: Injection = FastAPIInjection()
         self.handlers: HandlerTable[Injected] = HandlerTable()
         self.declared = DeclaredRooms(Patterns())
         self.measures: list[Callable[[], dict[str, Any]]] = []

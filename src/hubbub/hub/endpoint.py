@@ -133,7 +133,7 @@ class Endpoint:
             connection = Connection(
                 self.context,
                 ConnectionId(secrets.token_hex(16)),
-                scope=Handshake(websocket.scope, usual),
+                handshake=Handshake(websocket.scope, usual),
                 credential=who is not None,
                 text=text,
                 iterated=iterated,

@@ -12,7 +12,7 @@ from hubbub.history.positions import Positions
 from hubbub.history.topic import Standing
 from hubbub.presence.diffs import Diffs
 from hubbub.protocol import messages
-from hubbub.rooms.joins import Join
+from hubbub.rooms.joins import Joining
 from hubbub.rooms.members import Members
 from hubbub.types import OWN_ROOM
 
@@ -34,12 +34,12 @@ class Answers:
         self._diffs = diffs
         self._members = members
 
-    async def find(self, join: Join) -> Found:
+    async def find(self, join: Joining) -> Found:
         """Raises Unavailable."""
         members = await self._find_members(join)
         return Found(members, await self._find_standing(join))
 
-    def answer(self, join: Join, found: Found) -> None:
+    def answer(self, join: Joining, found: Found) -> None:
         """Tell what was found, and hand over what was missed. To be called in the turn in which it becomes a member."""
         member, (members, standing) = join.member, found
         if standing is None:
@@ -54,7 +54,7 @@ class Answers:
         if standing is not None:
             self._fanout.replay(member, standing.missed)
 
-    async def answer_again(self, join: Join) -> bool:
+    async def answer_again(self, join: Joining) -> bool:
         """The same for one that is in already; False where it is not in any more by then. Raises Unavailable."""
         members = await self._find_members(join)
         with ExitStack() as undo:
@@ -68,14 +68,14 @@ class Answers:
             self._fanout.resume(join.topic, join.member, replayed=standing is not None)
             return True
 
-    def _is_in(self, join: Join) -> bool:
+    def _is_in(self, join: Joining) -> bool:
         # Whoever was let in is in its own room until it is gone.
         own = join.room == OWN_ROOM
         return join.member in self._registry if own else self._registry.in_room(join.member, join.room)
 
-    async def _find_members(self, join: Join) -> list[str] | None:
+    async def _find_members(self, join: Joining) -> list[str] | None:
         return await self._members.read(join.topic) if join.options.presence else None
 
-    async def _find_standing(self, join: Join) -> Standing | None:
+    async def _find_standing(self, join: Joining) -> Standing | None:
         keep = join.options.history
         return None if keep is None else await self._positions.join(join.topic, keep, join.since)

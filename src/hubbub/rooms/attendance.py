@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from hubbub.delivery.fanout import Recipient
 from hubbub.presence.tracker import PresenceTracker
-from hubbub.rooms.joins import Join
+from hubbub.rooms.joins import Joining
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.types import OCCUPIED, RoomName, Topic, room_topic
 
@@ -27,7 +27,7 @@ class Attendance:
         """How many members are in rooms with presence, each counted for each room."""
         return len(self._present)
 
-    async def begin(self, join: Join, undo: ExitStack) -> None:
+    async def begin(self, join: Joining, undo: ExitStack) -> None:
         """Returns when the broker knows. What takes each step back is left in `undo`. Raises Unavailable."""
         member, room, topic = join.member, join.room, join.topic
         await self._subscriptions.acquire(topic)

@@ -11,7 +11,7 @@ from hubbub.types import RoomName, Topic
 
 
 @dataclass(slots=True, eq=False)
-class Join:
+class Joining:
     """One member that joins one room: what it asked for, and what became of that meanwhile."""
 
     member: Recipient
@@ -29,25 +29,25 @@ class Join:
 
 class Joins:
     def __init__(self) -> None:
-        self._joins: dict[Recipient, dict[RoomName, Join]] = {}
+        self._joins: dict[Recipient, dict[RoomName, Joining]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._joins.values()))
 
-    def of(self, member: Recipient, room: RoomName) -> Join | None:
+    def of(self, member: Recipient, room: RoomName) -> Joining | None:
         return self._joins.get(member, {}).get(room)
 
     def count(self, member: Recipient) -> int:
         """How many rooms the member is joining now."""
         return len(self._joins.get(member, ()))
 
-    async def begin(self, join: Join) -> None:
+    async def begin(self, join: Joining) -> None:
         """Returns when the member is not joining the room already."""
         while (other := self.of(join.member, join.room)) is not None:
             await other.over.wait()
         self._joins.setdefault(join.member, {})[join.room] = join
 
-    def end(self, join: Join) -> None:
+    def end(self, join: Joining) -> None:
         joins = self._joins[join.member]
         del joins[join.room]
         if not joins:

@@ -19,7 +19,7 @@ from hubbub.protocol.session import Since
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
 from hubbub.rooms.handles import Handles
-from hubbub.rooms.joins import Join, Joins
+from hubbub.rooms.joins import Joining, Joins
 from hubbub.types import OWN_ROOM, RoomName, UserId, room_topic, user_topic
 
 
@@ -62,7 +62,7 @@ class Membership:
         Raises TooManyRooms, NotJoined where one who joined twice was put out meanwhile, or Unavailable where the
         broker is away.
         """
-        join = Join(member, room, room_topic(room), options, since, id)
+        join = Joining(member, room, room_topic(room), options, since, id)
         await self._joins.begin(join)
         try:
             if not self._registry.in_room(member, room):
@@ -80,7 +80,7 @@ class Membership:
         Raises Unavailable.
         """
         topic = user_topic(member.user.id)
-        await self._answers.answer_again(Join(member, OWN_ROOM, topic, RoomOptions(history=keep), since, id))
+        await self._answers.answer_again(Joining(member, OWN_ROOM, topic, RoomOptions(history=keep), since, id))
 
     def leave(self, member: Recipient, room: RoomName, *, id: RequestId | None = None) -> None:
         """Raises NotJoined."""
@@ -107,7 +107,7 @@ class Membership:
             self._attendance.end(member, room, lost=True)
             self._forget_empty(room)
 
-    async def _join(self, join: Join) -> None:
+    async def _join(self, join: Joining) -> None:
         member, room, topic = join.member, join.room, join.topic
         if len(self._registry.rooms(member)) + self._joins.count(member) > self._limit:
             raise TooManyRooms(f"a connection may be in {self._limit} rooms")

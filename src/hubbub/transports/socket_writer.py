@@ -22,8 +22,8 @@ from hubbub.transports.null import NOWHERE
 _BY_ASYNCIO = -1
 
 
-class Broken(Protocol):
-    """Whoever is told that the socket failed."""
+class Owner(Protocol):
+    """Whose socket it is: told when that fails."""
 
     def abort(self) -> None: ...
 
@@ -37,7 +37,7 @@ class SocketWriter:
 
     __slots__ = ("_owner", "bits", "busy", "fd", "group", "socket")
 
-    def __init__(self, owner: Broken, transport: asyncio.Transport, bits: int) -> None:
+    def __init__(self, owner: Owner, transport: asyncio.Transport, bits: int) -> None:
         self._owner = owner
         self.socket = transport
         self.bits = bits
