@@ -88,7 +88,8 @@ class Outbound:
         self._batcher = batcher
         self._metrics = metrics
         self._limit = limit
-        self._outbox = Outbox(limit)
+        self._outbox: Outbox | None = None
+        """There while something is to go through it."""
         self._relief: asyncio.Future[None] | None = None
 
     # What the hub calls.
@@ -108,7 +109,7 @@ class Outbound:
         if self.closed:
             return
         for outgoing in messages:
-            if not self._outbox.offer(outgoing.message, self._lane(outgoing)):
+            if not self._long_way().offer(outgoing.message, self._lane(outgoing)):
                 self._too_slow()
                 return
         self._count_refused()
@@ -120,7 +121,7 @@ class Outbound:
         if self.closed:
             return
         self.clear = False
-        if not self._outbox.put_back([(outgoing.message, self._lane(outgoing)) for outgoing in messages]):
+        if not self._long_way().put_back([(outgoing.message, self._lane(outgoing)) for outgoing in messages]):
             self._too_slow()
             return
         self._count_refused()
@@ -155,7 +156,7 @@ class Outbound:
         """Let in: `message` goes first, then what has come meanwhile."""
         self.welcomed = True
         if not self.text:
-            self._outbox.first(message)
+            self._long_way().first(message)
         self._flush()
 
     def end(self) -> None:
@@ -167,15 +168,17 @@ class Outbound:
     # What the transport calls, by way of the connection.
 
     def take(self, size: int) -> list[Prepared]:
-        return self._outbox.take(size) if self.welcomed else []
+        return self._outbox.take(size) if self.welcomed and self._outbox is not None else []
 
     def sent(self, size: int) -> None:
-        self._outbox.sent(size)
+        self._long_way().sent(size)
         if self._relief is not None and not self._loaded:
             self._relieve()
 
     def drained(self) -> None:
         self.clear = self.welcomed and not self.closed
+        if not (self.waiting or self.unsent):
+            self._outbox = None
 
     def blocked(self) -> None:
         self.clear = False
@@ -185,12 +188,12 @@ class Outbound:
     @property
     def unsent(self) -> int:
         """Bytes that wait, or were taken and not yet sent."""
-        return self._outbox.unsent
+        return 0 if self._outbox is None else self._outbox.unsent
 
     @property
     def waiting(self) -> bool:
         """Whether anything waits to be sent."""
-        return self._outbox.waiting
+        return self._outbox is not None and self._outbox.waiting
 
     @property
     def unrelieved(self) -> bool:
@@ -200,6 +203,11 @@ class Outbound:
     @property
     def _loaded(self) -> bool:
         return self.unsent > self._limit // 4
+
+    def _long_way(self) -> Outbox:
+        if self._outbox is None:
+            self._outbox = Outbox(self._limit)
+        return self._outbox
 
     def _flush(self) -> None:
         if self.transport is not None:
@@ -218,11 +226,11 @@ class Outbound:
         self._count_refused()
         self._metrics.count(Count.SLOW)
         _log.info("connection %s reads too slowly and is closed", self.id)
-        self._outbox.clear()
+        self._long_way().clear()
         self.close(closes.TOO_SLOW)
 
     def _count_refused(self) -> None:
-        dropped, superseded = self._outbox.refused()
+        dropped, superseded = self._long_way().refused()
         if dropped:
             self._metrics.count(Count.DROPPED, dropped)
         if superseded:

@@ -21,11 +21,11 @@ class Attendance:
     def __init__(self, subscriptions: Subscriptions, presence: PresenceTracker) -> None:
         self._subscriptions = subscriptions
         self._presence = presence
-        self._present: set[tuple[Recipient, RoomName]] = set()
+        self._present: dict[RoomName, set[Recipient]] = {}
 
     def __len__(self) -> int:
         """How many members are in rooms with presence, each counted for each room."""
-        return len(self._present)
+        return sum(map(len, self._present.values()))
 
     async def begin(self, join: Joining, undo: ExitStack) -> None:
         """Returns when the broker knows. What takes each step back is left in `undo`. Raises Unavailable."""
@@ -36,7 +36,7 @@ class Attendance:
         undo.callback(self._presence.leave, OCCUPIED, room)
         if join.options.presence:
             await self._presence.enter(topic, member.user.id)
-            self._present.add((member, room))
+            self._present.setdefault(room, set()).add(member)
             undo.callback(self._absent, member, room, self._presence.leave)
 
     def end(self, member: Recipient, room: RoomName, *, lost: bool) -> None:
@@ -46,6 +46,9 @@ class Attendance:
         self._subscriptions.release(room_topic(room))
 
     def _absent(self, member: Recipient, room: RoomName, leave: _Leave) -> None:
-        if (member, room) in self._present:
-            self._present.discard((member, room))
+        present = self._present.get(room)
+        if present is not None and member in present:
+            present.discard(member)
+            if not present:
+                del self._present[room]
             leave(room_topic(room), member.user.id)
