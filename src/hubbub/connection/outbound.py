@@ -92,7 +92,24 @@ class Outbound:
         """There while something is to go through it."""
         self._relief: asyncio.Future[None] | None = None
 
-    # What the hub calls.
+    # What anybody may ask.
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait, or were taken and not yet sent."""
+        return 0 if self._outbox is None else self._outbox.unsent
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits to be sent."""
+        return self._outbox is not None and self._outbox.waiting
+
+    @property
+    def unrelieved(self) -> bool:
+        """Whether somebody waits in `relieved`."""
+        return self._relief is not None
+
+    # What the hub and delivery call.
 
     def offer(self, message: Prepared) -> None:
         """Send with what else leaves in this turn; closes with 1013 where the peer has too much unread."""
@@ -184,21 +201,6 @@ class Outbound:
         self.clear = False
 
     # How it works.
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait, or were taken and not yet sent."""
-        return 0 if self._outbox is None else self._outbox.unsent
-
-    @property
-    def waiting(self) -> bool:
-        """Whether anything waits to be sent."""
-        return self._outbox is not None and self._outbox.waiting
-
-    @property
-    def unrelieved(self) -> bool:
-        """Whether somebody waits in `relieved`."""
-        return self._relief is not None
 
     @property
     def _loaded(self) -> bool:
