@@ -12,6 +12,7 @@ from hubbub.errors import Unavailable
 from hubbub.history.topic import Bounds
 from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
+from hubbub.ports.broker import Entry
 from hubbub.protocol.session import Since
 from hubbub.testing import ManualClock, settle
 from hubbub.types import Position, RoomName, room_topic
@@ -63,6 +64,8 @@ class OneWorker(RuleBasedStateMachine):
         self.joining: dict[str, asyncio.Task[None]] = {}
         self.once: Position | None = None
         """After the stream went back: what was its top."""
+        self.back = 0
+        """And what it is since. What stands after this, where something else stood, is how the worker knows."""
         for name in CLIENTS:
             self.join(name, own=False, since=None)
         self.now(self.broker.answer_all)
@@ -115,6 +118,8 @@ class OneWorker(RuleBasedStateMachine):
             if self.once is not None and self.stream.top + 1 == self.once.offset:
                 # Where a stream that went back has grown again, no position can tell.
                 return
+            if len(self.stream.entries) == KEEP.size and self._tells(self.stream.entries[0]):
+                return
             self.bus.append(self.stream.publish(KEEP.size, without))
 
     @rule(several=some, prompt=st.booleans())
@@ -148,7 +153,13 @@ class OneWorker(RuleBasedStateMachine):
 
     @rule(several=some)
     def trim(self, several: int) -> None:
-        del self.stream.entries[:several]
+        for _ in range(several):
+            if self.stream.entries and not self._tells(self.stream.entries[0]):
+                del self.stream.entries[0]
+
+    def _tells(self, entry: Entry) -> bool:
+        """Without this one nobody could tell that the stream went back."""
+        return self.once is not None and entry.offset > self.back
 
     # What becomes of the broker.
 
@@ -162,6 +173,7 @@ class OneWorker(RuleBasedStateMachine):
         """A replica takes over: what was under way is lost, and the connection with it."""
         self.once = Position(self.stream.epoch, self.stream.top)
         self.stream.go_back(by)
+        self.back = self.stream.top
         self.bus.clear()
         self.resumed()
 

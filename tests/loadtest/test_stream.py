@@ -201,7 +201,7 @@ def test_what_all_have_passed_is_forgotten_even_with_the_collector_at_rest() -> 
 def test_a_long_chain_is_freed_without_recursion() -> None:
     stream, _ = make(members=2)
     ahead, behind = Reader(stream), Reader(stream)
-    for number in range(1, 100_001):
+    for number in range(1, 50_001):
         stream.sent(3, number, 0, counted=True)
         ahead.read(message(3, number), 1)
     behind.state = ahead.state  # lets go of the first state, and with it of all between

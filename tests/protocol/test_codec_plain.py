@@ -92,7 +92,7 @@ def agree(text: str) -> None:
     assert alike(outcome(lambda: decode(text, depth=1)), strict)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(objects())
 @example('{"a":1,"a":2}')
 @example('{"a":"x","a":1}')
@@ -104,7 +104,7 @@ def test_an_object_is_read_alike(text: str) -> None:
     agree(text)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(damaged())
 def test_a_damaged_object_is_read_alike(text: str) -> None:
     agree(text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 import redis
@@ -160,10 +161,11 @@ async def test_ten_thousand_are_swept_within_two_seconds_and_nobody_waits(valkey
 
             async def tick() -> None:
                 nonlocal gap
+                last = time.thread_time()
                 while True:
-                    turn = Stopwatch()
                     await asyncio.sleep(0.001)
-                    gap = max(gap, turn.work)
+                    now = time.thread_time()
+                    gap, last = max(gap, now - last), now
 
             ticking = asyncio.create_task(tick())
             await until(lambda: heard, "the first", within=10)
