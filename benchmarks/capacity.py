@@ -37,7 +37,7 @@ def idle(bench: Bench) -> list[Table]:
         "idle",
         "Memory of an idle connection",
         "KiB",
-        [Bar("ours", 10, reach="at most"), Bar("ours", 8, reach="at most", wish=True)],
+        [Bar("ours", 7, reach="at most"), Bar("ours", 6, reach="at most", wish=True)],
         digits=1,
         notes=["Hubbub's connections have authenticated and joined a room with presence; the others do less."],
     )
