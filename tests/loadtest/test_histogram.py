@@ -50,7 +50,9 @@ def test_times_counted_together_count_as_those_counted_alone(times: list[int], w
             alone.add([time], since=10)
     assert (together.count, together.total) == (alone.count, alone.total)
     assert (together.smallest, together.largest) == (alone.smallest, alone.largest)
-    assert [together.percentile(each) for each in range(101)] == [alone.percentile(each) for each in range(101)]
+    assert [together.percentile(each) for each in range(0, 101, 5)] == [
+        alone.percentile(each) for each in range(0, 101, 5)
+    ]
 
 
 def test_of_nothing_there_is_no_percentile() -> None:
