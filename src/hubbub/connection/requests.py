@@ -7,7 +7,7 @@ answer, unless it fails before anybody is authenticated: then there is nobody to
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
 from hubbub import closes
 from hubbub.closes import Close
@@ -110,7 +110,13 @@ class Requests:
                 if not done:
                     result = await result
                 if request.id is not None:
-                    self._acknowledge(client, request.id, result)
+                    try:
+                        answer = messages.ack(request.id, result, limit=self._limits.payload)
+                    except ValueError:
+                        _log.exception("a handler's result cannot be sent to connection %s", client.id)
+                        client.refuse(InternalError(), request.id)
+                    else:
+                        client.outbound.answer(answer)
             else:
                 await self._do(client, request)
         except Refused as error:
@@ -127,7 +133,7 @@ class Requests:
         match request:
             case Message(_, fields, id):
                 if client.iterator is not None:
-                    await client.iterator.hand(fields, lambda: self._acknowledge(client, id, None))
+                    await client.iterator.hand(fields, lambda: self._confirm(client, id))
             case Join():
                 await self._join(client, request)
             case Leave(room, id):
@@ -174,7 +180,7 @@ class Requests:
         if user.id != client.user.id:
             raise Unauthorized("the credential is another user's", field="token")
         client.become(user)
-        self._acknowledge(client, id, None)
+        self._confirm(client, id)
 
     async def _admit(self, client: Client, user: User, id: RequestId | None) -> None:
         if self._membership.tabs_of(user.id) >= self._limits.connections_per_user:
@@ -192,11 +198,6 @@ class Requests:
             messages.welcome(connection=client.id, user=user.id, node=client.node, heartbeat=self._heartbeat, id=id)
         )
 
-    def _acknowledge(self, client: Client, id: RequestId | None, result: Any) -> None:
-        if id is None:
-            return
-        try:
-            client.outbound.answer(messages.ack(id, result, limit=self._limits.payload))
-        except ValueError:
-            _log.exception("a handler's result cannot be sent to connection %s", client.id)
-            client.refuse(InternalError(), id)
+    def _confirm(self, client: Client, id: RequestId | None) -> None:
+        if id is not None:
+            client.outbound.answer(messages.ack(id, None))
