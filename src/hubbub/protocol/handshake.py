@@ -58,7 +58,11 @@ class Handshake:
             if "state" in kept:
                 shared["state"] = None  # that there is one; what is in it is each connection's own
             common = self._usual = usual.setdefault(tuple(kept), shared)
-            own = {key: value for key, value in kept.items() if not _is_usual(key, value, common)}
+            own = {
+                key: value
+                for key, value in kept.items()
+                if key not in common or not (value is common[key] or (key in _EQUAL and value == common[key]))
+            }
             # Each of it by itself: a dictionary would be most of what is kept.
             own |= {("state", key): value for key, value in own.pop("state", {}).items()}
         self._keep(own)
@@ -105,10 +109,6 @@ class Handshake:
         # A server and an application make scopes of one shape or two, so the names are there once.
         self._names = self._shapes.setdefault(names, names)
         self._values = tuple(own.values())
-
-
-def _is_usual(key: str, value: object, common: Mapping[str, Any]) -> bool:
-    return key in common and (value is common[key] or (key in _EQUAL and bool(value == common[key])))
 
 
 def _holds_the_same(one: dict[str, Any], other: dict[str, Any]) -> bool:

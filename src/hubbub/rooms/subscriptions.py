@@ -8,8 +8,7 @@ waits for that and then asks anew.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubbub.errors import Unavailable
@@ -23,6 +22,8 @@ _log = logging.getLogger("hubbub.subscriptions")
 
 @dataclass(slots=True)
 class _Topic:
+    """Changed within `async with` it: by one at a time."""
+
     reasons: int = 0
     stands: bool = False
     lingering: Alarm | None = None
@@ -30,19 +31,25 @@ class _Topic:
     """There while somebody changes it, or waits to."""
     changing: int = 0
 
-    @asynccontextmanager
-    async def changed(self) -> AsyncIterator[None]:
-        """By one at a time."""
+    async def __aenter__(self) -> None:
         if self.change is None:
             self.change = asyncio.Lock()
         self.changing += 1
         try:
-            async with self.change:
-                yield
-        finally:
-            self.changing -= 1
-            if not self.changing:
-                self.change = None
+            await self.change.acquire()
+        except BaseException:
+            self._one_less()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.change is not None:
+            self.change.release()
+        self._one_less()
+
+    def _one_less(self) -> None:
+        self.changing -= 1
+        if not self.changing:
+            self.change = None
 
 
 class Subscriptions:
@@ -80,7 +87,7 @@ class Subscriptions:
         if entry.stands and not (entry.change is not None and entry.change.locked()):
             return
         try:
-            async with entry.changed():
+            async with entry:
                 if not entry.stands:
                     await self._broker.subscribe(topic)
                     entry.stands = True
@@ -110,7 +117,7 @@ class Subscriptions:
             self._spawn(self._end(topic, entry))
 
     async def _end(self, topic: Topic, entry: _Topic) -> None:
-        async with entry.changed():
+        async with entry:
             if entry.reasons:
                 return
             if entry.stands:
