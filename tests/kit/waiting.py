@@ -2,8 +2,9 @@
 
 import asyncio
 import inspect
+import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -34,3 +35,16 @@ def wait_for(condition: Callable[[], T], *, within: float, what: str) -> T:
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
         time.sleep(0.02)
     return value
+
+
+def tries(what: str, within: float = SOON) -> Iterator[int]:
+    """One try after the other, for what cannot be waited for.
+
+    Which worker takes a socket is the kernel's choice: one that gets no processor takes none, however often one asks.
+
+    Raises AssertionError, which names `what`, after `within` seconds.
+    """
+    deadline = time.monotonic() + within
+    for number in itertools.count():
+        assert time.monotonic() < deadline, f"not within {within:g} s and {number} tries: {what}"
+        yield number

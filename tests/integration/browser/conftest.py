@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.kit.running import Served
-from tests.kit.waiting import wait_for
+from tests.kit.waiting import tries, wait_for
 
 #: A busy machine is slow, and nothing here waits longer than it must.
 SOON = 20_000
@@ -111,13 +111,12 @@ def online(page: Page) -> str:
 
 def onto_different_workers(*pages: Page) -> None:
     """Reloads until no two pages are on one worker. Which one takes a socket is the kernel's choice."""
-    for _ in range(60):
+    for _ in tries("the pages are on different workers", within=60):
         nodes = [online(page) for page in pages]
         again = next((page for at, page in enumerate(pages) if nodes[at] in nodes[:at]), None)
         if again is None:
             return
         again.reload()
-    raise AssertionError("the pages never came to be on different workers")
 
 
 def process_of(server: Served, node: str) -> int:

@@ -16,10 +16,8 @@ from websockets.http11 import Response
 
 from tests.kit.client import SOON, Tab
 from tests.kit.running import Served
-from tests.kit.waiting import until
+from tests.kit.waiting import tries, until
 
-#: More tabs than this without one on every worker is no bad luck any more.
-_ENOUGH = 120
 # Made once and without certificates, which no test here needs: httpx loads them for every client, at 18 ms each.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -75,13 +73,12 @@ async def one_tab_on_each_worker(server: Served) -> AsyncIterator[list[Tab]]:
     """Guests, each of a name of its own; `tab.welcome["user"]` is it."""
     async with AsyncExitStack() as stack:
         tabs: dict[str, Tab] = {}
-        for _ in range(_ENOUGH):
+        for _ in tries("a tab on every worker", within=60):
             tab = await stack.enter_async_context(Tab(server.ws, user=fresh("guest")))
             if tabs.setdefault(tab.node, tab) is not tab:
                 await tab.close()
             if len(tabs) == server.count:
                 break
-        assert len(tabs) == server.count, f"{_ENOUGH} tabs met {len(tabs)} of {server.count} workers"
         yield list(tabs.values())
 
 
@@ -90,12 +87,11 @@ async def one_client_on_each_worker(server: Served) -> AsyncIterator[dict[str, h
     """HTTP connections that stay open, by node."""
     async with AsyncExitStack() as stack:
         clients: dict[str, httpx.AsyncClient] = {}
-        for _ in range(_ENOUGH):
+        for _ in tries("a request to every worker", within=60):
             client = await stack.enter_async_context(http(server))
             node = (await client.get("/health/ready")).json()["node"]
             if clients.setdefault(node, client) is not client:
                 await client.aclose()
             if len(clients) == server.count:
                 break
-        assert len(clients) == server.count, f"{_ENOUGH} requests met {len(clients)} of {server.count} workers"
         yield clients
