@@ -20,11 +20,6 @@ from tests.protocol.masked import BINARY, CONT, FIN, PING, RSV1, TEXT, frame, he
 LIMIT = 70_000
 
 
-@pytest.fixture(scope="module")
-def accelerator() -> ModuleType:
-    return c()
-
-
 @pytest.fixture(scope="module", params=["C", "Python"])
 def texts(request: pytest.FixtureRequest) -> Texts:
     implementation: Texts = c().texts if request.param == "C" else python_texts

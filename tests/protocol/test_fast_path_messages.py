@@ -12,11 +12,6 @@ from tests.kit.blocks import kept
 from tests.protocol.implementations import c
 
 
-@pytest.fixture(scope="module")
-def accelerator() -> ModuleType:
-    return c()
-
-
 @pytest.fixture(scope="module", params=["C", "Python"])
 def typed(request: pytest.FixtureRequest) -> Typed:
     implementation: Typed = c().typed if request.param == "C" else python_typed

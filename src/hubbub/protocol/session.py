@@ -12,8 +12,10 @@ that speak their own language are `receive`'s to judge:
 
 The session does no input or output and knows no time. It says what is to be done, as one of the events below; the
 connection does it. A frame that cannot be read is an event too (`Answer` with the error), so there is no exception to
-forget. `text=True` is for routes that speak their own language: but for the first
-message every frame is passed on as it came.
+forget. `text=True` is for routes that speak their own language: but for the first message
+every frame is passed on as it came.
+
+It is longer than others, because the table, the events it names and what makes them of a message are read together.
 """
 
 from dataclasses import dataclass, field

@@ -3,10 +3,11 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.kit import preloaded
-from tests.kit.running import HUBBUB, clean_environment
+from tests.kit.running import HUBBUB, Served, clean_environment
 
 APP = """
 import asyncio, json, os
@@ -26,6 +27,12 @@ async def app(scope, receive, send):
 """
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def ask(server: Served, path: str = "/") -> dict[str, str]:
+    """Each on a connection of its own, so that any worker may take it."""
+    answer: dict[str, str] = httpx.get(server.url + path, trust_env=False, timeout=30).json()
+    return answer
 
 
 @pytest.fixture
