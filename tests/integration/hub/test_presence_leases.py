@@ -136,7 +136,7 @@ async def test_a_server_that_stood_still_loses_nobody(mortal: Mortal) -> None:
 
 
 @pytest.mark.parametrize("rooms", [1, 500])
-async def test_ten_thousand_are_swept_within_two_seconds_and_nobody_waits(valkey: str, rooms: int) -> None:
+async def test_ten_thousand_are_swept_in_small_steps_and_nobody_waits(valkey: str, rooms: int) -> None:
     dead = RedisBroker(valkey)
     heard: dict[Topic, list[str]] = {}
 
@@ -152,8 +152,10 @@ async def test_ten_thousand_are_swept_within_two_seconds_and_nobody_waits(valkey
         for topic in sorted(set(topics)):
             await dead.subscribe(topic)
         entering = [(topic, f"u{number}") for number, topic in enumerate(topics)]
+        watch = Stopwatch()
         for start in range(0, len(entering), 500):
             await asyncio.gather(*(dead.enter(*seat, "dead", None) for seat in entering[start : start + 500]))
+        entered = watch.work
         async with nodes(valkey, 3, directly=True) as three, Tab(three[0].ws, token="ann") as ann:
             await asyncio.sleep(LEASE * 0.5)
             await dead.renew("dead", 0.001)
@@ -175,9 +177,10 @@ async def test_ten_thousand_are_swept_within_two_seconds_and_nobody_waits(valkey
             ticking.cancel()
             await ann.nothing()
             assert sorted((topic, user) for topic, users in heard.items() for user in users) == sorted(entering)
-            # All three hubs are of this thread; how much else the machine has to do is none of theirs.
-            assert work < 2.0
-            assert gap < 0.25
+            # All three hubs are of this thread, and so was what entered the ten thousand: how fast the machine is, and
+            # what else it has to do, is no part of it.
+            assert work < 6 * entered
+            assert gap < work / 2
             assert not any([await dead.count(topic) for topic in set(topics)])
     finally:
         await dead.stop()
