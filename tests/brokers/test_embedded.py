@@ -98,7 +98,7 @@ def test_a_death_shows_and_a_start_brings_it_back_at_the_same_url(directory: Pat
     with EmbeddedValkey(directory) as valkey:
         url, pid = valkey.url, valkey.pid
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not valkey.alive, within=5, what="its death shows")
+        wait_for(lambda: not valkey.alive, what="its death shows")
         valkey.start()
         assert (valkey.url, valkey.alive) == (url, True)
         assert valkey.pid != pid
@@ -119,7 +119,7 @@ def test_it_dies_with_its_parent_and_the_next_start_cleans_up(directory: Path, n
     with parent(directory, "time.sleep(60)") as (process, pid):
         process.send_signal(number)
         process.wait()
-        wait_for(lambda: not alive(pid), within=5, what="the server ends")
+        wait_for(lambda: not alive(pid), what="the server ends")
     assert len(list(directory.iterdir())) == 1
     with EmbeddedValkey(directory) as valkey:
         assert list(directory.iterdir()) == [path_of(valkey).parent]
@@ -129,7 +129,7 @@ def test_it_dies_with_its_parent_and_the_next_start_cleans_up(directory: Path, n
 def test_it_dies_with_a_parent_that_forgot_it(directory: Path) -> None:
     with parent(directory, "sys.exit()") as (process, pid):
         assert process.wait() == 0
-        wait_for(lambda: not alive(pid), within=5, what="the server ends")
+        wait_for(lambda: not alive(pid), what="the server ends")
     EmbeddedValkey(directory).__enter__().stop()
 
 

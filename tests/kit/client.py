@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed
 
 from hubbub.testing import Ledger, Refusal
 from hubbub.testing.conversation import NO_CLOSE, Conversation
+from tests.kit.waiting import SOON
 
-SOON = 10.0
 #: How long "nothing comes" is watched. Used together with a message sent afterwards wherever one can be.
 QUIET = 0.3
 

@@ -22,9 +22,9 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.ports.auth import Credential
 from hubbub.ports.broker import Announcement
 from hubbub.types import Topic, UserId
-from tests.kit.client import SOON, Tab
+from tests.kit.client import Tab
 from tests.kit.inside import inside
-from tests.kit.waiting import until
+from tests.kit.waiting import SOON, until
 
 
 class _Server(uvicorn.Server):

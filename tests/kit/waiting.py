@@ -1,4 +1,7 @@
-"""Waiting for a condition, with a deadline: the one way in which a test waits."""
+"""Waiting for a condition, with a deadline: the one way in which a test waits.
+
+The time in which this thread was ready and had no processor is not counted: how busy the machine is decides nothing.
+"""
 
 import asyncio
 import inspect
@@ -6,6 +9,8 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
+
+from tests.kit.stopwatch import Stopwatch
 
 T = TypeVar("T")
 
@@ -18,21 +23,21 @@ async def until(condition: Callable[[], T | Awaitable[T]], what: str, within: fl
 
     Raises AssertionError, which names `what`, after `within` seconds.
     """
-    deadline = time.monotonic() + within
+    watch = Stopwatch()
     while True:
         answer = condition()
         value: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}; the last answer: {value!r}"
+        assert watch.own < within, f"not within {within:g} s: {what}; the last answer: {value!r}"
         await asyncio.sleep(0.005)
 
 
-def wait_for(condition: Callable[[], T], *, within: float, what: str) -> T:
+def wait_for(condition: Callable[[], T], *, what: str, within: float = SOON) -> T:
     """As `until`, outside of an event loop."""
-    deadline = time.monotonic() + within
+    watch = Stopwatch()
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        assert watch.own < within, f"not within {within:g} s: {what}"
         time.sleep(0.02)
     return value
 
@@ -44,7 +49,7 @@ def tries(what: str, within: float = SOON) -> Iterator[int]:
 
     Raises AssertionError, which names `what`, after `within` seconds.
     """
-    deadline = time.monotonic() + within
+    watch = Stopwatch()
     for number in itertools.count():
-        assert time.monotonic() < deadline, f"not within {within:g} s and {number} tries: {what}"
+        assert watch.own < within, f"not within {within:g} s and {number} tries: {what}"
         yield number

@@ -197,7 +197,7 @@ def test_a_request_answered_twice_or_in_pieces_or_beside_something_else() -> Non
 
     with Server(heard) as server:
         result = measure(server, "request", connections=2, messages=100)
-        wait_for(lambda: len([1 for _, opcode, _ in server.controls if opcode == 0xA]) == 10, within=5, what="pongs")
+        wait_for(lambda: len([1 for _, opcode, _ in server.controls if opcode == 0xA]) == 10, what="pongs")
     assert (result.deliveries, result.errors) == (100, Errors(duplicate=40))
 
 
@@ -250,7 +250,7 @@ def test_progress_and_leave_taken() -> None:
             server.target,
             progress=told.append,
         )
-        wait_for(lambda: [op for _, op, _ in server.controls].count(8) == 3, within=5, what="three closes")
+        wait_for(lambda: [op for _, op, _ in server.controls].count(8) == 3, what="three closes")
     phases = [phase for phase, _ in itertools.groupby(step.phase for step in told)]
     assert phases[:3] == ["connecting", "warming up", "measuring"]
     assert Progress("connecting", 3, 3) in told

@@ -142,7 +142,7 @@ class Performance:
         had = {client: len(client.diary.closes) for client in clients if client.worker is not None}
         for client in had:
             await client.reconnect()
-        await until(lambda: all(len(each.diary.closes) > had[each] for each in had), "everybody went", within=10)
+        await until(lambda: all(len(each.diary.closes) > had[each] for each in had), "everybody went", within=30)
         await all_caught_up(20.0, "come back")
         return tops
 

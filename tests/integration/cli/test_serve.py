@@ -38,7 +38,7 @@ def all_ended(server: Served) -> Callable[[], None]:
     def check() -> None:
         assert not [pid for pid in waited_for if alive(pid)]
         # Python's resource tracker leaves when it notices that nobody is left.
-        wait_for(lambda: not any(alive(pid) for pid in others), within=5, what=f"none of {others} is alive")
+        wait_for(lambda: not any(alive(pid) for pid in others), what=f"none of {others} is alive")
 
     return check
 
@@ -114,7 +114,7 @@ def test_a_request_under_way_is_finished(here: Path, workers: str) -> None:
             )
             return any(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port for c in connections)
 
-        wait_for(under_way, within=10, what="the connection at a worker")
+        wait_for(under_way, what="the connection at a worker")
         assert server.stop() == 0
         slow.join(30)
         assert answers == [200]
@@ -125,7 +125,7 @@ def test_a_killed_worker_is_replaced(here: Path) -> None:
         first = pids(server, 2)
         victim = min(first)
         os.kill(victim, signal.SIGKILL)
-        wait_for(lambda: not alive(victim), within=10, what="the worker is gone")
+        wait_for(lambda: not alive(victim), what="the worker is gone")
         wait_for(lambda: len(server.workers()) == 2, within=30, what="two workers again")
         assert victim not in pids(server, 2)
 
@@ -149,7 +149,7 @@ def test_nothing_outlives_a_parent_that_was_killed(here: Path, args: tuple[str, 
         family = {*server.workers(), *server.descendants()}
         assert len(family) >= (4 if server.valkey else 1)
         server.kill()
-        wait_for(lambda: not any(alive(pid) for pid in family), within=5, what=f"none of {family} is alive")
+        wait_for(lambda: not any(alive(pid) for pid in family), what=f"none of {family} is alive")
 
 
 def test_workers_that_start_while_the_parent_is_killed_end_too(here: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_worker_that_does_not_end_is_ended(here: Path, kill: bool) -> None:
         else:
             assert server.stop() == 0
             assert "was killed" in server.output
-        wait_for(lambda: not any(alive(pid) for pid in family), within=15, what=f"none of {family} is alive")
+        wait_for(lambda: not any(alive(pid) for pid in family), what=f"none of {family} is alive")
 
 
 def test_a_dead_valkey_ends_everything_with_1(here: Path) -> None:

@@ -65,7 +65,7 @@ async def test_away_and_back(mortal: Mortal) -> None:
             assert (await cid.request("leave_room", room="open:a"))["type"] == "room_left"
 
             mortal.start()
-            await until(lambda: all(hub.ready for hub in hubs), "it is back", within=15)
+            await until(lambda: all(hub.ready for hub in hubs), "it is back")
 
             async def restored() -> bool:
                 online = [await hubs[1].user(who).is_online() for who in ("ann", "bob", "cid")]
@@ -134,7 +134,7 @@ async def test_nobody_is_announced_again_when_the_broker_is_back(mortal: Mortal)
         mortal.kill()
         await until(lambda: not any(hub.ready for hub in hubs), "it is seen that it is away")
         mortal.start()
-        await until(lambda: all(hub.ready for hub in hubs), "it is back", within=15)
+        await until(lambda: all(hub.ready for hub in hubs), "it is back")
 
         async def complete() -> bool:
             online = [await hubs[0].user(who).is_online() for who in ("ann", "bob")]
@@ -162,6 +162,6 @@ async def test_a_worker_without_a_broker_takes_nobody(mortal: Mortal) -> None:
         assert refused.value.response.status_code == 503
         assert refused.value.response.headers["Retry-After"]
         mortal.start()
-        await until(lambda: hub.ready, "it has come", within=15)
+        await until(lambda: hub.ready, "it has come")
         async with Tab(server.ws, token="ann") as ann:
             await ann.join("open:a")

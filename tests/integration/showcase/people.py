@@ -14,9 +14,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
-from tests.kit.client import SOON, Tab
+from tests.kit.client import Tab
 from tests.kit.running import Served
-from tests.kit.waiting import tries, until
+from tests.kit.waiting import SOON, tries, until
 
 # Made once and without certificates, which no test here needs: httpx loads them for every client, at 18 ms each.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -189,7 +189,7 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
         def only_observers() -> bool:
             return bool(httpx.get(f"{server.url}/stats").json()["users"] == len(observers))
 
-        await asyncio.to_thread(wait_for, only_observers, within=10, what="everyone gone but the observers")
+        await asyncio.to_thread(wait_for, only_observers, what="everyone gone but the observers")
         for observer in observers:
             await observer.nothing("user_joined_room")
             check_notices(observer.log)
@@ -199,9 +199,9 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
             stats = httpx.get(f"{server.url}/stats").json()
             return (stats["connections"], stats["users"], stats["rooms"]) == (0, 0, 0)
 
-        await asyncio.to_thread(wait_for, quiet, within=10, what="all counts at zero")
+        await asyncio.to_thread(wait_for, quiet, what="all counts at zero")
         await asyncio.to_thread(
-            wait_for, lambda: internals(server) == before, within=15, what=f"back to {before}: {internals(server)}"
+            wait_for, lambda: internals(server) == before, what=f"back to {before}: {internals(server)}"
         )
         # What stays is the rooms' history, and the workers' own: leases, reports, rules, and the dashboard's lease.
         own = {f"hubbub:{{hubbub}}:{what}" for what in ("nodes", "leases", "rules")}

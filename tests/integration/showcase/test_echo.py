@@ -4,8 +4,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.kit.client import SOON
 from tests.kit.running import Served
+from tests.kit.waiting import SOON
 
 
 async def test_echo_answers_text_with_echo_and_the_text(showcase: Served) -> None:

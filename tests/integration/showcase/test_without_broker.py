@@ -25,7 +25,7 @@ def valkey() -> Iterator[EmbeddedValkey]:
 
 def _away(valkey: EmbeddedValkey) -> None:
     os.kill(valkey.pid, signal.SIGKILL)
-    wait_for(lambda: not valkey.alive, within=5.0, what="the Valkey is gone")
+    wait_for(lambda: not valkey.alive, what="the Valkey is gone")
 
 
 def _ready(server: Served, status: int) -> Callable[[], Awaitable[bool]]:
