@@ -1,20 +1,26 @@
 """A client on a real socket: it comes back by what the close says, and goes on where it was."""
 
+import asyncio
+import itertools
+import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from fastapi import HTTPException
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from hubbub import Heartbeat, History, Hub, closes
 from hubbub.closes import Close
-from hubbub.protocol.messages import prepare
-from hubbub.testing import Client, Refusal, checks
+from hubbub.protocol.messages import SUBPROTOCOL, prepare
+from hubbub.testing import Client, Ledger, Lost, Refusal, checks
 from tests.kit.inside import inside
 from tests.kit.serving import Address, Names, serving, simple
 from tests.kit.stopwatch import Stopwatch
-from tests.kit.waiting import until
+from tests.kit.waiting import SOON, until
 
 
 @pytest.fixture
@@ -186,3 +192,72 @@ async def test_who_does_not_answer_ping_is_found_out() -> None:
         assert await alice.closed() == 4007
         await alice.back()
         assert bob.ledger.closes == []
+
+
+async def test_who_loses_the_connection_before_the_answer_is_told_at_once(hub: Hub, server: Address) -> None:
+    asked = asyncio.Event()
+
+    @hub.rooms("slow:{name}")
+    async def slow(name: str) -> bool:
+        asked.set()
+        await asyncio.Event().wait()
+        return True
+
+    async with client(server, within=60) as alice:
+        joining = asyncio.create_task(alice.join("slow:tea"))
+        await asked.wait()
+        alice.drop()
+        async with asyncio.timeout(SOON):
+            with pytest.raises(Lost, match=r"the answer to .*slow:tea.* closed with 1006"):
+                await joining
+        assert alice.rooms == frozenset()
+    with pytest.raises(Lost, match="alice is not connected"):
+        await alice.join("open:tea")
+
+
+async def test_rooms_of_ones_own_are_joined_first_and_written_into_ones_own_ledger(server: Address) -> None:
+    ledger = Ledger("the book")
+    async with client(server, rooms=["open:tea", "kept:tea"], ledger=ledger) as alice:
+        await alice.back()
+        assert alice.rooms == {"open:tea", "kept:tea"} == ledger.stints.keys()
+
+
+async def test_a_server_that_says_nothing_any_more_is_left() -> None:
+    """As behind a box that has forgotten the connection: nothing comes, no end either."""
+
+    async def mute(socket: ServerConnection) -> None:
+        await socket.send(welcome(interval=100))
+        await socket.wait_closed()
+
+    async with scripted(mute) as url, Client(url, first=0.01, ceiling=0.01) as alice:
+        await until(lambda: alice.attempts > 1, "another attempt")
+        assert alice.ledger.closes[0] == 1006
+
+
+async def test_a_join_again_that_nobody_answers_is_said() -> None:
+    lives = itertools.count()
+
+    async def forgetful(socket: ServerConnection) -> None:
+        first = next(lives) == 0
+        await socket.send(welcome(interval=60_000))
+        async for text in socket:
+            if first:
+                await socket.send(json.dumps({**json.loads(text), "type": "room_joined"}))
+
+    async with scripted(forgetful) as url, Client(url, name="alice", first=0.01, ceiling=0.01, within=0.3) as alice:
+        await alice.join("tea")
+        alice.drop()
+        with pytest.raises(AssertionError, match=r"it failed: .*alice waited 3\.6 s for the answer to .*tea"):
+            await alice.back(within=SOON)
+
+
+def welcome(*, interval: int) -> str:
+    heartbeat = {"interval": interval, "timeout": 100}
+    return json.dumps({"type": "welcome", "connection": "1", "user": "alice", "node": "n", "heartbeat": heartbeat})
+
+
+@asynccontextmanager
+async def scripted(behave: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[str]:
+    """A server that does what it is told here, and nothing else."""
+    async with serve(behave, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"

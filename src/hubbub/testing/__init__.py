@@ -10,7 +10,7 @@ from hubbub.testing import checks
 from hubbub.testing.checks import Acknowledged
 from hubbub.testing.client import Client
 from hubbub.testing.clock import ManualClock, settle
-from hubbub.testing.conversation import Refusal
+from hubbub.testing.conversation import Lost, Refusal
 from hubbub.testing.ledger import Ledger
 from hubbub.testing.network import Network
 from hubbub.testing.node import Node
@@ -21,6 +21,7 @@ __all__ = [
     "Acknowledged",
     "Client",
     "Ledger",
+    "Lost",
     "ManualClock",
     "Network",
     "Node",

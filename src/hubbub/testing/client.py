@@ -11,7 +11,7 @@ not at all. It joins its rooms again with `since`, so what it missed comes. All 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,20 +20,25 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from hubbub.closes import CLOSES, Return
 from hubbub.protocol.messages import SUBPROTOCOL
 from hubbub.scheduling.backoff import Backoff
-from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation, Refusal
+from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation, Lost, Refusal
 from hubbub.testing.ledger import Ledger
 from hubbub.types import Position
 
 _COMES_BACK = {close.code: close.comes_back for close in CLOSES}
 #: Errors after which a join is tried again; after others the room is given up.
 _LATER = frozenset({"unavailable", "rate_limited", "internal"})
+#: A join may have to wait until what was missed has been read.
+_PATIENT = 12
+#: Seconds that the net may add to the heartbeat's.
+_SLACK = 1.0
 
 
 class Client(Conversation):
     """`url`: of the WebSocket, or a callable that is asked before every attempt, for a crowd that changes servers.
 
-    token: offered as a browser does, or a callable that makes one each time. name: in the ledger. chance: for the
-        jitter. first, ceiling: seconds of the backoff, default 0.1 and 5. rejoin: join its rooms again when it is back.
+    token: offered as a browser does, or a callable that makes one each time. name: in the ledger; or a `ledger` of
+        one's own. rooms: joined after the first `welcome`. chance: for the jitter. first, ceiling: seconds of the
+        backoff, default 0.1 and 5. rejoin: join its rooms again when it is back.
     options: for `websockets.connect`, say `additional_headers`.
     """
 
@@ -44,6 +49,8 @@ class Client(Conversation):
         token: str | Callable[[], str] | None = None,
         name: str = "client",
         user: str | None = None,
+        ledger: Ledger | None = None,
+        rooms: Iterable[str] = (),
         pongs: bool = True,
         within: float = SOON,
         chance: random.Random | None = None,
@@ -52,7 +59,7 @@ class Client(Conversation):
         rejoin: bool = True,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(Ledger(name, user=user), pongs=pongs, within=within)
+        super().__init__(ledger or Ledger(name, user=user), pongs=pongs, within=within)
         self._url = url if callable(url) else lambda: url
         self._renews = callable(token)
         self._token: Callable[[], str | None] = token if callable(token) else lambda: token
@@ -60,13 +67,15 @@ class Client(Conversation):
         self._backoff = Backoff(self._chance.uniform, first=first, ceiling=ceiling)
         self._options = {"compression": None, "open_timeout": within, "close_timeout": 1.0, **(options or {})}
         self._rejoin = rejoin
-        self._rooms: dict[str, Mapping[str, Any] | None] = {}
+        self._rooms: dict[str, Mapping[str, Any] | None] = dict.fromkeys(rooms)
         """Where it wants to be, and from where, until it knows its own position."""
         self._socket: ClientConnection | None = None
         self._welcomed = False
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._joining: asyncio.Task[None] | None = None
+        self._silence: float | None = None
+        """Seconds in which a healthy server says something; known from its first `welcome`."""
         self.attempts = 0
         """How often it has tried to connect."""
         self.refusals: list[int] = []
@@ -117,17 +126,16 @@ class Client(Conversation):
 
     async def back(self, *, within: float | None = None) -> None:
         """Until it is connected, and in all its rooms again."""
-        await self.until(
-            lambda: self.open and self._joining is not None and self._joining.done(), "the way back", within=within
-        )
+        await self.until(lambda: self.open and self._is_back(), "the way back", within=within)
 
     async def say(self, text: str) -> None:
-        """Raises AssertionError where it is not connected now."""
-        assert self._socket is not None, f"{self.ledger.client} is not connected"
+        """Raises Lost where it is not connected now."""
+        if self._socket is None:
+            raise Lost(f"{self.ledger.client} is not connected")
         try:
             await self._socket.send(text)
         except ConnectionClosed as error:
-            raise AssertionError(f"{self.ledger.client} lost its connection while sending") from error
+            raise Lost(f"{self.ledger.client} lost its connection while sending") from error
 
     async def join(
         self, room: str, *, since: Position | Mapping[str, Any] | None = None, within: float | None = None
@@ -179,43 +187,59 @@ class Client(Conversation):
             await self._read(socket)
         finally:
             self._socket, self._welcomed = None, False
-            if self._joining is not None:
-                self._joining.cancel()
             socket.transport.abort()
             code = socket.protocol.close_code or NO_CLOSE
             self._hung_up(code)
+            if self._joining is not None:
+                self._joining.cancel()
+        if self._joining is not None and self._joining.done() and not self._joining.cancelled():
+            self._joining.result()
         return self._pause(code)
 
     async def _read(self, socket: ClientConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            async for text in socket:
-                message = self._heard(str(text))
+        """Until the connection is gone, or the server has said nothing for longer than it may."""
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            while True:
+                async with asyncio.timeout(self._silence):
+                    message = self._heard(str(await socket.recv()))
                 match message["type"]:
                     case "ping" if self._pongs:
                         await socket.send(f'{{"type": "pong", "ts": {message["ts"]}}}')
                     case "welcome":
-                        self._welcomed = True
-                        self._news.set()
-                        self._joining = asyncio.create_task(self._join_again())
+                        self._welcome_in(message)
                     case "room_left" if "reason" in message:
                         self._rooms.pop(message["room"], None)
 
+    def _welcome_in(self, welcome: Mapping[str, Any]) -> None:
+        heartbeat = welcome["heartbeat"]
+        self._silence = (heartbeat["interval"] + heartbeat["timeout"]) / 1000 + _SLACK
+        self._welcomed = True
+        self._joining = asyncio.create_task(self._join_again())
+        self._joining.add_done_callback(lambda joining: None if _well(joining) else self.drop())
+        self._news.set()
+
+    def _is_back(self) -> bool:
+        return self._joining is not None and self._joining.done() and _well(self._joining)
+
     async def _join_again(self) -> None:
-        """Where it left off, in every room; until it is in all of them or the connection is gone."""
+        """Where it left off, in every room; until it is in all of them or the connection is gone.
+
+        Raises AssertionError where an answer does not come: this is the end of the client, which says so.
+        """
         for room in tuple(self._rooms) if self._rejoin else ():
             backoff = Backoff(self._chance.uniform, first=0.1, ceiling=2.0)
             while room in self._rooms:
                 here = self.position(room)
                 since = self._rooms[room] if here is None else here
                 try:
-                    await self._join(room, since, within=60.0)
+                    await self._join(room, since, within=_PATIENT * self._within)
                     break
                 except Refusal as refusal:
                     if refusal.code not in _LATER:
                         del self._rooms[room]
                     await asyncio.sleep(backoff.next())
-                except AssertionError:
-                    return  # the connection is gone, and with the next one it begins anew
+                except Lost:
+                    return  # with the next connection it begins anew
         self._backoff.reset()
         self._news.set()
 
@@ -232,3 +256,8 @@ class Client(Conversation):
                 return float(told) / 1000
             case _:
                 return self._backoff.next()
+
+
+def _well(task: asyncio.Task[None]) -> bool:
+    """Whether a task that is done has not failed."""
+    return task.cancelled() or task.exception() is None

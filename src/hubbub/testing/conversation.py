@@ -29,6 +29,10 @@ class Refusal(AssertionError):
         self.error = error
 
 
+class Lost(AssertionError):
+    """The connection is gone, and the answer with it: whether the request was carried out, nobody here knows."""
+
+
 class Conversation:
     """`pongs`: answer `ping`. `within`: seconds that anything may take."""
 
@@ -40,6 +44,8 @@ class Conversation:
         """What the socket was closed with last; 1006 where it was lost without a word."""
         self.closing: dict[str, Any] | None = None
         """The `closing` that was told last."""
+        self._ends = 0
+        """How often a connection of it was gone."""
         self._passed = 0
         self._taken: set[int] = set()
         self._pongs = pongs
@@ -75,7 +81,7 @@ class Conversation:
     # Saying.
 
     async def say(self, text: str) -> None:
-        """One frame, whatever it is. Raises AssertionError where nobody is there."""
+        """One frame, whatever it is. Raises Lost where nobody is there."""
         raise NotImplementedError
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -84,9 +90,13 @@ class Conversation:
         await self.say(json.dumps(message))
 
     async def ask(self, message: Mapping[str, Any], *, within: float | None = None) -> dict[str, Any]:
-        """Send with an `id`, and wait for the answer to it. Raises Refusal where it is `error`."""
+        """Send with an `id`, and wait for the answer to it.
+
+        Raises Refusal where it is `error`, Lost as soon as the connection is gone, AssertionError where it is late.
+        """
         id = f"q{next(self._ids)}"
         looked_at = len(self.log)
+        ends = self._ends
         await self.send({**message, "id": id})
 
         def found() -> bool:
@@ -96,6 +106,8 @@ class Conversation:
                     self._taken.add(looked_at)
                     return True
                 looked_at += 1
+            if self._ends > ends:
+                raise Lost(f"{self.ledger.client} waited for the answer to {message}, and {self._ending()}")
             return False
 
         await self.until(found, f"the answer to {message}", within=within)
@@ -189,6 +201,7 @@ class Conversation:
 
     def _hung_up(self, code: int) -> None:
         self.close_code = code
+        self._ends += 1
         self.ledger.closed(code)
         self._news.set()
 

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket
 from hubbub import Hub, closes
 from hubbub.errors import HandshakeRefused
 from hubbub.protocol.messages import SUBPROTOCOL
-from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation
+from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation, Lost
 from hubbub.testing.ledger import Ledger
 from hubbub.testing.line import Line
 from hubbub.testing.node import Node
@@ -89,7 +89,8 @@ class Tab(Conversation):
         return await self.receive("welcome")
 
     async def say(self, text: str) -> None:
-        assert self._line is not None, f"{self.ledger.client} is not connected"
+        if self._line is None:
+            raise Lost(f"{self.ledger.client} is not connected")
         self._line.frame(text)
 
     async def close(self) -> None:
