@@ -1,45 +1,22 @@
-"""One topic's states: every cell of its tables, and any history against what a reader of it must be told."""
+"""One topic's states: every cell of its tables."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hubbub.history.reads import Backfill, Effect, Gap, PassOn, Read, Release
+from hubbub.history.reads import Backfill, Gap, PassOn, Read, Release
 from hubbub.history.states import AFTER_READ, TABLE, Brought, Outcome, State, Step
 from hubbub.history.topic import (
     IDLE,
     STUCK,
-    Bounds,
     Due,
     TopicHistory,
 )
-from hubbub.options import History, Limits
 from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.session import Since
 from hubbub.types import Position
-
-KEEP = History(size=100, ttl=3600)
-
-
-def topic(*, at: int | None = None, behind: bool = False, buffered: int = 9, per_read: int = 9) -> TopicHistory:
-    made = TopicHistory(KEEP, Limits(replay=5), Bounds(per_read=per_read, buffered=buffered))
-    if at is not None:
-        done(made.end_read(made.begin_read(), past(at)))
-    if behind:
-        made.doubt()
-    return made
-
-
-def past(top: int, *offsets: int, epoch: str = "e") -> Past:
-    return Past(Position(epoch, top), [Entry(offset, b"%d" % offset) for offset in offsets])
-
-
-def done(effects: Iterator[Effect]) -> list[Effect]:
-    return list(effects)
-
+from tests.history.topics import done, past, topic
 
 STATES: dict[State, Callable[[], TopicHistory]] = {
     State.UNKNOWN: topic,
@@ -215,102 +192,3 @@ def test_it_is_read_when_nothing_came_for_long_and_given_up_when_it_stays_behind
     assert due == [Due(read=True)] * (STUCK - 1) + [Due(read=True, give_up=True)]
     made.catching_up = True
     assert made.check(ready=True) == Due()
-
-
-class Reader(RuleBasedStateMachine):
-    """A stream that is trimmed, and begins anew; messages that are lost or come twice; reads that are late."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.epoch, self.top, self.oldest = 0, 0, 1
-        self.made = topic(per_read=3, buffered=2)
-        self.reads: list[tuple[Read, Past]] = []
-        self.told: list[tuple[str, int, int]] = []
-        """What the reader knows of: epoch, and the offsets after the one up to the other."""
-        self.answered(self.made.begin_read())
-
-    def past(self, read: Read) -> Past:
-        kept = range(self.oldest, self.top + 1)
-        found = [offset for offset in kept if offset > (read.since or 0)]
-        found = found[len(found) - min(read.limit, len(found)) :] if read.newest else found[: read.limit]
-        return past(self.top, *found, epoch=f"e{self.epoch}")
-
-    def answered(self, read: Read) -> None:
-        self.end(read, self.past(read))
-
-    def end(self, read: Read, answer: Past) -> None:
-        for effect in self.made.end_read(read, answer):
-            match effect:
-                case PassOn(_, position):
-                    self.tell(position)
-                case Gap(epoch, after, upto):
-                    self.told.append((epoch, after, upto))
-                case Release(data, position):
-                    self.come(data, position)
-
-    def tell(self, position: Position) -> None:
-        self.told.append((position.epoch, position.offset - 1, position.offset))
-
-    def come(self, data: bytes, position: Position | None) -> None:
-        step = self.made.receive(data, position)
-        if position is None:
-            return
-        if step is Step.BEGIN_ANEW:
-            gap = self.made.begin_anew(data, position)
-            self.told.append((gap.epoch, gap.after, gap.upto))
-        if step in (Step.ADVANCE, Step.BEGIN_ANEW):
-            self.tell(position)
-        elif step is Step.BUFFER:
-            self.made.buffer.add(data, position)
-
-    @rule(fate=st.sampled_from(["comes", "is lost", "comes twice"]))
-    def publish(self, fate: str) -> None:
-        self.top += 1
-        for _ in range(["is lost", "comes", "comes twice"].index(fate)):
-            self.come(b"%d" % self.top, Position(f"e{self.epoch}", self.top))
-
-    @rule(keep=st.integers(0, 4))
-    def trim(self, keep: int) -> None:
-        self.oldest = max(self.oldest, self.top - keep + 1)
-
-    @rule()
-    def begin_another_life(self) -> None:
-        self.epoch, self.top, self.oldest = self.epoch + 1, 0, 1
-
-    @rule()
-    def doubt(self) -> None:
-        self.made.doubt()
-
-    @rule(since=st.none() | st.integers(0, 9))
-    def ask(self, since: int | None) -> None:
-        self.made.ask(None if since is None else Since(None, since))
-
-    @rule()
-    def begin_read(self) -> None:
-        if not self.reads:
-            read = self.made.begin_read()
-            self.reads.append((read, self.past(read)))
-
-    @rule()
-    def end_read(self) -> None:
-        if self.reads:
-            self.end(*self.reads.pop())
-
-    @invariant()
-    def nothing_is_told_twice_or_skipped_unsaid(self) -> None:
-        for (epoch, _, upto), (later, after, _) in zip(self.told, self.told[1:], strict=False):
-            assert after == (upto if later == epoch else 0)
-        if self.told and self.made.position is not None:
-            assert Position(*self.told[-1][::2]) == self.made.position
-
-    def teardown(self) -> None:
-        """Whatever happened: read until it is current, and it stands at the top."""
-        self.made.doubt()
-        for _ in range(self.top + 3):
-            if self.made.state is not State.CURRENT:
-                self.answered(self.made.begin_read())
-        assert self.made.state is State.CURRENT
-        assert self.made.position == Position(f"e{self.epoch}", self.top)
-
-
-TestAnyHistory = Reader.TestCase

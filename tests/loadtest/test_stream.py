@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubbub.loadtest.counts import Counts
 from hubbub.loadtest.frames import ProtocolFault
 from hubbub.loadtest.histogram import Histogram
-from hubbub.loadtest.stream import Arrival, Counts, Refusal, State, Stream
+from hubbub.loadtest.stream import Arrival, Refusal, State, Stream
 from hubbub.loadtest.tags import Tags
 from tests.loadtest.scripted import Plain, text
 

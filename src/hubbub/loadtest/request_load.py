@@ -6,9 +6,10 @@ time, when a reply comes in pieces, when a heartbeat is in between. Parsing ever
 sending and receiving together.
 """
 
+from hubbub.loadtest.counts import Counts
 from hubbub.loadtest.crowd import Crowd, clock
 from hubbub.loadtest.poller import READABLE
-from hubbub.loadtest.stream import Arrival, Counts
+from hubbub.loadtest.stream import Arrival
 from hubbub.loadtest.traffic import LONGEST_WAIT, Speaker, Traffic
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from hubbub.loadtest.connecting import Connected, Connecting
 from hubbub.loadtest.connection import Connection
+from hubbub.loadtest.counts import Counts
 from hubbub.loadtest.crowd import Crowd, clock
 from hubbub.loadtest.dialect import Dialect
 from hubbub.loadtest.request_load import Requests
 from hubbub.loadtest.result import Errors, Latency, Result
 from hubbub.loadtest.schedules import Apart, Silently, Steadily, Together
-from hubbub.loadtest.stream import Counts, Stream
+from hubbub.loadtest.stream import Stream
 from hubbub.loadtest.tags import TAG_SIZE, Tags, padding
 from hubbub.loadtest.traffic import Schedule, Speaker, Traffic
 from hubbub.loadtest.workloads import Target, Workload

@@ -11,44 +11,15 @@ Parsing every read lost: ten joined messages cost ten times as much as reading t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from hubbub.errors import HubbubError
+from hubbub.loadtest.counts import Counts, Message
 from hubbub.loadtest.dialect import Dialect
 from hubbub.loadtest.frames import CLOSE, PING, PONG, TEXT, Reading, close_of, frame
-from hubbub.loadtest.histogram import Histogram
 from hubbub.loadtest.tags import Tags
 
 _NOTHING = b"\0"
-
-
-class Message:
-    """One that was sent, until every member has it. `sent` is in nanoseconds of the clock; `left` are the members."""
-
-    __slots__ = ("counted", "left", "sent")
-
-    def __init__(self, sent: int, left: int, *, counted: bool) -> None:
-        self.sent = sent
-        self.left = left
-        self.counted = counted
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a run has counted. Messages sent while warming up are in `arrived`, `received` and the errors only."""
-
-    arrived: int = 0
-    """Deliveries, each once."""
-    latency: Histogram = field(default_factory=Histogram)
-    duplicate: int = 0
-    out_of_order: int = 0
-    unexpected: int = 0
-    """Deliveries of messages that were never sent, or in another room."""
-    last: int = 0
-    """When the last counted delivery came."""
-    received: int = 0
-    """Bytes read, of everything."""
 
 
 class _Never:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hubbub.loadtest.connection import Connection
+from hubbub.loadtest.counts import Counts
 from hubbub.loadtest.crowd import Crowd, clock
 from hubbub.loadtest.dialect import Dialect
 from hubbub.loadtest.frames import frame
-from hubbub.loadtest.stream import Counts, Stream
+from hubbub.loadtest.stream import Stream
 from hubbub.loadtest.tags import Tags
 from hubbub.loadtest.workloads import BenchError, Workload
 
