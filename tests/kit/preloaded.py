@@ -23,6 +23,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from hubbub.protocol.fast_path import SWITCH
 
@@ -133,34 +134,48 @@ def _received(status: socket.socket) -> int:
 # What runs in the process that forks.
 
 
+_Script: TypeAlias = tuple[list[str], dict[str, str], str, list[int]]
+"""A command, its environment and directory, and its descriptors: the status's, and the three of every process."""
+
+
 def _fork_for(asking: socket.socket) -> None:
     """Returns in each child, as the script that it shall run, and exits when nobody asks any more."""
     children = selectors.DefaultSelector()
     children.register(asking, selectors.EVENT_READ)
     while True:
         for key, _ in children.select():
-            if key.fileobj is asking:
-                head, descriptors, *_ = socket.recv_fds(asking, _NUMBER.size, 4)
-                if not head:
-                    sys.exit()
-                command, env, cwd = json.loads(asking.recv(_NUMBER.unpack(head)[0], socket.MSG_WAITALL))
-                pid = os.fork()
-                if pid == 0:
-                    _forget(children)
-                    return _become(command, env, cwd, descriptors)
-                status = socket.socket(fileno=descriptors[0])
-                for descriptor in descriptors[1:]:
-                    os.close(descriptor)
-                with contextlib.suppress(OSError):
-                    status.sendall(_NUMBER.pack(pid))
-                children.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
-            else:
-                pid, status = key.data
-                children.unregister(key.fileobj)
-                os.close(key.fd)
-                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                with contextlib.suppress(OSError), status:
-                    status.sendall(_NUMBER.pack(code))
+            if key.fileobj is not asking:
+                _tell_end(children, key)
+            elif (script := _fork(asking, children)) is not None:
+                return _become(*script)
+
+
+def _fork(asking: socket.socket, children: selectors.BaseSelector) -> _Script | None:
+    """What to run, in the child; None in its parent."""
+    head, descriptors, *_ = socket.recv_fds(asking, _NUMBER.size, 4)
+    if not head:
+        sys.exit()
+    command, env, cwd = json.loads(asking.recv(_NUMBER.unpack(head)[0], socket.MSG_WAITALL))
+    pid = os.fork()
+    if pid == 0:
+        _forget(children)
+        return command, env, cwd, descriptors
+    status = socket.socket(fileno=descriptors[0])
+    for descriptor in descriptors[1:]:
+        os.close(descriptor)
+    with contextlib.suppress(OSError):
+        status.sendall(_NUMBER.pack(pid))
+    children.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
+    return None
+
+
+def _tell_end(children: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    pid, status = key.data
+    children.unregister(key.fileobj)
+    os.close(key.fd)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(OSError), status:
+        status.sendall(_NUMBER.pack(code))
 
 
 def _forget(children: selectors.BaseSelector) -> None:
