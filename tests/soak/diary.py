@@ -8,10 +8,19 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hubbub.testing import Ledger, Violation
 from hubbub.testing.ledger import Gap, Got
+
+
+class Notice(NamedTuple):
+    """A user came into a room or went; `at` is of `time.monotonic`."""
+
+    at: float
+    came: bool
+    room: str
+    user: str
 
 
 class Diary(Ledger):
@@ -20,17 +29,29 @@ class Diary(Ledger):
     def __init__(self, client: str, began: float) -> None:
         super().__init__(client)
         self.entries: list[tuple[float, str, Mapping[str, Any]]] = []
+        self.notices: list[Notice] = []
+        """Who came and went."""
         self._began = began
 
-    def connected(self, worker: int) -> None:
-        self._write("connected", {"worker": worker})
+    def is_in(self, room: str) -> bool:
+        stints = self.stints.get(room)
+        return bool(stints) and stints[-1].ended is None
+
+    def tried(self, worker: int) -> None:
+        """To connect to it."""
+        self._write("tried", {"worker": worker})
 
     def sent(self, message: Mapping[str, Any]) -> None:
         self._write("sent", message)
         super().sent(message)
 
     def received(self, message: Mapping[str, Any]) -> None:
-        self._write("received", message)
+        kind = message["type"]
+        if kind in {"user_joined_room", "user_left_room"}:
+            came = kind == "user_joined_room"
+            self.notices.append(Notice(time.monotonic(), came, message["room"], message["user"]))
+        if kind != "ping":
+            self._write("received", {name: value for name, value in message.items() if name != "padding"})
         super().received(message)
 
     def closed(self, code: int) -> None:

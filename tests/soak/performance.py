@@ -14,7 +14,7 @@ import httpx
 from hubbub.testing import checks
 from hubbub.types import Position
 from tests.kit.waiting import until
-from tests.soak.clients import Client
+from tests.soak.clients import Visitor
 from tests.soak.diary import Diary, Excuse, epochs, excuses, received
 from tests.soak.disturber import Disturber
 from tests.soak.publishers import OverHTTP, OverSocket, Publisher, same
@@ -36,7 +36,7 @@ class Performance:
     """`clients`: a twentieth of them also publish over their sockets, half of the rest are restless."""
 
     def __init__(self, directory: Path, *, seed: int, clients: int, lease: float = 3.0) -> None:
-        self.clients: list[Client] = []
+        self.clients: list[Visitor] = []
         self.began = time.monotonic()
         self._directory = directory
         self._seed = seed
@@ -62,8 +62,10 @@ class Performance:
             clients = self.clients
             living = [asyncio.create_task(client.live()) for client in clients]
             try:
-                await until(lambda: all(c.joined == set(c.rooms) for c in clients), "everybody is in", within=60)
+                await until(lambda: all(c.joined == set(c.wanted) for c in clients), "everybody is in", within=60)
                 publishing = [asyncio.create_task(publisher.live()) for publisher in self._publishers]
+                for client in clients:
+                    client.restless = client.comes_and_goes
                 await act(self)
                 for client in clients:
                     client.restless = False
@@ -105,8 +107,8 @@ class Performance:
             chance = random.Random(f"{self._seed} client {number}")
             name = f"client-{number}"
             rooms = [ROOMS[number % len(ROOMS)], ROOMS[(number + 1 + number // len(ROOMS) % 4) % len(ROOMS)]]
-            restless = number >= speakers and number % 2 == 0
-            client = Client(Diary(name, self.began), stage.workers, rooms, chance, restless=restless)
+            comes_and_goes = number >= speakers and number % 2 == 0
+            client = Visitor(Diary(name, self.began), stage.workers, rooms, chance, comes_and_goes=comes_and_goes)
             self.clients.append(client)
             if number < speakers:
                 self._publishers.append(OverSocket(client, rooms[0], chance, pause=0.2))
@@ -125,10 +127,10 @@ class Performance:
 
         def behind() -> list[str]:
             return [
-                f"{client.name} in {room}: {client.positions.get(room)}, not {tops[room]}"
+                f"{client.name} in {room}: {client.position(room)}, not {tops[room]}"
                 for client in clients
-                for room in client.rooms
-                if room not in client.joined or client.positions.get(room) != tops[room]
+                for room in client.wanted
+                if room not in client.joined or client.position(room) != tops[room]
             ]
 
         async def all_caught_up(within: float, having: str) -> None:
@@ -139,9 +141,9 @@ class Performance:
                 self._wrong += [f"{late}: {each}" for each in behind()]
 
         await all_caught_up(_FINDS_OUT, "stayed connected")
-        had = {client: len(client.diary.closes) for client in clients if client.worker is not None}
+        had = {client: len(client.diary.closes) for client in clients if client.open}
         for client in had:
-            await client.reconnect()
+            client.drop()
         await until(lambda: all(len(each.diary.closes) > had[each] for each in had), "everybody went", within=30)
         await all_caught_up(20.0, "come back")
         return tops
@@ -163,11 +165,11 @@ class Performance:
             written.append(history)
         return written
 
-    async def _compare_presence(self, stage: Stage, http: httpx.AsyncClient, clients: list[Client]) -> None:
+    async def _compare_presence(self, stage: Stage, http: httpx.AsyncClient, clients: list[Visitor]) -> None:
         """Nobody is a ghost, and nobody who is there is missing: these clients and nobody else."""
         deadline = time.monotonic() + self._lease + 10
         for room in ROOMS:
-            there = sorted(client.name for client in clients if room in client.rooms)
+            there = sorted(client.name for client in clients if room in client.wanted)
             for worker in stage.workers:
                 while (said := (await http.get(f"{worker.url}/rooms/{room}/members")).json()) != there:
                     if time.monotonic() > deadline:

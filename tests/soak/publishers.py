@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from hubbub.testing import Acknowledged
+from hubbub.testing import Acknowledged, Lost, Refusal
 from hubbub.types import Position
-from tests.soak.clients import Client
+from tests.soak.clients import Visitor
 from tests.soak.stage import Worker
 
 _PATIENCE = 5.0
@@ -76,7 +76,7 @@ class OverHTTP(Publisher):
 class OverSocket(Publisher):
     """As a member of the room, through the client's connection."""
 
-    def __init__(self, client: Client, room: str, chance: random.Random, *, pause: float) -> None:
+    def __init__(self, client: Visitor, room: str, chance: random.Random, *, pause: float) -> None:
         super().__init__(client.name, room, chance, pause=pause)
         self._client = client
 
@@ -84,8 +84,10 @@ class OverSocket(Publisher):
         if self.room not in self._client.joined:
             return None
         try:
-            answer = await self._client.ask("say", room=self.room, publisher=self.name, number=number)
-        except (ConnectionError, TimeoutError):
+            answer = await self._client.ask(
+                {"type": "say", "room": self.room, "publisher": self.name, "number": number}
+            )
+        except (Lost, Refusal):
             return None
         result: dict[str, Any] | None = answer.get("result")
         return result

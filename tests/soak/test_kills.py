@@ -8,14 +8,16 @@ import asyncio
 import os
 import random
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from hubbub.testing import checks
+from tests.kit.client import Tab
 from tests.kit.waiting import until
-from tests.soak.clients import Client, Notice
-from tests.soak.diary import Diary
+from tests.soak.clients import Visitor
+from tests.soak.diary import Diary, Notice
 from tests.soak.performance import ROOMS, Performance
 from tests.soak.stage import Worker
 
@@ -41,8 +43,6 @@ class Kills:
     async def carry_out(self, running: Performance) -> None:
         workers = running.stage.workers
         watchers = [self._somebody(running, f"watcher-{worker.number}", worker) for worker in workers]
-        for watcher in watchers:
-            watcher.notices = []
         living = [asyncio.create_task(watcher.live()) for watcher in watchers]
         try:
             for number in range(self.times):
@@ -60,15 +60,13 @@ class Kills:
                 task.cancel()
             await asyncio.gather(*living, return_exceptions=True)
 
-    async def _one(self, running: Performance, number: int, victim: Worker, watchers: list[Client]) -> None:
-        ghosts = [self._somebody(running, f"ghost-{number}-{each}", victim) for each in range(_GHOSTS)]
-        for ghost in ghosts:
-            ghost.mortal = True
-        haunting = [asyncio.create_task(ghost.live()) for ghost in ghosts]
-        names = {ghost.name for ghost in ghosts}
+    async def _one(self, running: Performance, number: int, victim: Worker, watchers: list[Visitor]) -> None:
+        names = {f"ghost-{number}-{each}" for each in range(_GHOSTS)}
         self.ghosts |= names
-        try:
-            await until(lambda: all(ghost.joined for ghost in ghosts), "the ghosts are in", within=20)
+        async with AsyncExitStack() as stack:
+            for name in names:
+                ghost = await stack.enter_async_context(Tab(victim.ws, f"/ws/as/{name}"))
+                await ghost.join(ROOMS[0])
             # Who is announced as gone must have been announced as there.
             for watcher in watchers:
                 await until(lambda w=watcher: names <= _of(w, came=True).keys(), "the ghosts are seen", within=10)
@@ -86,10 +84,8 @@ class Kills:
                     if notice.user in names:
                         self.slowest = max(self.slowest, notice.at - at)
             await starting
-        finally:
-            await asyncio.gather(*haunting, return_exceptions=True)
 
-    def _not_who_stayed(self, running: Performance, watchers: list[Client]) -> None:
+    def _not_who_stayed(self, running: Performance, watchers: list[Visitor]) -> None:
         steady = {client.name: client for client in running.clients if not client.comes_and_goes}
         for watcher in watchers:
             for notice in _notices(watcher, came=False):
@@ -97,8 +93,8 @@ class Kills:
                 if notice.user in steady and _was_in(steady[notice.user].diary, notice.room, at - _SLACK, at):
                     self.wrong.append(f"{at:9.3f} {watcher.name} was told that {notice.user} left, who was there")
 
-    def _somebody(self, running: Performance, name: str, worker: Worker) -> Client:
-        return Client(Diary(name, running.began), [worker], ROOMS[:1], random.Random(name), restless=False)
+    def _somebody(self, running: Performance, name: str, worker: Worker) -> Visitor:
+        return Visitor(Diary(name, running.began), [worker], ROOMS[:1], random.Random(name), comes_and_goes=False)
 
 
 def _was_in(diary: Diary, room: str, since: float, until: float) -> bool:
@@ -114,11 +110,11 @@ def _was_in(diary: Diary, room: str, since: float, until: float) -> bool:
     return inside
 
 
-def _notices(watcher: Client, *, came: bool) -> list[Notice]:
-    return [notice for notice in watcher.notices or [] if notice.came is came]
+def _notices(watcher: Visitor, *, came: bool) -> list[Notice]:
+    return [notice for notice in watcher.diary.notices if notice.came is came]
 
 
-def _of(watcher: Client, *, came: bool) -> Counter[str]:
+def _of(watcher: Visitor, *, came: bool) -> Counter[str]:
     return Counter(notice.user for notice in _notices(watcher, came=came))
 
 

@@ -244,10 +244,10 @@ async def test_a_join_again_that_nobody_answers_is_said() -> None:
             if first:
                 await socket.send(json.dumps({**json.loads(text), "type": "room_joined"}))
 
-    async with scripted(forgetful) as url, Client(url, name="alice", first=0.01, ceiling=0.01, within=0.3) as alice:
+    async with scripted(forgetful) as url, Client(url, name="alice", first=0.01, ceiling=0.01, patience=0.2) as alice:
         await alice.join("tea")
         alice.drop()
-        with pytest.raises(AssertionError, match=r"it failed: .*alice waited 3\.6 s for the answer to .*tea"):
+        with pytest.raises(AssertionError, match=r"it failed: .*alice waited 0\.2 s for the answer to .*tea"):
             await alice.back(within=SOON)
 
 

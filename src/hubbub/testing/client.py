@@ -27,8 +27,6 @@ from hubbub.types import Position
 _COMES_BACK = {close.code: close.comes_back for close in CLOSES}
 #: Errors after which a join is tried again; after others the room is given up.
 _LATER = frozenset({"unavailable", "rate_limited", "internal"})
-#: A join may have to wait until what was missed has been read.
-_PATIENT = 12
 #: Seconds that the net may add to the heartbeat's.
 _SLACK = 1.0
 
@@ -38,7 +36,8 @@ class Client(Conversation):
 
     token: offered as a browser does, or a callable that makes one each time. name: in the ledger; or a `ledger` of
         one's own. rooms: joined after the first `welcome`. chance: for the jitter. first, ceiling: seconds of the
-        backoff, default 0.1 and 5. rejoin: join its rooms again when it is back.
+        backoff, default 0.1 and 5. rejoin: join its rooms again when it is back. patience: seconds that each of these
+        joins may take, default 60, for it may have to wait until what was missed has been read.
     options: for `websockets.connect`, say `additional_headers`.
     """
 
@@ -57,6 +56,7 @@ class Client(Conversation):
         first: float = 0.1,
         ceiling: float = 5.0,
         rejoin: bool = True,
+        patience: float = 60.0,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(ledger or Ledger(name, user=user), pongs=pongs, within=within)
@@ -67,6 +67,7 @@ class Client(Conversation):
         self._backoff = Backoff(self._chance.uniform, first=first, ceiling=ceiling)
         self._options = {"compression": None, "open_timeout": within, "close_timeout": 1.0, **(options or {})}
         self._rejoin = rejoin
+        self._patience = patience
         self._rooms: dict[str, Mapping[str, Any] | None] = dict.fromkeys(rooms)
         """Where it wants to be, and from where, until it knows its own position."""
         self._socket: ClientConnection | None = None
@@ -104,11 +105,13 @@ class Client(Conversation):
     async def close(self) -> None:
         """Go, and do not come back."""
         self._wanted.clear()
-        if self._socket is not None:
-            await self._socket.close()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            if self._socket is not None:
+                await self._socket.close()
+        finally:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
 
     def drop(self) -> None:
         """Its connection breaks. It comes back."""
@@ -232,7 +235,7 @@ class Client(Conversation):
                 here = self.position(room)
                 since = self._rooms[room] if here is None else here
                 try:
-                    await self._join(room, since, within=_PATIENT * self._within)
+                    await self._join(room, since, within=self._patience)
                     break
                 except Refusal as refusal:
                     if refusal.code not in _LATER:
