@@ -43,7 +43,7 @@ class Tab(Conversation):
     ) -> None:
         super().__init__(Ledger(user or "tab"), pongs=pongs, within=SOON)
         self.url = f"{base}/ws/chat/{user}" if user is not None else f"{base}{path}"
-        self._options = {"compression": None, "open_timeout": SOON, "close_timeout": SOON, **options}
+        self._options = {"compression": None, "open_timeout": SOON, "close_timeout": 10.0, **options}
         if token is not None:
             self._options["subprotocols"] = ["hubbub.v1", f"hubbub.bearer.{token}"]
         self._reader: asyncio.Task[None] | None = None
