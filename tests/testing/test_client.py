@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi import HTTPException
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
@@ -213,6 +214,26 @@ async def test_who_loses_the_connection_before_the_answer_is_told_at_once(hub: H
         assert alice.rooms == frozenset()
     with pytest.raises(Lost, match="alice is not connected"):
         await alice.join("open:tea")
+
+
+async def test_who_is_told_that_it_is_lost_finds_it_closed(hub: Hub, server: Address) -> None:
+    """Before the reader has noticed, too: who tries again as long as it is open would let nobody notice anything."""
+    tries: list[asyncio.Task[bool]] = []
+
+    async def open_though_lost() -> bool:
+        with pytest.raises(Lost):
+            await alice.say("{}")
+        return alice.open
+
+    class Telling(ClientConnection):
+        def connection_lost(self, exc: Exception | None) -> None:
+            tries.append(asyncio.create_task(open_though_lost()))
+            super().connection_lost(exc)
+
+    async with client(server, options={"create_connection": Telling}) as alice:
+        await close_with(hub, alice, closes.DISCONNECTED)
+        await until(lambda: tries, "the socket is gone")
+        assert [await each for each in tries] == [False]
 
 
 async def test_rooms_of_ones_own_are_joined_first_and_written_into_ones_own_ledger(server: Address) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.protocol import State
 
 from hubbub.closes import CLOSES, Return
 from hubbub.protocol.messages import SUBPROTOCOL
@@ -85,7 +86,7 @@ class Client(Conversation):
     @property
     def open(self) -> bool:
         """Whether it was welcomed and is connected."""
-        return self._socket is not None and self._welcomed
+        return self._welcomed and self._socket is not None and self._socket.state is State.OPEN
 
     @property
     def rooms(self) -> frozenset[str]:
@@ -150,6 +151,9 @@ class Client(Conversation):
     async def leave(self, room: str, *, within: float | None = None) -> dict[str, Any]:
         self._rooms.pop(room, None)
         return await super().leave(room, within=within)
+
+    def _is_gone(self) -> bool:
+        return self._socket is None
 
     def _over(self) -> bool:
         return self._task is None or self._task.done()

@@ -185,7 +185,7 @@ class Conversation:
 
     async def closed(self, *, within: float | None = None) -> int:
         """The code it is closed with, once it is; 1006 where the socket is lost without one."""
-        await self.until(lambda: not self.open, "the end", within=within)
+        await self.until(self._is_gone, "the end", within=within)
         return self.close_code or NO_CLOSE
 
     # What the line below tells.
@@ -204,6 +204,10 @@ class Conversation:
         self._ends += 1
         self.ledger.closed(code)
         self._news.set()
+
+    def _is_gone(self) -> bool:
+        """There is no connection, and how it ended is known."""
+        return not self.open
 
     def _over(self) -> bool:
         """Nothing more will come."""
