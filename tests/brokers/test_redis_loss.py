@@ -34,7 +34,10 @@ class TestALostServer:
         self, valkey: EmbeddedValkey, caplog: pytest.LogCaptureFixture
     ) -> None:
         async def main() -> None:
-            async with running(RedisBroker(valkey.url), RedisBroker(valkey.url)) as (here, there):
+            async with running(RedisBroker(valkey.url, deadline=10), RedisBroker(valkey.url, deadline=10)) as (
+                here,
+                there,
+            ):
                 topics = [room_topic(f"r{number}") for number in range(1200)]
                 await asyncio.gather(*map(here.broker.subscribe, topics))
                 left = topics.pop()

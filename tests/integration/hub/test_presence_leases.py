@@ -137,7 +137,7 @@ async def test_a_server_that_stood_still_loses_nobody(mortal: Mortal) -> None:
 
 @pytest.mark.parametrize("rooms", [1, 500])
 async def test_ten_thousand_are_swept_in_small_steps_and_nobody_waits(valkey: str, rooms: int) -> None:
-    dead = RedisBroker(valkey)
+    dead = RedisBroker(valkey, deadline=30)
     heard: dict[Topic, list[str]] = {}
 
     def hear(topic: Topic, data: bytes, _: object) -> None:
