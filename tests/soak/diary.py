@@ -33,10 +33,6 @@ class Diary(Ledger):
         """Who came and went."""
         self._began = began
 
-    def is_in(self, room: str) -> bool:
-        stints = self.stints.get(room)
-        return bool(stints) and stints[-1].ended is None
-
     def tried(self, worker: int) -> None:
         """To connect to it."""
         self._write("tried", {"worker": worker})
@@ -51,7 +47,7 @@ class Diary(Ledger):
             came = kind == "user_joined_room"
             self.notices.append(Notice(time.monotonic(), came, message["room"], message["user"]))
         if kind != "ping":
-            self._write("received", {name: value for name, value in message.items() if name != "padding"})
+            self._write("received", message)
         super().received(message)
 
     def closed(self, code: int) -> None:
@@ -73,7 +69,7 @@ class Diary(Ledger):
 
 
 def _short(message: Mapping[str, Any]) -> str:
-    return str({name: value for name, value in message.items() if name != "members"})
+    return str({name: value for name, value in message.items() if name not in ("members", "padding")})
 
 
 @dataclass

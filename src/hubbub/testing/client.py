@@ -130,7 +130,9 @@ class Client(Conversation):
 
     async def back(self, *, within: float | None = None) -> None:
         """Until it is connected, and in all its rooms again."""
-        await self.until(lambda: self.open and self._is_back(), "the way back", within=within)
+        await self.until(
+            lambda: self.open and self._joining is not None and self._joining.done(), "the way back", within=within
+        )
 
     async def say(self, text: str) -> None:
         """Raises Lost where it is not connected now."""
@@ -213,20 +215,13 @@ class Client(Conversation):
                     case "ping" if self._pongs:
                         await socket.send(f'{{"type": "pong", "ts": {message["ts"]}}}')
                     case "welcome":
-                        self._welcome_in(message)
+                        heartbeat = message["heartbeat"]
+                        self._silence = (heartbeat["interval"] + heartbeat["timeout"]) / 1000 + _SLACK
+                        self._welcomed = True
+                        self._news.set()
+                        self._joining = asyncio.create_task(self._join_again())
                     case "room_left" if "reason" in message:
                         self._rooms.pop(message["room"], None)
-
-    def _welcome_in(self, welcome: Mapping[str, Any]) -> None:
-        heartbeat = welcome["heartbeat"]
-        self._silence = (heartbeat["interval"] + heartbeat["timeout"]) / 1000 + _SLACK
-        self._welcomed = True
-        self._joining = asyncio.create_task(self._join_again())
-        self._joining.add_done_callback(lambda joining: None if _well(joining) else self.drop())
-        self._news.set()
-
-    def _is_back(self) -> bool:
-        return self._joining is not None and self._joining.done() and _well(self._joining)
 
     async def _join_again(self) -> None:
         """Where it left off, in every room; until it is in all of them or the connection is gone.
@@ -247,6 +242,9 @@ class Client(Conversation):
                     await asyncio.sleep(backoff.next())
                 except Lost:
                     return  # with the next connection it begins anew
+                except Exception:
+                    self.drop()
+                    raise
         self._backoff.reset()
         self._news.set()
 
@@ -263,8 +261,3 @@ class Client(Conversation):
                 return float(told) / 1000
             case _:
                 return self._backoff.next()
-
-
-def _well(task: asyncio.Task[None]) -> bool:
-    """Whether a task that is done has not failed."""
-    return task.cancelled() or task.exception() is None

@@ -44,8 +44,6 @@ class Conversation:
         """What the socket was closed with last; 1006 where it was lost without a word."""
         self.closing: dict[str, Any] | None = None
         """The `closing` that was told last."""
-        self._ends = 0
-        """How often a connection of it was gone."""
         self._passed = 0
         self._taken: set[int] = set()
         self._pongs = pongs
@@ -96,7 +94,7 @@ class Conversation:
         """
         id = f"q{next(self._ids)}"
         looked_at = len(self.log)
-        ends = self._ends
+        ends = len(self.ledger.closes)
         await self.send({**message, "id": id})
 
         def found() -> bool:
@@ -106,7 +104,7 @@ class Conversation:
                     self._taken.add(looked_at)
                     return True
                 looked_at += 1
-            if self._ends > ends:
+            if len(self.ledger.closes) > ends:
                 raise Lost(f"{self.ledger.client} waited for the answer to {message}, and {self._ending()}")
             return False
 
@@ -201,7 +199,6 @@ class Conversation:
 
     def _hung_up(self, code: int) -> None:
         self.close_code = code
-        self._ends += 1
         self.ledger.closed(code)
         self._news.set()
 

@@ -167,6 +167,11 @@ class Ledger:
         known = [stint.position for stint in self.stints.get(room, ()) if stint.position is not None]
         return known[-1] if known else None
 
+    def is_in(self, room: str) -> bool:
+        """Whether the client is in a room now."""
+        newest = self.stints.get(room, ())[-1:]
+        return any(stint.ended is None for stint in newest)
+
     def seen(self, room: str) -> list[Mapping[str, Any]]:
         """Every message of a room, in order, replayed ones as often as they came."""
         lines = (line for stint in self.stints.get(room, ()) for line in stint.lines)
@@ -241,13 +246,12 @@ class Ledger:
         self.stints.setdefault(room, []).append(stint)
 
     def _end(self, room: str, how: Ended) -> None:
-        stints = self.stints.get(room)
-        if stints and stints[-1].ended is None:
-            stints[-1].ended = how
+        if self.is_in(room):
+            self.stints[room][-1].ended = how
 
     def _add(self, room: str, line: Line, message: Mapping[str, Any]) -> None:
         stints = self.stints.setdefault(room, [])
-        if not stints or stints[-1].ended is not None:
+        if not self.is_in(room):
             if room != OWN_ROOM:
                 # A message to the user alone may speak of a room that the client was never in.
                 if stints or "offset" in message:
