@@ -8,7 +8,6 @@ would stumble over it: so a browser lives for one module.
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -134,7 +133,7 @@ def until(page: Page, condition: Callable[[], bool], *, what: str) -> None:
 
     Page.wait_for_function needs `eval`, which the pages' policy forbids.
     """
-    deadline = time.monotonic() + SOON / 1000
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {SOON} ms: {what}"
+    for _ in tries(what, within=SOON / 1000):
+        if condition():
+            return
         page.wait_for_timeout(50)
