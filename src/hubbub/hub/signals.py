@@ -6,6 +6,8 @@ has drained: requests are answered meanwhile. A second signal hurries the hubs, 
 SIGINT leaves no window, because somebody waits at a terminal, nor does a server that reloads. A protocol class that
 does it lost: it would be there under one server only.
 
+A server that ends without a signal, because it has served enough, is held back for as long (`exit_gate.py`).
+
 Off the main thread there are no signals; then clients are told when the hub stops.
 """
 
@@ -19,6 +21,7 @@ from types import FrameType
 from typing import Any, Protocol, TypeAlias
 
 from hubbub.errors import ConfigurationError
+from hubbub.hub.exit_gate import ExitGate, gate
 from hubbub.hub.server_process import ENDING, ServerProcess
 from hubbub.options import Leaving
 from hubbub.transports.leftovers import Leftovers
@@ -55,8 +58,9 @@ class ShutdownSignals:
         self._before: dict[int, _Handler | int | None] = {}
         self._told: int | None = None
         self._told_at = 0.0
-        self._hurried = self._passed_on = False
+        self._hurried = self._passed_on = self._drained = False
         self._work: asyncio.Task[None] | None = None
+        self._gate: ExitGate | None = None
 
     @classmethod
     def register(cls, hub: Drainable, *, closing: float) -> "ShutdownSignals | None":
@@ -85,6 +89,8 @@ class ShutdownSignals:
                 continue
             self._before[number] = handler
             signal.signal(number, self._handle)
+        if self._gate is None:
+            self._gate = gate(self.server_process.server, self._may_end)
 
     def unregister(self, hub: Drainable) -> None:
         """`hub` has stopped. With the last one the handlers are again what they were. May be called twice."""
@@ -95,6 +101,8 @@ class ShutdownSignals:
             return
         if self._work is not None:
             self._work.cancel()
+        if self._gate is not None:
+            self._gate.open()
         for number, handler in self._before.items():
             # A handler that was put before ours later calls ours, and ours calls on.
             if signal.getsignal(number) == self._handle:
@@ -132,7 +140,19 @@ class ShutdownSignals:
             signal.raise_signal(number)
 
     def _begin(self) -> None:
-        self._work = self._loop.create_task(self._drain())
+        if self._work is None:
+            self._work = self._loop.create_task(self._drain())
+        elif self._drained:
+            self._pass_on_once()
+        elif self._told == signal.SIGINT:
+            self._hurry()
+
+    def _may_end(self) -> bool:
+        """The server would end now. Whether it may; the hubs begin to drain where they have not yet."""
+        if self._work is None:
+            _log.info("the server ends by itself; its clients are sent away first")
+            self._begin()
+        return self._drained or self._passed_on
 
     async def _drain(self) -> None:
         process = self.server_process
@@ -148,11 +168,13 @@ class ShutdownSignals:
                 await leftovers.drop_idle()
         except Exception:  # noqa: BLE001 - whatever it was, the server must hear that it is to end
             _log.exception("sockets that are closed already could not be dropped")
+        self._drained = True
         self._pass_on_once()
         await asyncio.sleep(self._closing)
         leftovers.drop()
 
     def _hurry(self) -> None:
+        self._hurried = True
         for hub in self._hubs:
             hub.hurry()
         # Whatever a hub does then, nobody waits longer for it.

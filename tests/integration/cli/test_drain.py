@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -18,7 +16,8 @@ import websockets
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.hub.signals import ECHO
 from tests.kit.client import Tab
-from tests.kit.running import Served, clean_environment
+from tests.kit.commanded import commanded
+from tests.kit.running import Served
 from tests.kit.stopwatch import Stopwatch
 from tests.kit.waiting import wait_for
 
@@ -181,41 +180,21 @@ async def test_workers_whose_parent_is_gone_do_not_keep_the_port(leaving: Path) 
             assert all([await tab.closed() == 1012 for tab in tabs])
 
 
-@contextlib.contextmanager
-def plain_uvicorn(where: Path, *args: str, broker: str) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    env = clean_environment({"HUBBUB_DRAIN": "3", "HUBBUB_BROKER": broker})
-    command = [sys.executable, "-m", "uvicorn", "leaving:app", "--port", str(port), "--no-access-log", *args]
-    process = subprocess.Popen(command, cwd=where, env=env, start_new_session=True)
-    try:
-
-        def ready() -> bool:
-            assert process.poll() is None
-            with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).status_code == 200
-            return False
-
-        wait_for(ready, within=30, what="the server is ready")
-        yield process, f"ws://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "args", [("--loop", "asyncio"), ("--loop", "uvloop"), ("--workers", "2")], ids=["asyncio", "uvloop", "2-workers"]
 )
 async def test_plain_uvicorn_drains_too(leaving: Path, args: tuple[str, ...]) -> None:
-    with EmbeddedValkey() as valkey, plain_uvicorn(leaving, *args, broker=valkey.url) as (process, base):
-        async with crowd(base) as tabs:
-            watch = Stopwatch()
-            process.terminate()
-            said = await goodbyes(tabs)
-            assert said[-1][0] - said[0][0] > 0.5
-            assert max(wait for _, wait in said) > 2000
-            code = await ended(process, 20)
-            assert code == (0 if "--workers" in args else -signal.SIGTERM)
-            assert watch.own < 3 + _CLOSING + 1.0 + (0.5 if "--workers" in args else 0)
+    command = ["uvicorn", "leaving:app", "--port", "{port}", "--no-access-log", *args]
+    with EmbeddedValkey() as valkey:
+        env = {"HUBBUB_DRAIN": "3", "HUBBUB_BROKER": valkey.url}
+        with commanded(command, cwd=leaving, env=env) as server:
+            async with crowd(server.ws) as tabs:
+                watch = Stopwatch()
+                server.process.terminate()
+                said = await goodbyes(tabs)
+                assert said[-1][0] - said[0][0] > 0.5
+                assert max(wait for _, wait in said) > 2000
+                code = await ended(server.process, 20)
+                assert code == (0 if "--workers" in args else -signal.SIGTERM)
+                assert watch.own < 3 + _CLOSING + 1.0 + (0.5 if "--workers" in args else 0)

@@ -1,0 +1,77 @@
+"""Any server, by its own command, in a process of its own on a free port of the loopback.
+
+    with commanded(["uvicorn", "main:app", "--port", "{port}"], cwd=tmp_path, env={…}) as server:
+        httpx.get(server.url)
+
+For `hubbub serve` there is more in `tests/kit/running.py`.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.kit.running import clean_environment
+from tests.kit.waiting import wait_for
+
+
+@dataclass
+class Commanded:
+    process: "subprocess.Popen[bytes]"
+    url: str
+    log: Path
+
+    @property
+    def ws(self) -> str:
+        return "ws" + self.url.removeprefix("http")
+
+    @property
+    def output(self) -> str:
+        """All that it printed so far."""
+        return self.log.read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def commanded(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str | None] | None = None, ready: str = "/health/ready"
+) -> Iterator[Commanded]:
+    """`python -m command`, with `{port}` filled in, once GET `ready` says 200; what outlives the block is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="commanded-") as own:
+        log = Path(own, "output")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *(part.format(port=port) for part in command)],
+                cwd=cwd,
+                env=clean_environment({"PYTHONUNBUFFERED": "1", **(env or {})}),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        server = Commanded(process, f"http://127.0.0.1:{port}", log)
+        try:
+
+            def answers() -> bool:
+                assert process.poll() is None, server.output
+                with contextlib.suppress(httpx.TransportError):
+                    return httpx.get(server.url + ready, trust_env=False).status_code == 200
+                return False
+
+            wait_for(answers, what=f"{command[0]} is ready")
+            yield server
+        except BaseException as error:
+            error.add_note(f"{command[0]} printed:\n{server.output}")
+            raise
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
