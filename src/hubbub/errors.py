@@ -17,6 +17,7 @@ of the message at fault, `retry_after` is in integer milliseconds.
 """
 
 import traceback
+from enum import StrEnum
 from typing import Any, ClassVar
 
 
@@ -43,8 +44,36 @@ class HandshakeRefused(HubbubError):
     """The client was refused and told so. Hubbub ends the route with it quietly; let it pass."""
 
 
+class CredentialFault(StrEnum):
+    """Why a credential proves nobody: what the server's log says and counts by, and no browser is told."""
+
+    MALFORMED = "malformed"
+    SIGNATURE = "signature"
+    ALGORITHM = "algorithm"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    AUDIENCE = "audience"
+    ISSUER = "issuer"
+    CLAIM = "claim"
+    """One is missing, or is not what it should be."""
+    UNKNOWN = "unknown"
+    """Well formed, and nobody's: no such session, no such key."""
+    REVOKED = "revoked"
+    NOT_TAKEN = "not_taken"
+    """No authenticator takes what travelled this way."""
+    ANOTHER_USER = "another_user"
+    """A renewal that is for somebody else than who is there."""
+    OTHER = "other"
+
+
 class CredentialError(HubbubError):
-    """A credential that proves nobody. The text never contains the credential."""
+    """A credential that proves nobody. The text never contains the credential; `fault` is what it is counted by."""
+
+    default: ClassVar[CredentialFault] = CredentialFault.OTHER
+
+    def __init__(self, message: str = "", *, fault: CredentialFault | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault or self.default
 
 
 class InvalidCredential(CredentialError):
@@ -53,6 +82,8 @@ class InvalidCredential(CredentialError):
 
 class ExpiredCredential(CredentialError):
     """Was valid, is not any more."""
+
+    default = CredentialFault.EXPIRED
 
 
 class Refused(HubbubError):

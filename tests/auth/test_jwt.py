@@ -48,6 +48,14 @@ class TestAccepted:
     def test_names(self, id: str) -> None:
         assert ask(JWTAuth(KEY), forge(HEADER, claims(sub=id))).id == id
 
+    @pytest.mark.parametrize("id", [0, 7, 2**63 - 1])
+    def test_numbers_are_their_decimals(self, id: int) -> None:
+        assert ask(JWTAuth(KEY), forge(HEADER, claims(sub=id))).id == str(id)
+        assert ask(JWTAuth(KEY, user_claim="user_id"), forge(HEADER, claims(sub=..., user_id=id))).id == str(id)
+
+    def test_the_subject_need_not_be_a_name_where_it_is_not_the_user(self) -> None:
+        assert ask(JWTAuth(KEY, user_claim="name"), forge(HEADER, claims(sub=-7, name="ann"))).id == "ann"
+
     def test_public_keys(self, rsa_key: Rsa) -> None:
         curve, edwards = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
         keys: list[tuple[str, Any]] = [("RS256", rsa_key.private), ("PS512", rsa_key.private)]
@@ -115,7 +123,22 @@ FORGED: dict[str, Callable[[], str]] = {
     },
     **{
         f"user {user!r}": lambda user=user: forge(HEADER, claims(sub=user))  # type: ignore[misc]
-        for user in (..., None, "", 7, True, ["alice"], {"id": "alice"}, "a" * 129, "a\nb", "a\x00", "\x7f", "\ud800")
+        for user in (
+            ...,
+            None,
+            "",
+            7.0,
+            -7,
+            2**63,
+            True,
+            ["alice"],
+            {"id": 7},
+            "a" * 129,
+            "a\nb",
+            "a\x00",
+            "\x7f",
+            "\ud800",
+        )
     },
     **{
         f"audience nobody asked for {audience!r}": lambda audience=audience: forge(HEADER, claims(aud=audience))  # type: ignore[misc]
@@ -154,6 +177,38 @@ class TestRefused:
         past = claims(exp=int(time.time()) - 1)
         assert isinstance(refused(JWTAuth(KEY), forge(HEADER, past)), ExpiredCredential)
         assert isinstance(refused(JWTAuth(KEY), forge(HEADER, past, b"x" * 32)), InvalidCredential)
+
+    @pytest.mark.parametrize(
+        ("changes", "fault", "said"),
+        [
+            ({"sub": ...}, "claim", "the token has no sub"),
+            ({"sub": 7.5}, "claim", "sub is a string, or an integer from 0 to 2^63 - 1"),
+            ({"sub": "a\nb"}, "claim", "sub has no control characters"),
+            ({"sub": "a" * 129}, "claim", "sub has 1 to 128 bytes"),
+            ({"exp": ...}, "claim", "the token has no exp"),
+            ({"exp": "4102444800"}, "claim", "exp is not a date in seconds since 1970"),
+            ({"exp": "soon"}, "claim", "exp is not a date in seconds since 1970"),
+            ({"nbf": [0]}, "claim", "nbf is not a date in seconds since 1970"),
+            ({"iat": "now"}, "claim", "iat is not a date in seconds since 1970"),
+            ({"iat": True}, "claim", "iat is not a date in seconds since 1970"),
+            ({"jti": 7}, "claim", "jti is a string"),
+            ({"exp": 1}, "expired", "the token has expired"),
+            ({"nbf": 4_102_444_800}, "not_yet_valid", "the token is not valid yet"),
+            ({"aud": "other"}, "audience", "the token is for another audience"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, changes: dict[str, Any], fault: str, said: str) -> None:
+        error = refused(JWTAuth(KEY), forge(HEADER, claims(**changes)))
+        assert (error.fault, str(error)) == (fault, said)
+
+    def test_by_what_it_is_counted(self) -> None:
+        auth = JWTAuth(KEY, issuer="one")
+        assert refused(auth, forge(HEADER, claims(iss="two"))).fault == "issuer"
+        assert refused(auth, forge(HEADER, claims(iss="one"), b"x" * 32)).fault == "signature"
+        assert refused(auth, forge({**HEADER, "alg": "HS512"}, claims())).fault == "algorithm"
+        assert refused(auth, forge({**HEADER, "typ": "refresh"}, claims(iss="one"))).fault == "claim"
+        for garbage in ("a.b.c", "\ud800", ""):
+            assert refused(auth, garbage).fault == "malformed"
 
     @pytest.mark.parametrize("form", ["SPKI", "PKCS1", "SSH", "X509", "SPKI DER", "JWK"])
     def test_hmac_with_the_public_key_as_secret(self, rsa_key: Rsa, form: str) -> None:

@@ -10,7 +10,25 @@ import uvicorn.config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.auth.redaction import UVICORN_LOGGERS, RedactCredentials, install, redact
+from hubbub.auth.redaction import UVICORN_LOGGERS, RedactCredentials, harmless, install, quotes, redact
+
+
+def test_a_strangers_text_is_one_line_and_not_a_long_one() -> None:
+    assert harmless("a\r\nINFO: forged \x1b[2J\u2028\ud800 é 李") == "a\\r\\nINFO: forged \\x1b[2J\\u2028\\ud800 é 李"
+    assert harmless("x" * 201) == "x" * 200 + "…"
+
+
+@pytest.mark.parametrize(
+    "text", ["no key eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl", "of eyJhbGciOi", "<c2lnbmF0dXJl>", "no eyJzdWIi"]
+)
+def test_a_text_that_quotes_the_secret_is_known(text: str) -> None:
+    assert quotes(text, "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl")
+
+
+def test_a_short_secret_is_known_where_it_stands_alone() -> None:
+    assert quotes("no key s3", "s3")
+    assert not quotes("these are no keys", "s")
+    assert not quotes("the token is malformed", "")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from hubbub.auth.carriers import Absent, Malformed, Unusable
 from hubbub.auth.select import Claim, arrange, examine, examine_message
-from hubbub.errors import ConfigurationError
+from hubbub.errors import ConfigurationError, CredentialFault
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.types import User, UserId
 
@@ -87,8 +87,9 @@ def test_what_find_credential_refused_stays_refused() -> None:
 
 def test_a_bearer_is_not_handed_to_who_reads_cookies() -> None:
     presented = examine(scope(b"token=T", b"session=S"), (SESSION,), limit=64)
-    assert presented == Unusable(Carrier.QUERY, "nobody here takes bearer tokens")
-    assert examine_message("T", (SESSION,), limit=64) == Unusable(Carrier.MESSAGE, "nobody here takes bearer tokens")
+    said, fault = "nobody here takes bearer tokens", CredentialFault.NOT_TAKEN
+    assert presented == Unusable(Carrier.QUERY, said, fault)
+    assert examine_message("T", (SESSION,), limit=64) == Unusable(Carrier.MESSAGE, said, fault)
 
 
 def test_a_message_goes_to_who_takes_bearers() -> None:

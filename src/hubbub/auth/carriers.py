@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 
 from starlette.requests import cookie_parser
 
+from hubbub.errors import CredentialFault
 from hubbub.ports.auth import Carrier, Credential
 from hubbub.protocol.messages import SUBPROTOCOL
 
@@ -42,6 +43,7 @@ class Unusable:
 
     carrier: Carrier
     reason: str
+    fault: CredentialFault = CredentialFault.MALFORMED
 
 
 @dataclass(frozen=True, slots=True)

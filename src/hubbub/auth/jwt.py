@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from hubbub.errors import ConfigurationError, ExpiredCredential, InvalidCredential, InvalidMessage
+from hubbub.errors import ConfigurationError, CredentialFault, ExpiredCredential, InvalidCredential, InvalidMessage
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
 from hubbub.protocol.messages import check_name
@@ -31,6 +31,8 @@ MAX_LEEWAY = 60.0
 # The last second of the year 9999. Beyond it somebody counted in milliseconds, and the token would live for ever.
 _LAST_DATE = 253_402_300_799
 _DATES = ("exp", "nbf", "iat")
+# What a row's number can be.
+_LAST_NUMBER = 2**63
 # RFC 8725 section 3.11: a logout or id token for the same user is signed by the same key. These two are for access.
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
 _PUBLIC_KEY_MARKS = (b"---- BEGIN", b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
@@ -46,7 +48,8 @@ class JWTAuth:
     audience, issuer: one that is accepted, or several. Where set, the claim is required. Without `audience` a token
         that has an `aud` is refused: it was made for somebody else (RFC 7519 section 4.1.3).
     leeway: seconds by which clocks may differ, 0 to 60, default 0. Applies to `exp`, `nbf` and `iat`.
-    user_claim: the claim that is the user's id, default `sub`; a string of 1 to 128 bytes without controls.
+    user_claim: the claim that is the user's id, default `sub`; a string of 1 to 128 bytes without controls, or an
+        integer from 0 to 2^63 - 1, as many issuers write a row's number: then the id is its decimal, "7" for 7.
 
     Raises ConfigurationError for everything that cannot work or would not protect.
     """
@@ -92,14 +95,11 @@ class JWTAuth:
             if date in payload:
                 _check_date(date, payload[date])
         if self._audience is None and "aud" in payload:
-            raise InvalidCredential("the token is for another audience")
-        try:
-            user = check_name(payload.get(self._user_claim), limit=Limits().name, field="the user claim")
-        except InvalidMessage as error:
-            raise InvalidCredential(error.message) from None
+            raise InvalidCredential("the token is for another audience", fault=CredentialFault.AUDIENCE)
+        user = _user(self._user_claim, payload.get(self._user_claim))
         # The names are those of every other token: one of each will do.
         claims = {sys.intern(name): value for name, value in payload.items()}
-        return User(UserId(user), claims=claims, expires=float(payload["exp"]) + self._leeway)
+        return User(user, claims=claims, expires=float(payload["exp"]) + self._leeway)
 
     def sign(self, user: str, *, expires_in: float = 3600.0, **claims: Any) -> str:
         """A token that this instance accepts for `expires_in` seconds, default an hour, rounded up to whole ones.
@@ -136,17 +136,19 @@ class JWTAuth:
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=self._leeway,
-                options={"require": ["exp"]},
+                # `sub` need not be the user, and may be a number where it is.
+                options={"require": ["exp"], "verify_sub": False},
             )
         except jwt.ExpiredSignatureError:
             raise ExpiredCredential("the token has expired") from None
         except jwt.PyJWTError as error:
-            raise InvalidCredential(_reason(error, jwt)) from None
+            fault, reason = _reason(error, token, jwt)
+            raise InvalidCredential(reason, fault=fault) from None
         except ValueError:  # a lone surrogate, which has no UTF-8
-            raise InvalidCredential("the token is malformed") from None
+            raise InvalidCredential("the token is malformed", fault=CredentialFault.MALFORMED) from None
         type = decoded["header"].get("typ", "JWT")
         if not (isinstance(type, str) and type.lower() in _TYPES):
-            raise InvalidCredential("the token is of another type")
+            raise InvalidCredential("the token is of another type (typ)", fault=CredentialFault.CLAIM)
         payload: Mapping[str, Any] = decoded["payload"]
         return payload
 
@@ -225,22 +227,50 @@ def _refuse_public_key(key: str | bytes, algorithm: Any, jwt: ModuleType) -> Non
 
 def _check_date(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_DATE:
-        raise InvalidCredential(f"{name} is not a date in seconds since 1970")
+        raise InvalidCredential(f"{name} is not a date in seconds since 1970", fault=CredentialFault.CLAIM)
 
 
-def _reason(error: Exception, jwt: ModuleType) -> str:
+def _user(claim: str, value: object) -> UserId:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LAST_NUMBER:
+        value = str(value)
+    try:
+        return UserId(check_name(value, limit=Limits().name, field=claim))
+    except InvalidMessage as error:
+        reason = error.message
+        if not isinstance(value, str):
+            reason = f"the token has no {claim}" if value is None else f"{reason}, or an integer from 0 to 2^63 - 1"
+        raise InvalidCredential(reason, fault=CredentialFault.CLAIM) from None
+
+
+def _reason(error: Exception, token: str, jwt: ModuleType) -> tuple[CredentialFault, str]:
     match error:
         case jwt.InvalidSignatureError():
-            return "the signature does not match"
+            return CredentialFault.SIGNATURE, "the signature does not match"
         case jwt.InvalidAlgorithmError():
-            return "the algorithm is not one that is accepted here"
+            return CredentialFault.ALGORITHM, "the algorithm is not one that is accepted here"
         case jwt.MissingRequiredClaimError():
-            return f"the token has no {error.claim}"
+            return CredentialFault.CLAIM, f"the token has no {error.claim}"
         case jwt.InvalidAudienceError():
-            return "the token is for another audience"
+            return CredentialFault.AUDIENCE, "the token is for another audience"
         case jwt.InvalidIssuerError():
-            return "the token is by another issuer"
+            return CredentialFault.ISSUER, "the token is by another issuer"
         case jwt.ImmatureSignatureError():
-            return "the token is not valid yet"
+            return CredentialFault.NOT_YET_VALID, "the token is not valid yet"
         case _:
-            return "the token is malformed"
+            return _wrong_claim(token, jwt) or (CredentialFault.MALFORMED, "the token is malformed")
+
+
+def _wrong_claim(token: str, jwt: ModuleType) -> tuple[CredentialFault, str] | None:
+    """Which claim is of a wrong type: PyJWT raises the same for one as for what is no token at all."""
+    try:
+        payload = jwt.decode(token, options={"verify_signature": False})
+        for date in _DATES:
+            if date in payload:
+                _check_date(date, payload[date])
+    except InvalidCredential as wrong:
+        return wrong.fault, str(wrong)
+    except (jwt.PyJWTError, ValueError):
+        return None
+    if "jti" in payload and not isinstance(payload["jti"], str):
+        return CredentialFault.CLAIM, "jti is a string"
+    return None

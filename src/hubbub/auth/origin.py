@@ -4,21 +4,32 @@ A browser sends cookies to whoever is asked for, whichever page asks; only `Orig
 cannot forge it. Origins are compared whole, as scheme, host and port. Suffixes, patterns and wildcards lost: each of
 them has let `https://app.example.evil.com` in somewhere. A client that is no browser can send any Origin or none, so
 this protects users, and never replaces a credential.
+
+Packaged applications have origins of schemes of their own (`app://-`, `capacitor://localhost`), which are listed like
+others. `null` and `file://` are nobody's in particular, so they pass only where they are listed; and `null` never with
+a cookie, because any page can send it, from a sandboxed frame. Clients that are no browser like to send the server's
+own address; beside a list that passes only for hosts that are named, because whoever owns a name can let it point to
+this server (DNS rebinding), and then Origin and Host agree.
 """
 
 import ipaddress
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from hubbub.auth.redaction import harmless
 from hubbub.errors import ConfigurationError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
-_PORT = r"[1-9][0-9]{0,4}"
-_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::(?P<port>{_PORT}))?"
+_PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]){_PORT}"
 _AUTHORITY = re.compile(_HOST)
 _ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://{_HOST}")
+# What is no web address names a package, as its tool likes: Electron's `app://-` and `app://.`, an extension's id.
+_PACKAGED = re.compile(rf"(?P<scheme>(?!(?:https?|wss?|file):)[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9._~-]+){_PORT}")
+_SHOWN = 120
 
 
 class Origin(NamedTuple):
@@ -29,46 +40,99 @@ class Origin(NamedTuple):
     port: int | None
 
 
+#: What has no address: pages without an origin of their own, and those that some web views load from files.
+NULL, FILE = Origin("", "null", None), Origin("file", "", None)
+_OPAQUE = {"null": NULL, "file://": FILE}
+
+
+class Host(NamedTuple):
+    """As `Origin` has them; `port` None stands for any."""
+
+    host: str
+    port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRules:
+    """What the application has configured. `origins` None: the own origin alone. `hosts` None: none was named."""
+
+    origins: frozenset[Origin] | None = None
+    hosts: frozenset[Host] | None = None
+
+    def refusal(self, scope: Mapping[str, Any], *, required: bool, cookie: bool = False) -> str | None:
+        """The rule by which the handshake may not go on as far as its Origin is concerned, None where it may.
+
+        `required`: the connection is let in by what a browser adds by itself: a cookie (`cookie`), or nothing at all (a
+        guest). With a list every Origin must be in it, whatever `required` says, or be the own origin of one of
+        `hosts`. Without one, host and port must equal `Host`. No Origin at all passes: that is no browser.
+        """
+        if not required and self.origins is None:
+            return None
+        origins = _header(scope, b"origin")
+        if not origins:
+            return None
+        origin = _parse(origins[0]) if len(origins) == 1 else None
+        if origin is None:
+            return "it is no origin" if len(origins) == 1 else "it is there more than once"
+        if self.origins is not None and origin in self.origins:
+            return "null is let in by no cookie" if origin is NULL and cookie else None
+        if self.origins is not None and self.hosts is None:
+            return "it is not in origins="
+        host = _own_host(scope)
+        if host is None or not _same_site(origin, host, scope):
+            return "it is not the Host's" if self.origins is None else "it is neither in origins= nor the Host's"
+        if self.hosts is not None and not self.hosts & {host, Host(host.host, None)}:
+            return "it is the Host's, which is not in allowed_hosts="
+        return None
+
+
 def parse_origins(origins: str | Sequence[str]) -> frozenset[Origin]:
-    """The application's list, for `origin_allowed`. An empty one lets no browser in.
+    """The application's list. An empty one lets no browser in.
 
     Names outside ASCII may be written as people read them. Raises ConfigurationError that names the entry.
     """
     return frozenset(_configured(entry) for entry in ([origins] if isinstance(origins, str) else origins))
 
 
-def origin_allowed(scope: Mapping[str, Any], *, required: bool, allowed: Collection[Origin] | None) -> bool:
-    """Whether the handshake may go on, as far as its Origin is concerned.
-
-    `required`: the connection is let in by what a browser adds by itself: a cookie, or nothing at all (a guest).
-    With a list every Origin must be in it, whatever `required` says. Without one, host and port must equal `Host`.
-    No Origin at all passes: that is no browser.
-    """
-    if not required and allowed is None:
-        return True
-    origins = _header(scope, b"origin")
-    if not origins:
-        return True
-    if len(origins) > 1:
-        return False
-    origin = _parse(origins[0])
-    if origin is None:
-        return False
-    return origin in allowed if allowed is not None else _same_site(origin, scope)
+def parse_hosts(hosts: str | Sequence[str]) -> frozenset[Host]:
+    """Names or addresses, with a port or for any. Raises ConfigurationError that names the entry."""
+    return frozenset(_configured_host(entry) for entry in ([hosts] if isinstance(hosts, str) else hosts))
 
 
-def _same_site(origin: Origin, scope: Mapping[str, Any]) -> bool:
+def shown(scope: Mapping[str, Any]) -> str:
+    """Origin and Host as a log may have them: an Origin can hold anything, so only what names a site is left of it."""
+    origin, host = (", ".join(map(_site, _header(scope, name))) for name in (b"origin", b"host"))
+    return f"Origin {harmless(origin, limit=_SHOWN)}, Host {harmless(host, limit=_SHOWN) or 'none'}"
+
+
+def _site(text: str) -> str:
+    scheme, separator, rest = text.partition("://") if "://" in text else ("", "", text)
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}"
+
+
+def _own_host(scope: Mapping[str, Any]) -> Host | None:
     hosts = _header(scope, b"host")
-    match = _AUTHORITY.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
-    if match is None or origin.scheme not in _DEFAULT_PORTS:
+    return _host_and_port(hosts[0]) if len(hosts) == 1 else None
+
+
+def _host_and_port(text: str) -> Host | None:
+    match = _AUTHORITY.fullmatch(text.lower()) if text.isascii() else None
+    host = _host(match["host"]) if match else None
+    if match is None or host is None:
+        return None
+    return Host(host, int(match["port"]) if match["port"] else None)
+
+
+def _same_site(origin: Origin, host: Host, scope: Mapping[str, Any]) -> bool:
+    if origin.scheme not in _DEFAULT_PORTS:
         return False
-    host = _host(match["host"])
-    if match["port"] is not None:
-        return (origin.host, origin.port) == (host, int(match["port"]))
+    if host.port is not None:
+        return (origin.host, origin.port) == host
     # A `ws` here may be `wss` at a proxy that does not say so, and then the page is https: both defaults are right.
     # A `wss` is certain, and a page loaded without TLS may be anybody's on its way.
     scheme = "wss" if scope.get("scheme") in {"wss", "https"} else origin.scheme
-    return (origin.host, origin.port) == (host, _DEFAULT_PORTS[scheme])
+    return (origin.host, origin.port) == (host.host, _DEFAULT_PORTS[scheme])
 
 
 def _header(scope: Mapping[str, Any], wanted: bytes) -> list[str]:
@@ -76,11 +140,14 @@ def _header(scope: Mapping[str, Any], wanted: bytes) -> list[str]:
 
 
 def _parse(text: str) -> Origin | None:
-    """None for `null`, and for all that no browser sends: user, path, trailing dot, several in one, not ASCII."""
+    """None for all that no browser sends: user, path, trailing dot, several in one, not ASCII."""
     # Before lowering, which makes an ASCII k of the Kelvin sign.
     if not text.isascii():
         return None
-    match = _ORIGIN.fullmatch(text.lower())
+    text = text.lower()
+    if text in _OPAQUE:
+        return _OPAQUE[text]
+    match = _ORIGIN.fullmatch(text) or _PACKAGED.fullmatch(text)
     host = _host(match["host"]) if match else None
     if match is None or host is None:
         return None
@@ -102,9 +169,20 @@ def _configured(entry: str) -> Origin:
     if origin is None:
         raise ConfigurationError(
             f"origins: {entry!r} is not an origin; write scheme, host and, where it is not the default, the port, "
-            "as in 'https://app.example' or 'http://localhost:5173' (no path, no wildcard)"
+            "as in 'https://app.example', 'http://localhost:5173' or 'capacitor://localhost' (no path, no wildcard); "
+            "'null' and 'file://' stand for pages that have none"
         )
     return origin
+
+
+def _configured_host(entry: str) -> Host:
+    host = _host_and_port(_in_punycode(entry)) if isinstance(entry, str) else None
+    if host is None:
+        raise ConfigurationError(
+            f"allowed_hosts: {entry!r} is not a host; write its name or address and, where only one will do, the port, "
+            "as in 'app.example', 'localhost:8000' or '[::1]' (no scheme, no path, no wildcard)"
+        )
+    return host
 
 
 def _in_punycode(entry: str) -> str:
@@ -112,7 +190,7 @@ def _in_punycode(entry: str) -> str:
         return entry
     import idna  # anyio's dependency; not needed to run, only for such an entry
 
-    scheme, separator, rest = entry.partition("://")
+    scheme, separator, rest = entry.partition("://") if "://" in entry else ("", "", entry)
     name, colon, port = rest.partition(":")
     try:
         # The mapping of UTS 46 that browsers apply; Python's own codec still turns ß into ss.

@@ -16,6 +16,9 @@ UVICORN_LOGGERS = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "websocket
 # Ends in a letter, so that what was redacted once stays as it is: `_rewrite` redacts parts, then looks at the whole.
 _HIDDEN = "REDACTED"
 
+# Characters of a secret from which on a part of it is not shown; less is in any sentence.
+_OF_USE = 8
+
 # `token`, also with letters percent-encoded, because the query is decoded before it is read; and any longer name that
 # ends in it. The value ends at `&`, at white space and at the end; a quote or bracket that closes it there is not part
 # of it. What cannot close it is taken at once, the rest step by step with a bounded look ahead: no line costs more than
@@ -41,6 +44,19 @@ def redact(text: str) -> str:
     if text.startswith(("< ", "> ")):
         text = _FRAME.sub(rf"\1{_HIDDEN}\2", _HEADER.sub(rf"\1{_HIDDEN}", text))
     return text
+
+
+def harmless(text: str, *, limit: int = 200) -> str:
+    """Text of a stranger's as one line of a log: cut, and nothing in it that would end the line or move a cursor."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:limit])
+    return shown if len(text) <= limit else f"{shown}…"
+
+
+def quotes(text: str, secret: str) -> bool:
+    """Whether the text has a part of the secret that would be of use to anybody."""
+    return any(part in text for part in (secret, *re.split(r"[.\s]", secret)) if len(part) >= _OF_USE) or (
+        bool(secret) and secret in text.split()
+    )
 
 
 class RedactCredentials(logging.Filter):

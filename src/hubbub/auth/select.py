@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
 from hubbub.auth.carriers import Absent, Found, Malformed, Unusable, find_credential, read_message
-from hubbub.errors import ConfigurationError
+from hubbub.errors import ConfigurationError, CredentialFault
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.types import User
 
@@ -82,4 +82,4 @@ def _assign(found: Found, authenticators: Sequence[Authenticator]) -> Claim | Un
         reads = each.cookie == found.cookie if found.credential.carrier is Carrier.COOKIE else each.bearer
         if reads:
             return Claim(found.credential, each)
-    return Unusable(found.credential.carrier, "nobody here takes bearer tokens")
+    return Unusable(found.credential.carrier, "nobody here takes bearer tokens", CredentialFault.NOT_TAKEN)

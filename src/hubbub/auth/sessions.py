@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from hubbub.errors import ExpiredCredential, InvalidCredential
+from hubbub.errors import CredentialFault, ExpiredCredential, InvalidCredential
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
 from hubbub.protocol.messages import check_user
@@ -53,7 +53,7 @@ class SessionAuth:
         """
         user = await self._load(credential.value)
         if user is None:
-            raise InvalidCredential("no such session")
+            raise InvalidCredential("no such session", fault=CredentialFault.UNKNOWN)
         check_user(user, limit=Limits().name)
         if user.expires is not None and user.expires <= time.time():
             raise ExpiredCredential("the session is over")

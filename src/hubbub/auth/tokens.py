@@ -2,22 +2,36 @@
 
 from collections.abc import Sequence
 
+from hubbub.auth.refusals import Refusals
 from hubbub.auth.select import Claim, examine_message
-from hubbub.errors import InvalidCredential
+from hubbub.errors import CredentialError, CredentialFault, InvalidCredential
 from hubbub.options import Limits
-from hubbub.ports.auth import Authenticator
+from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.protocol.messages import check_user
-from hubbub.types import User
+from hubbub.types import ConnectionId, User
 
 
 class TokenAuthentication:
-    def __init__(self, authenticators: Sequence[Authenticator], limits: Limits) -> None:
+    def __init__(self, authenticators: Sequence[Authenticator], limits: Limits, refusals: Refusals) -> None:
         self._authenticators = authenticators
         self._limits = limits
+        self._refusals = refusals
 
-    async def authenticate(self, token: str) -> User:
-        """Raises CredentialError, and whatever a failing store raises."""
+    async def authenticate(self, token: str, connection: ConnectionId, renews: User | None) -> User:
+        """`renews`: who is there, whose credential it must be. Raises CredentialError, and whatever a failing store
+        raises."""
+        try:
+            user = await self._judge(token)
+            if renews is not None and user.id != renews.id:
+                raise InvalidCredential("the credential is another user's", fault=CredentialFault.ANOTHER_USER)
+        except CredentialError as error:
+            where = f"{'on' if renews is None else 'for the renewal of'} connection {connection}"
+            self._refusals.tell(error, where=where, carrier=Carrier.MESSAGE, secret=token)
+            raise
+        return user
+
+    async def _judge(self, token: str) -> User:
         claim = examine_message(token, self._authenticators, limit=self._limits.credential)
         if not isinstance(claim, Claim):
-            raise InvalidCredential(claim.reason)
+            raise InvalidCredential(claim.reason, fault=claim.fault)
         return check_user(await claim.judge(), limit=self._limits.name)

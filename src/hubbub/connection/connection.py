@@ -182,6 +182,7 @@ class Connection:
         transport = self.outbound.transport
         if self._end() and transport is not None:
             transport.close(close.because(reason))
+            self._context.endings.tell(self.id, getattr(self.outbound, "user", None), close)
 
     def __aiter__(self) -> "Connection":
         return self

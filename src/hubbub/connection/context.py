@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubbub.connection.admission import Admissions
+from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Client, Request
 from hubbub.delivery.batch import Batcher
 from hubbub.options import Heartbeat, Limits, Rate
@@ -25,6 +26,7 @@ class Context:
     rate: Rate | None
     clock: Clock
     metrics: Metrics
+    endings: Endings
     batcher: Batcher
     membership: Membership
     declared: DeclaredRooms

@@ -11,7 +11,6 @@ stands in `connection.py`.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
@@ -26,8 +25,6 @@ from hubbub.ports.transport import Transport, Writer
 from hubbub.protocol.codec import Prepared
 from hubbub.rooms.room import Room
 from hubbub.types import ConnectionId, RoomName, User
-
-_log = logging.getLogger("hubbub.connection")
 
 _NONE: Mapping[str, Room] = MappingProxyType({})
 
@@ -227,7 +224,6 @@ class Outbound:
     def _too_slow(self) -> None:
         self._count_refused()
         self._metrics.count(Count.SLOW)
-        _log.info("connection %s reads too slowly and is closed", self.id)
         self._long_way().clear()
         self.close(closes.TOO_SLOW)
 

@@ -30,15 +30,16 @@ from hubbub.protocol.codec import Prepared
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
 from hubbub.rooms.membership import Membership
-from hubbub.types import NodeId, User
+from hubbub.types import ConnectionId, NodeId, User
 
 _log = logging.getLogger("hubbub.requests")
 
 #: What waits its turn: something the client asked for, or the user its handshake proved.
 Request: TypeAlias = Event | User
 
-#: From the token of a first or renewing message to the user. Raises CredentialError.
-Authenticate: TypeAlias = Callable[[str], Awaitable[User]]
+#: From the token of a first or renewing message to the user, who must be the one that is there already, where somebody
+#: is. Raises CredentialError.
+Authenticate: TypeAlias = Callable[[str, ConnectionId, User | None], Awaitable[User]]
 
 
 class Client(Caller, Protocol):
@@ -166,7 +167,7 @@ class Requests:
     async def _check(self, client: Client, token: str, id: RequestId | None) -> None:
         client.presented()
         try:
-            user = await self._authenticate(token)
+            user = await self._authenticate(token, client.id, None)
         except CredentialError:
             client.close(closes.CREDENTIAL_INVALID)
         else:
@@ -174,11 +175,9 @@ class Requests:
 
     async def _renew(self, client: Client, token: str, id: RequestId | None) -> None:
         try:
-            user = await self._authenticate(token)
+            user = await self._authenticate(token, client.id, client.user)
         except CredentialError as error:
             raise Unauthorized(str(error), field="token") from None
-        if user.id != client.user.id:
-            raise Unauthorized("the credential is another user's", field="token")
         client.become(user)
         self._confirm(client, id)
 

@@ -22,20 +22,34 @@ from starlette.websockets import WebSocket
 
 from hubbub import closes
 from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
-from hubbub.auth.origin import Origin, origin_allowed
+from hubbub.auth.origin import OriginRules, shown
+from hubbub.auth.refusals import Refusals
 from hubbub.auth.select import Claim, examine
 from hubbub.connection.connection import Connection
 from hubbub.connection.context import Context
-from hubbub.errors import ConnectionClosed, CredentialError, HandshakeRefused, InvalidMessage, described
+from hubbub.errors import (
+    ConnectionClosed,
+    CredentialError,
+    HandshakeRefused,
+    InvalidCredential,
+    InvalidMessage,
+    described,
+)
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Driven, Transport
 from hubbub.protocol.handshake import Handshake, Usual
 from hubbub.protocol.messages import check_name, check_user
+from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.transports.asgi import EXTENSION, GONE, ASGITransport
 from hubbub.types import ConnectionId, User, UserId
 
 _log = logging.getLogger("hubbub.endpoint")
+
+_NO_AUTH = "refused a connection: the hub has no auth=, so nobody can be let in"
+_BAD_ORIGIN = "refused a handshake by its Origin"
+# The others are told where they are found, with what is known there.
+_NOT_YET_TOLD = {400, 503}
 
 #: What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
 RETRY_AFTER = {"Retry-After": "2"}
@@ -66,7 +80,9 @@ class Endpoint:
 
     context: Context
     authenticators: tuple[Authenticator, ...]
-    origins: frozenset[Origin] | None
+    origins: OriginRules
+    refusals: Refusals
+    """Whom to tell of a credential that proves nobody."""
     accepting: Callable[[], bool]
     connections: set[Connection] = field(default_factory=set)
     """Accepted and not gone yet, let in or not."""
@@ -75,9 +91,11 @@ class Endpoint:
     unauthenticated: set[Connection] = field(default_factory=set)
     usual: Usual = field(default_factory=dict)
     """What the handshakes of the hub's own route have in common."""
+    told: LimitedLog = field(init=False)
     _gone: Callable[[Connection], None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.told = LimitedLog(_log, self.context.clock)
         # Once: made anew it would be something of every connection.
         self._gone = self.connections.discard
 
@@ -158,6 +176,9 @@ class Endpoint:
             self._check_accepting()  # which may have changed meanwhile
         except HTTPException as refusal:
             self.context.metrics.count(Count.REFUSED_HANDSHAKES)
+            if refusal.status_code in _NOT_YET_TOLD:
+                kind = f"a handshake was refused with {refusal.status_code}: {refusal.detail}"
+                self.told.tell(kind, kind)
             await _deny(websocket, refusal)
             raise _quiet(websocket, HandshakeRefused()) from None
         except CredentialError:
@@ -177,24 +198,25 @@ class Endpoint:
             self._check_origin(websocket, required=True)
             return self._user(user)
         if not self.authenticators:
-            _log.warning("refused a connection: the hub has no auth=, so nobody can be let in")
+            self.told.tell(_NO_AUTH, _NO_AUTH, level=logging.WARNING)
             raise HTTPException(403, "this server has no way to authenticate anyone")
         presented = examine(scope, self.authenticators, limit=self.context.limits.credential)
         if isinstance(presented, Malformed):
             raise HTTPException(400, presented.reason)
         cookie = isinstance(presented, Claim) and presented.credential.carrier is Carrier.COOKIE
         cookie = cookie or (isinstance(presented, Unusable) and presented.carrier is Carrier.COOKIE)
-        self._check_origin(websocket, required=cookie)
+        self._check_origin(websocket, required=cookie, cookie=cookie)
         if isinstance(presented, Absent):
             if len(self.unauthenticated) >= self.context.limits.unauthenticated:
                 raise HTTPException(503, "too many connections wait to authenticate", RETRY_AFTER)
             return None
         try:
             if isinstance(presented, Unusable):
-                raise CredentialError(presented.reason)
+                raise InvalidCredential(presented.reason, fault=presented.fault)
             async with asyncio.timeout(self.context.limits.authenticate):
                 return check_user(await presented.judge(), limit=self.context.limits.name)
         except CredentialError as error:
+            self._tell_of_credential(websocket, presented, error)
             if "origin" in websocket.headers:
                 raise
             raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
@@ -224,9 +246,19 @@ class Endpoint:
         if len(self.connections) + self.handshakes > self.context.limits.connections:
             raise HTTPException(503, "this worker is full", RETRY_AFTER)
 
-    def _check_origin(self, websocket: WebSocket, *, required: bool) -> None:
-        if not origin_allowed(websocket.scope, required=required, allowed=self.origins):
+    def _check_origin(self, websocket: WebSocket, *, required: bool, cookie: bool = False) -> None:
+        rule = self.origins.refusal(websocket.scope, required=required, cookie=cookie)
+        if rule is not None:
+            self.told.tell(_BAD_ORIGIN, "%s, %s: %s", _BAD_ORIGIN, shown(websocket.scope), rule)
             raise HTTPException(403, "this Origin may not connect")
+
+    def _tell_of_credential(self, websocket: WebSocket, presented: Claim | Unusable, error: CredentialError) -> None:
+        where = f"at a handshake of {websocket.client.host if websocket.client else 'a client'}"
+        if isinstance(presented, Claim):
+            credential = presented.credential
+            self.refusals.tell(error, where=where, carrier=credential.carrier, secret=credential.value)
+        else:
+            self.refusals.tell(error, where=where, carrier=presented.carrier)
 
     async def _accept(self, websocket: WebSocket) -> None:
         try:

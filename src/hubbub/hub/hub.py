@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from hubbub.auth import redaction
-from hubbub.auth.origin import parse_origins
+from hubbub.auth.origin import OriginRules, parse_hosts, parse_origins
 from hubbub.auth.select import arrange
 from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
 from hubbub.connection.connection import Connection
@@ -51,11 +51,12 @@ class Hub:
     HUBBUB_BROKER, else memory, which joins the connections of one process only. `name` keeps two hubs on one broker
     apart. `auth`: one authenticator or several, for the hub's own route and `hub.accept`; without one, nobody gets in
     there. `path`: of the WebSocket route in `hub.router`. `origins`: the web origins that may connect, default those
-    whose host is the request's own, checked where a cookie or nothing authenticates. `announce_users`: tell everyone
-    `user_connected` and `user_disconnected`. `inbox`: what is kept of the messages to a user, also of one who is not
-    there; the user's tabs get it by joining the room `@me` with `since`; default nothing. `leaving`: how long users are
-    believed to be there, and how a worker goes; default `Leaving()`, its window from HUBBUB_DRAIN. `rate`: messages a
-    client may send, default `Rate()`, none in development (HUBBUB_DEV=1).
+    whose host is the request's own, checked where a cookie or nothing authenticates. `allowed_hosts`: the hosts for
+    which the request's own origin passes, also beside `origins`; default all without `origins`, and none with.
+    `announce_users`: tell everyone `user_connected` and `user_disconnected`. `inbox`: what is kept of the messages to a
+    user, also of one who is not there; the user's tabs get it by joining the room `@me` with `since`; default nothing.
+    `leaving`: how long users are believed to be there, and how a worker goes; default `Leaving()`, its window from
+    HUBBUB_DRAIN. `rate`: messages a client may send, default `Rate()`, none in development (HUBBUB_DEV=1).
 
     Raises ConfigurationError for what cannot work.
     """
@@ -68,6 +69,7 @@ class Hub:
         name: str = "hubbub",
         path: str = "/ws",
         origins: Sequence[str] | None = None,
+        allowed_hosts: Sequence[str] | None = None,
         announce_users: bool = False,
         inbox: History | None = None,
         leaving: Leaving | None = None,
@@ -88,7 +90,10 @@ class Hub:
         self.limits = limits or Limits()
         self._settings = HubSettings(
             authenticators=arrange(auth),
-            origins=None if origins is None else parse_origins(origins),
+            origins=OriginRules(
+                None if origins is None else parse_origins(origins),
+                None if allowed_hosts is None else parse_hosts(allowed_hosts),
+            ),
             limits=self.limits,
             heartbeat=heartbeat or Heartbeat(),
             rate=rate or (None if os.environ.get("HUBBUB_DEV") == "1" else Rate()),

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from hubbub import closes
+from hubbub.auth.refusals import Refusals
 from hubbub.auth.tokens import TokenAuthentication
 from hubbub.connection.admission import Admissions
 from hubbub.connection.context import Context
+from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Requests
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.hub.cluster import Cluster
@@ -50,8 +52,10 @@ class Runtime:
         self.broker, self.node, self.registry = broker, self.parts.node, self.parts.registry
         self.handles = self.parts.handles
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), declarations.measures)
-        context = _context(settings, declarations, self.parts)
-        self.endpoint = Endpoint(context, settings.authenticators, settings.origins, lambda: self.ready)
+        refusals = Refusals(settings.clock, metrics)
+        context = _context(settings, declarations, self.parts, refusals)
+        self.endpoint = Endpoint(context, settings.authenticators, settings.origins, refusals, lambda: self.ready)
+        self._bounded_logs = (refusals, self.endpoint.told, context.endings)
         self._word = RetentionWord(broker, declared, settings.inbox)
         self._drain = Drain(self.endpoint.connections, settings.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
@@ -105,7 +109,7 @@ class Runtime:
             last.push_async_callback(parts.background.end, within=_FAREWELL)
             last.push_async_callback(parts.lease.stop)
             last.push_async_callback(_cancelled, self._always)
-            for part in (parts.positions, parts.diffs, parts.waker):
+            for part in (*self._bounded_logs, parts.positions, parts.diffs, parts.waker):
                 last.callback(part.stop)
             last.callback(self._drain.close_all, closes.RESTARTING, window=self._settings.leaving.window)
             last.callback(parts.presence.stop)
@@ -116,13 +120,13 @@ class Runtime:
         self.parts.background.spawn(self._word.declare())
 
 
-def _context(settings: HubSettings, declarations: Declarations, parts: Parts) -> Context:
+def _context(settings: HubSettings, declarations: Declarations, parts: Parts, refusals: Refusals) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox
     requests = Requests(
         Dispatch(declarations.handlers, declarations.declared, parts.metrics, blocking=limits.blocking),
         parts.membership,
-        TokenAuthentication(settings.authenticators, limits).authenticate,
+        TokenAuthentication(settings.authenticators, limits, refusals).authenticate,
         limits=limits,
         heartbeat=settings.heartbeat,
         inbox=inbox,
@@ -137,6 +141,7 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts) ->
         rate=settings.rate,
         clock=parts.clock,
         metrics=parts.metrics,
+        endings=Endings(parts.clock),
         batcher=parts.batcher,
         membership=parts.membership,
         declared=declarations.declared,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hubbub.auth.origin import Origin
+from hubbub.auth.origin import OriginRules
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.clock import Clock
@@ -15,7 +15,7 @@ class HubSettings:
     """As `hubbub.Hub` says of its parameters."""
 
     authenticators: tuple[Authenticator, ...] = ()
-    origins: frozenset[Origin] | None = None
+    origins: OriginRules = field(default_factory=OriginRules)
     limits: Limits = field(default_factory=Limits)
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     rate: Rate | None = None

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import AfterValidator, BaseModel
 
 from hubbub import Carrier, Credential, CredentialError, InvalidMessage, JWTAuth, Limits, User
-from hubbub.auth.origin import origin_allowed
+from hubbub.auth.origin import OriginRules
 from hubbub.protocol.messages import check_name
 
 _TWELVE_HOURS = 12 * 3600
@@ -60,7 +60,7 @@ def caller(auth: JWTAuth) -> Callable[[Request], Awaitable[User]]:
         if scheme.lower() != "bearer":
             carrier, token = Carrier.COOKIE, request.cookies.get(auth.cookie or "", "")
             # A browser sends the cookie for whatever page asks, and SameSite counts every port of a host as the same.
-            if not origin_allowed(request.scope, required=True, allowed=None):
+            if OriginRules().refusal(request.scope, required=True) is not None:
                 raise HTTPException(403, "this Origin may not use the cookie")
         try:
             return await auth.authenticate(Credential(carrier, token))

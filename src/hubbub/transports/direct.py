@@ -9,7 +9,6 @@ which is never. The same 10 s hold for a transport that had something buffered w
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from hubbub import closes
@@ -23,8 +22,6 @@ from hubbub.transports.null import NOBODY
 from hubbub.transports.socket_writer import SocketWriter
 from hubbub.transports.timeouts import Deadline, Stall
 
-_log = logging.getLogger("hubbub.transports.direct")
-
 FRAGMENTS = 1024
 """Frames of one message, empty ones counted."""
 PINGS, PINGS_AT_ONCE = 10.0, 20
@@ -32,6 +29,7 @@ PINGS, PINGS_AT_ONCE = 10.0, 20
 _CHUNK = 64 * 1024
 """Joined into one write for a reader that is behind: enough for a good rate, little to be stuck with."""
 PINGING_TOO_MUCH = closes.FLOODING.because("too many pings")
+TAKES_NOTHING = closes.TOO_SLOW.because(f"this reader took nothing for {timeouts.STALLED:.0f} seconds")
 TOO_LONG_IN_COMING = closes.FLOODING.because("a message took too long to become whole")
 
 
@@ -282,7 +280,8 @@ class DirectTransport(asyncio.Protocol):
         self._alarm = Stall(self.writer.socket, self._stalled)
 
     def _stalled(self) -> None:
-        _log.info("a peer took nothing for %.0f seconds and is dropped", timeouts.STALLED)
+        # Closed first, because then it is told and counted like every other reader that is too slow.
+        self._driven.close(TAKES_NOTHING)
         self.abort()
 
     def _set_alarm(self, seconds: float | None) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
+import pytest
 from fastapi import FastAPI
 
 from hubbub import Hub, Limits
@@ -61,7 +62,7 @@ async def publish(hub: Hub, room: str, fast: Tab, first: int, last: int, *, keys
             await fast.receive("n", number=number)
 
 
-async def test_disconnect() -> None:
+async def test_disconnect(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(auth=Names(), limits=Limits(closing=5.0))
     async with serving(application(hub)) as server, Tab(server.ws, token="fast") as fast, slow(server) as tab:
         await fast.join("all:a")
@@ -84,6 +85,9 @@ async def test_disconnect() -> None:
         assert got == list(range(len(got)))  # nothing is missing in between
         assert [each["number"] for each in fast.received("n")] == list(range(number))
         assert counted(hub, Count.SLOW) == 1
+        [told] = [each for each in caplog.records if each.name == "hubbub.connection"]
+        assert told.levelname == "WARNING"  # seen without any set-up
+        assert told.getMessage() == f"closed connection {connection.id} of user slow with 1013: this reader is too slow"
         await fast.close()
         await at_rest(hub)
 
