@@ -6,9 +6,14 @@ has come, for each of the following. A head is where every WebSocket begins, so 
 sockets and says nothing holds their descriptors; the WebSocket class never sees those.
 
 A TLS handshake that does not proceed is not seen here either: asyncio gives it 60 s.
+
+And no request, nor the WebSocket that comes after it on the same socket, finds the context variables of the one before.
+asyncio reads on with those of whoever has it read on, which in uvicorn is the request that was answered: behind a proxy
+that keeps its sockets, one user's tenant and trace would be the next one's.
 """
 
 import asyncio
+import contextvars
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -30,10 +35,12 @@ class _Punctual(_Base):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._context = contextvars.copy_context()
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        # A copy, because a task that is begun eagerly may come back here while this one is in use.
+        self._context.copy().run(super().data_received, data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif self in self.connections and self.timeout_keep_alive_task is None:
@@ -44,7 +51,7 @@ class _Punctual(_Base):
         super().handle_websocket_upgrade(*event)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self._context.copy().run(super().on_response_complete)
         # A request that came behind this one may be answered by now, and the next begun.
         self._stop_waiting()
 
