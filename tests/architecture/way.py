@@ -9,6 +9,7 @@ What a worker does beside every message, now and then, is left out: its report, 
 """
 
 import asyncio
+import contextvars
 import json
 import os
 import socket
@@ -157,7 +158,13 @@ async def _joined(hub: Hub, number: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=here)
     context = inside(hub).endpoint.context
-    connection = Connection(context, ConnectionId(f"{number:032x}"), handshake=Handshake(SCOPE), credential=True)
+    connection = Connection(
+        context,
+        ConnectionId(f"{number:032x}"),
+        handshake=Handshake(SCOPE),
+        variables=contextvars.copy_context(),
+        credential=True,
+    )
     direct = DirectTransport(
         connection, transport, limit=65_536, closing=1.0, bits=0, inflate=None, gone=lambda _: None
     )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -91,7 +92,9 @@ class OneConnection:
     async def connect(self, user: User, *, text: bool = False) -> Connection:
         await self.running.start()
         context = self.running.endpoint.context
-        connection = Connection(context, ConnectionId("c"), handshake=Handshake({}), credential=True, text=text)
+        connection = Connection(
+            context, ConnectionId("c"), handshake=Handshake({}), variables=copy_context(), credential=True, text=text
+        )
         connection.begin(self.wire, user)
         await settle()
         return connection

@@ -1,6 +1,7 @@
 """Signals to this very process, and who hears of them in which order."""
 
 import asyncio
+import contextvars
 import signal
 import threading
 import time
@@ -186,4 +187,23 @@ async def test_the_server_hears_of_it_whatever_goes_wrong_before(server: Server,
     signals = register(hub)
     told()
     await until(lambda: "SIGTERM" in log, "passed on")
+    signals.unregister(hub)
+
+
+async def test_a_drain_does_not_have_the_variables_of_what_a_signal_has_come_into(
+    server: Server, log: list[Any]
+) -> None:
+    """It comes between any two instructions, most likely in those of somebody's message."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    hub = Hub(log)
+    signals = register(hub)
+    hub.begun = lambda: log.append(variable.get())
+
+    def message() -> None:
+        variable.set("the message's")
+        told()
+
+    contextvars.copy_context().run(message)
+    await until(lambda: "SIGTERM" in log, "passed on")
+    assert log == [("drain", False), "unset", "drained", "SIGTERM"]
     signals.unregister(hub)

@@ -1,4 +1,5 @@
 import asyncio
+import contextvars
 import time
 
 from hubbub.scheduling.clock import SystemClock
@@ -16,3 +17,22 @@ async def test_the_clock_rings() -> None:
     assert rung[0] == -1
     assert rung[1] >= when - 0.002
     assert len(rung) == 2
+
+
+async def test_an_alarm_rings_where_the_clock_was_made_whoever_set_it() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    clock = SystemClock()
+    found: list[str] = []
+    rung = asyncio.Event()
+
+    def ring() -> None:
+        found.append(variable.get())
+        rung.set()
+
+    def message() -> None:
+        variable.set("the message's")
+        clock.call_at(clock.now(), ring)
+
+    contextvars.copy_context().run(message)
+    await asyncio.wait_for(rung.wait(), 5)
+    assert found == ["unset"]

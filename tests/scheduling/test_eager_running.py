@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +10,12 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from hubbub.testing import settle
 from tests.kit.kept import Kept, note
 from tests.kit.loop import called
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
+HEAVY: contextvars.ContextVar[object] = contextvars.ContextVar("HEAVY")
 
 
 async def test_what_waits_for_nothing_is_done_at_once_and_no_task(kept: Kept) -> None:
@@ -142,19 +145,44 @@ async def test_what_one_sets_in_its_context_the_next_does_not_find(kept: Kept) -
     assert VARIABLE.get() == "unset"
 
 
-async def test_what_the_caller_has_set_is_found(kept: Kept) -> None:
+@pytest.mark.parametrize("given", [True, False])
+async def test_what_is_set_in_the_context_given_is_found_and_never_what_the_caller_has_set(
+    kept: Kept, *, given: bool
+) -> None:
     async def work() -> None:
         kept.notes.append(VARIABLE.get())
         await asyncio.sleep(0)
         kept.notes.append(VARIABLE.get())
 
+    context = contextvars.copy_context()
+    context.run(VARIABLE.set, "given")
+
     def begin() -> None:
         VARIABLE.set("the caller's")
-        kept.eager.begin(work())
+        kept.eager.begin(work(), context if given else None)
 
     await called(lambda: contextvars.copy_context().run(begin))
     await kept.done()
-    assert kept.notes == ["the caller's"] * 2
+    assert kept.notes == ["given" if given else "unset"] * 2
+
+
+async def test_what_the_caller_has_set_is_not_kept_alive_by_what_stands_by(kept: Kept) -> None:
+    class Heavy:
+        pass
+
+    gone: list[weakref.ref[Heavy]] = []
+
+    def begin() -> None:
+        heavy = Heavy()
+        gone.append(weakref.ref(heavy))
+        HEAVY.set(heavy)
+        kept.eager.begin(asyncio.sleep(0))
+
+    await called(lambda: contextvars.copy_context().run(begin))
+    await kept.done()
+    kept.tasks.clear()
+    await settle()
+    assert gone[0]() is None
 
 
 class Odd:

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any
 
 import pytest
 
 from hubbub.scheduling.serial import Serial
-from hubbub.scheduling.tasks import Background
+from hubbub.scheduling.tasks import Background, Begin
 from hubbub.testing import settle
 from tests.kit.loop import called
+
+
+def beginning(background: Background, *, spawning: bool) -> Begin:
+    return (lambda work, _=None: background.spawn(work)) if spawning else background.begin
 
 
 class Work:
@@ -19,8 +24,8 @@ class Work:
         self.background, self.gate = Background(), asyncio.Event()
         self.begun: list[int] = []
         self.done: list[int] = []
-        begin = self.background.spawn if spawning else self.background.begin
-        self.turns: Serial[Work, int] = Serial(begin, Work.do, self, limit=limit)
+        begin = beginning(self.background, spawning=spawning)
+        self.turns: Serial[Work, int] = Serial(begin, Work.do, self, limit=limit, context=Context())
 
     async def do(self, piece: int) -> None:
         assert len(self.begun) == len(self.done)
@@ -92,7 +97,7 @@ async def test_what_comes_in_the_middle_of_a_piece_waits_for_its_end() -> None:
     def do(_: None, piece: int) -> Coroutine[Any, Any, None]:
         return work(piece)
 
-    turns: Serial[None, int] = Serial(background.begin, do, None, limit=2)
+    turns: Serial[None, int] = Serial(background.begin, do, None, limit=2, context=Context())
 
     async def work(piece: int) -> None:
         done.append(f"{piece} begins")
@@ -119,8 +124,8 @@ async def test_a_piece_that_fails_does_not_stop_what_comes_later(*, spawning: bo
         done.append(piece)
 
     background = Background()
-    begin = background.spawn if spawning else background.begin
-    turns: Serial[None, int] = Serial(begin, do, None, limit=2)
+    begin = beginning(background, spawning=spawning)
+    turns: Serial[None, int] = Serial(begin, do, None, limit=2, context=Context())
     assert await called(lambda: [turns.submit(0), turns.submit(1)]) == [True, True]
     await settle()
     assert done == [1]

@@ -1,4 +1,5 @@
 import asyncio
+import contextvars
 import logging
 
 import pytest
@@ -7,6 +8,8 @@ from hubbub.scheduling.tasks import Background
 from hubbub.testing import settle
 from tests.kit.loop import called
 from tests.kit.stopwatch import Stopwatch
+
+VARIABLE = contextvars.ContextVar("variable", default="unset")
 
 
 def tasks() -> set[asyncio.Task[object]]:
@@ -125,3 +128,25 @@ async def test_background_work_that_was_begun_and_does_not_end_is_cancelled(turn
     await settle()
     assert done == ["cancelled"]
     assert tasks() == before
+
+
+@pytest.mark.parametrize("how", ["spawn", "begin"])
+async def test_what_outlives_a_message_does_not_have_its_variables(how: str) -> None:
+    background = Background()
+    found: list[str] = []
+
+    async def work() -> None:
+        found.append(VARIABLE.get())
+        VARIABLE.set("the work's")
+        await asyncio.sleep(0)
+        if len(found) < 2:
+            # One that was begun within the hub's own work begins another.
+            getattr(background, how)(work())
+
+    def message() -> None:
+        VARIABLE.set("the message's")
+        getattr(background, how)(work())
+
+    await called(lambda: contextvars.copy_context().run(message))
+    await background.end(within=5)
+    assert found == ["unset"] * 2

@@ -14,6 +14,7 @@ There may be very many, nearly all of them idle: hence the slots, and nothing th
 is longer than others, because what an application calls and what drives a connection share every part of it.
 """
 
+import contextvars
 import math
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -79,6 +80,7 @@ class Connection:
         id: ConnectionId,
         *,
         handshake: Handshake,
+        variables: contextvars.Context,
         credential: bool,
         text: bool = False,
         iterated: bool = False,
@@ -99,7 +101,9 @@ class Connection:
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + limits.authenticate)
         self._throttle = Throttle(context.rate, now) if context.rate else None
-        self._requests: Serial[Connection, Request] = Serial(context.begin, context.do, self, limit=limits.waiting)
+        self._requests: Serial[Connection, Request] = Serial(
+            context.begin, context.do, self, limit=limits.waiting, context=variables
+        )
         self.opening = Opening()
 
     def __repr__(self) -> str:

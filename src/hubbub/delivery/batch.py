@@ -8,6 +8,7 @@ Offering one message to one connection after the other lost: with ten messages i
 costs as much as the writes.
 """
 
+import contextvars
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -88,6 +89,8 @@ class Batcher:
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._loop = loop
+        # Who sent first, or much, writes for all: what becomes of their sockets is not to have that one's variables.
+        self._context = contextvars.copy_context()
         self._stopwatch = stopwatch
         self._metrics = metrics
         self._pause_share = pause_share
@@ -147,7 +150,7 @@ class Batcher:
         began = self._stopwatch()
         try:
             while self._batches or self._own:
-                self._write()
+                self._context.run(self._write)
         finally:
             self._flushing = False
             took = self._stopwatch() - began

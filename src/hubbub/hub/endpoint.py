@@ -8,6 +8,7 @@ nobody's cookie is looked at for a hostile page.
 """
 
 import asyncio
+import contextvars
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -92,6 +93,8 @@ class Endpoint:
     usual: Usual = field(default_factory=dict)
     """What the handshakes of the hub's own route have in common."""
     told: LimitedLog = field(init=False)
+    _variables: contextvars.Context = field(default_factory=contextvars.Context)
+    """Those of the connection that came last, which the next one may have as well."""
     _gone: Callable[[Connection], None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -152,6 +155,7 @@ class Endpoint:
                 self.context,
                 ConnectionId(secrets.token_hex(16)),
                 handshake=Handshake(websocket.scope, usual),
+                variables=self._variables_of_the_call(),
                 credential=who is not None,
                 text=text,
                 iterated=iterated,
@@ -168,6 +172,16 @@ class Endpoint:
         socket: Socket = taken or ASGITransport(websocket, connection, closing=limits.closing)
         connection.begin(socket, who)
         return connection, socket
+
+    def _variables_of_the_call(self) -> contextvars.Context:
+        """What middleware has set, for every message of the connection. Most applications set nothing, or the same."""
+        context, last = contextvars.copy_context(), self._variables
+        if len(context) != len(last) or any(
+            last.get(variable, last) is not value for variable, value in context.items()
+        ):
+            # They are only copied, never changed: several connections can have the same.
+            self._variables = context
+        return self._variables
 
     async def _let_in(self, websocket: WebSocket, user: User | str | None) -> User | None:
         """Accept, and the user the handshake proves, None where the first message is to. Raises HandshakeRefused."""

@@ -37,7 +37,6 @@ from hubbub.protocol import messages
 from hubbub.rooms.publishing import Exclude
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
-from hubbub.scheduling.clock import SystemClock
 from hubbub.types import NodeId, Position, User, UserId
 
 # Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
@@ -101,7 +100,7 @@ class Hub:
             inbox=inbox,
             leaving=leaving or leaving_from_environment(),
             metrics=self.metrics,
-            clock=clock or SystemClock(),
+            clock=clock,
         )
         self.router = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)

@@ -24,6 +24,7 @@ from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
+from hubbub.scheduling.clock import SystemClock
 
 # How long a start waits for the broker.
 _START_WAIT = 1.0
@@ -41,7 +42,7 @@ class Runtime:
         declared = declarations.declared
         self.parts = compose(
             broker,
-            settings.clock,
+            settings.clock or SystemClock(),
             limits=limits,
             leaving=leaving,
             metrics=metrics,
@@ -57,7 +58,7 @@ class Runtime:
         self.endpoint = Endpoint(context, settings.authenticators, settings.origins, refusals, lambda: self.ready)
         self._bounded_logs = (refusals, self.endpoint.told, context.endings)
         self._word = RetentionWord(broker, declared, settings.inbox)
-        self._drain = Drain(self.endpoint.connections, settings.clock, closing=limits.closing)
+        self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
         self._always: list[asyncio.Task[None]] = []
 
@@ -68,7 +69,7 @@ class Runtime:
     async def start(self) -> None:
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
         # A broker that is there is in touch before the first socket comes; one that is away holds up nothing for long.
-        clock = self._settings.clock
+        clock = self.parts.clock
         deadline = clock.now() + _START_WAIT
         while not self.broker.ready and clock.now() < deadline:  # noqa: ASYNC110 - once, and a broker's state is no event
             await asyncio.sleep(0.005)

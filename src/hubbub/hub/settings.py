@@ -7,7 +7,6 @@ from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
-from hubbub.scheduling.clock import SystemClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,4 +22,5 @@ class HubSettings:
     inbox: History | None = None
     leaving: Leaving = field(default_factory=Leaving)
     metrics: Metrics = field(default_factory=Tally)
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock | None = None
+    """None: the system's, which is bound to where the hub starts."""

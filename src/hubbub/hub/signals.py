@@ -12,6 +12,7 @@ Off the main thread there are no signals; then clients are told when the hub sto
 """
 
 import asyncio
+import contextvars
 import logging
 import os
 import signal
@@ -61,6 +62,8 @@ class ShutdownSignals:
         self._hurried = self._passed_on = self._drained = False
         self._work: asyncio.Task[None] | None = None
         self._gate: ExitGate | None = None
+        # A signal comes in the middle of anything, and what is done then is not to have its variables.
+        self._context = contextvars.copy_context()
 
     @classmethod
     def register(cls, hub: Drainable, *, closing: float) -> "ShutdownSignals | None":
@@ -119,13 +122,13 @@ class ShutdownSignals:
         if self._hubs and not self._loop.is_closed():
             if self._told is None:
                 self._told, self._told_at = number, self._loop.time()
-                self._loop.call_soon_threadsafe(self._begin)
+                self._loop.call_soon_threadsafe(self._begin, context=self._context)
                 return
             if number == self._told == signal.SIGTERM and self._loop.time() - self._told_at < ECHO:
                 return
             if not self._hurried:
                 self._hurried, self._told = True, number
-                self._loop.call_soon_threadsafe(self._hurry)
+                self._loop.call_soon_threadsafe(self._hurry, context=self._context)
                 if not self._passed_on:
                     return
         self._pass_on(number)

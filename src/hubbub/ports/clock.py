@@ -17,4 +17,4 @@ class Clock(Protocol):
         """Unix time in seconds; may jump."""
 
     def call_at(self, when: float, ring: Callable[[], None]) -> Alarm:
-        """Call `ring` in the event loop once `now()` has reached `when`."""
+        """Call `ring` in the event loop once `now()` has reached `when`, with nobody's context variables."""

@@ -5,6 +5,7 @@ sent again unless it is kept, where an idempotency key makes that harmless.
 """
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable
 
@@ -22,6 +23,8 @@ class PublishQueue:
         self._limit = limit
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
+        # One looks for all, whoever was the first to wait.
+        self._context = contextvars.copy_context()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -37,7 +40,7 @@ class PublishQueue:
         self._waiting.append(mine)
         if self._alarm is None:
             # Those who were told in this turn have still to leave.
-            self._alarm = loop.call_later(0.0 if self._over() else _LOOK, self.look)
+            self._alarm = loop.call_later(0.0 if self._over() else _LOOK, self.look, context=self._context)
         try:
             async with asyncio.timeout(within):
                 await mine
@@ -55,7 +58,7 @@ class PublishQueue:
         if not self._waiting:
             return
         if not self._over():
-            self._alarm = asyncio.get_running_loop().call_later(_LOOK, self.look)
+            self._alarm = asyncio.get_running_loop().call_later(_LOOK, self.look, context=self._context)
             return
         for waiting in self._waiting:
             if not waiting.done():

@@ -1,6 +1,7 @@
 """The system's time: the clock port as it is outside of tests."""
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 
@@ -8,8 +9,14 @@ from hubbub.ports.clock import Alarm
 
 
 class SystemClock:
+    """Its alarms ring in the context in which it was made: one rings for many, and may be set for an hour."""
+
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
 
+    def __init__(self) -> None:
+        self._context = contextvars.copy_context()
+
     def call_at(self, when: float, ring: Callable[[], None]) -> Alarm:
-        return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), ring)
+        loop = asyncio.get_running_loop()
+        return loop.call_later(max(0.0, when - self.now()), ring, context=self._context)

@@ -4,6 +4,7 @@ From Python 3.12 on asyncio does this itself (`eager_start`). Python 3.11 does n
 needs to believe: that a current task is there, and that it is the same one to the end (`asyncio.timeout`, task groups
 and anyio's scopes remember it). So real tasks stand by, parked. While a coroutine takes its first step one of them is
 the current task; if the coroutine waits, it wakes, adopts the coroutine and runs it to the end, and another is parked.
+The coroutine's context variables are those it was begun with, in its first step and in all that follow.
 
 Making a task for every message lost: two more turns of the loop and about a third of what a small message costs.
 """
@@ -23,33 +24,41 @@ _DEPTH = 3
 
 
 class Eager:
-    """Bound to the running loop. `keep` is given every task that goes on. `stop` at the end."""
+    """Bound to the running loop and to the context variables that hold here. `keep` is given every task that goes on.
+
+    `stop` at the end.
+    """
 
     def __init__(self, keep: Callable[[asyncio.Task[None]], asyncio.Task[None]]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._keep = keep
-        self._parked = [] if sys.version_info >= (3, 12) else [_Parked(self._loop) for _ in range(_DEPTH)]
+        self._parked = [] if sys.version_info >= (3, 12) else [self._park() for _ in range(_DEPTH)]
 
-    def begin(self, work: Work) -> asyncio.Task[None] | None:
+    def begin(self, work: Work, context: contextvars.Context | None = None) -> asyncio.Task[None] | None:
         """Run it until it waits or ends: the task that goes on with it, None where it has ended.
 
-        What it raises is in the task; a coroutine that ends by an exception in its first step gives such a task, too.
+        `context`: what it runs in, and nothing else does; default a copy of the one this was made in, because what is
+        begun may outlive the message that was the cause. What it raises is in the task; a coroutine that ends by an
+        exception in its first step gives such a task, too.
         """
+        if context is None:
+            context = self._context.copy()
         if sys.version_info >= (3, 12):
-            task = asyncio.Task(work, loop=self._loop, eager_start=True)
+            task = asyncio.Task(work, loop=self._loop, context=context, eager_start=True)
             return None if task.done() and not task.cancelled() and task.exception() is None else self._keep(task)
         current = current_task(self._loop)
         if current is not None:
             # Begun within the step of another: that one is not the current task meanwhile.
             _leave_task(self._loop, current)
         try:
-            parked = self._parked.pop() if self._parked else _Parked(self._loop)
+            parked = self._parked.pop() if self._parked else self._park()
             if not parked.untouched():
                 parked.task.cancel()
-                parked = _Parked(self._loop)
-            adopted = parked.step(work)
+                parked = self._park()
+            adopted = parked.step(work, context)
             if adopted is not None:
-                parked = _Parked(self._loop)
+                parked = self._park()
             if len(self._parked) < _DEPTH:
                 self._parked.append(parked)
             else:
@@ -62,6 +71,10 @@ class Eager:
     def stop(self) -> None:
         while self._parked:
             self._parked.pop().task.cancel()
+
+    def _park(self) -> "_Parked":
+        # It may stand by for long, and would keep alive what the message that was the cause has in its variables.
+        return self._context.copy().run(_Parked, self._loop)
 
 
 class _Parked:
@@ -89,8 +102,7 @@ class _Parked:
             and sys.getrefcount(task) == self._references + 1
         )
 
-    def step(self, work: Work) -> asyncio.Task[None] | None:
-        context = contextvars.copy_context()
+    def step(self, work: Work, context: contextvars.Context) -> asyncio.Task[None] | None:
         # The documented way for tasks of one's own: "Extending asyncio", task lifetime support.
         _enter_task(self._loop, self.task)
         try:

@@ -2,9 +2,12 @@
 
 A piece that waits for nothing is done when `submit` returns: no task, no queue, no wake-up. One that waits goes on as a
 task, and what comes meanwhile waits behind it. An idle connection has neither task nor queue.
+
+Each piece has context variables of its own, which begin as those of its owner: what it sets is gone with it.
 """
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
@@ -16,17 +19,27 @@ W = TypeVar("W")
 
 
 class Serial(Generic[Owner, W]):
-    """`do` works on one piece of its owner's and raises nothing. Beside it `limit` pieces may wait."""
+    """`do` works on one piece of its owner's and raises nothing. Beside it `limit` pieces may wait.
 
-    __slots__ = ("_begin", "_busy", "_do", "_limit", "_owner", "_waiting")
+    `context`: the owner's; it may be others' as well, because it is only copied.
+    """
+
+    __slots__ = ("_begin", "_busy", "_context", "_do", "_limit", "_owner", "_waiting")
 
     def __init__(
-        self, begin: Begin, do: Callable[[Owner, W], Coroutine[Any, Any, None]], owner: Owner, *, limit: int
+        self,
+        begin: Begin,
+        do: Callable[[Owner, W], Coroutine[Any, Any, None]],
+        owner: Owner,
+        *,
+        limit: int,
+        context: contextvars.Context,
     ) -> None:
         self._begin = begin
         # Apart: a function that knows its owner would be a quarter of a kilobyte of every idle connection.
         self._do = do
         self._owner = owner
+        self._context = context
         self._limit = limit
         self._waiting: deque[W] | None = None
         self._busy = False
@@ -47,7 +60,7 @@ class Serial(Generic[Owner, W]):
             return True
         # Before it begins: what comes while it is being worked on waits, however it comes.
         self._busy = True
-        task = self._begin(self._do(self._owner, work))
+        task = self._begin(self._do(self._owner, work), self._context.copy())
         if task is None and self._waiting is None:
             self._busy = False
         else:
@@ -65,7 +78,7 @@ class Serial(Generic[Owner, W]):
                 self._busy = False
                 self._waiting = None
                 return
-            task = self._begin(self._do(self._owner, self._waiting.popleft()))
+            task = self._begin(self._do(self._owner, self._waiting.popleft()), self._context.copy())
         task.add_done_callback(self._next)
 
     def _next(self, _: "asyncio.Task[None]") -> None:

@@ -1,13 +1,15 @@
 """Tasks that nobody awaits, and the two ways to begin one.
 
 Bound to an event loop, so made when a hub starts: a hub can be declared at import, before a fork or a spawn, and
-started more than once.
+started more than once. Bound to the context variables of that moment as well: what is begun here outlives the message
+that was the cause, and would carry one user's tenant, trace and scope of errors on into what is done for all.
 """
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from hubbub.scheduling.eager import Eager
 
@@ -16,8 +18,15 @@ _log = logging.getLogger("hubbub.lifecycle")
 #: Starts a task that the hub keeps, waits for at its end, and never forgets.
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
-#: Runs a coroutine until it waits. The task that goes on with it, None where it did not have to.
-Begin: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None]
+
+class Begin(Protocol):
+    def __call__(
+        self, work: Coroutine[Any, Any, None], context: contextvars.Context | None = None, /
+    ) -> asyncio.Task[None] | None:
+        """Run it until it waits. The task that goes on with it, None where it did not have to.
+
+        `context`: nobody else's; default the hub's own.
+        """
 
 
 class Background:
@@ -25,6 +34,7 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.copy_context()
         self._eager = Eager(self._keep)
         self.begin = self._eager.begin
         """As `spawn`, but it runs at once until it waits; None where it never did."""
@@ -33,7 +43,8 @@ class Background:
         return len(self._tasks)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._keep(asyncio.create_task(work))
+        # Not by its argument `context`: there are task factories that know none. A copy, because an eager one runs it.
+        return self._keep(self._context.copy().run(asyncio.create_task, work))
 
     async def end(self, *, within: float) -> None:
         """Let them finish, and cancel what has not by then."""

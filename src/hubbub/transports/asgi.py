@@ -7,6 +7,7 @@ server after `closing` seconds, while the hub has let go of it at once.
 """
 
 import asyncio
+import contextvars
 import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -37,6 +38,8 @@ class ASGITransport:
         self._closing = closing
         self._close: Close | None = None
         self._held: float | None = None
+        # The call's: whatever wraps `send` and `receive` finds there what it has put there, whoever sends.
+        self._context = contextvars.copy_context()
         self._reader = asyncio.create_task(self._read())
         self._writer: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -46,7 +49,7 @@ class ASGITransport:
 
     def flush(self) -> None:
         if self._writer is None and not self._reader.done():
-            self._writer = asyncio.create_task(self._write())
+            self._writer = self._context.copy().run(asyncio.create_task, self._write())
 
     def close(self, close: Close) -> None:
         if self._close is None:

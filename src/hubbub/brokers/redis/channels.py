@@ -6,6 +6,7 @@ is then `missed`, after its subscription stands, so that who looks into history 
 """
 
 import asyncio
+import contextvars
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
@@ -50,6 +51,8 @@ class Channels:
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
         self._link: Link | None = None
         self._closed = False
+        # What is asked for in one turn leaves together, whoever asked first.
+        self._context = contextvars.copy_context()
 
     @property
     def doubtful(self) -> bool:
@@ -161,7 +164,7 @@ class Channels:
         if channel:
             self._owed[command, channel] += 1
         if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._send)
+            asyncio.get_running_loop().call_soon(self._send, context=self._context)
         self._outgoing.append((command, channel))
 
     def _send(self) -> None:

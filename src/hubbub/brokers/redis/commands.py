@@ -12,6 +12,7 @@ forgot the script and has done nothing: then again before all that waits, so tha
 """
 
 import asyncio
+import contextvars
 import logging
 import math
 from collections import deque
@@ -41,6 +42,8 @@ class Commands:
         self._connect = connect
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
+        # What leaves together is several callers', and one alarm is all of theirs.
+        self._context = contextvars.copy_context()
         self._waiting: deque[Request] = deque()
         self._round: deque[Sent] = deque()
         # Of this round what the server did not know the script of.
@@ -113,7 +116,7 @@ class Commands:
         reply: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.append(Request(command, reply, due, channel, own))
         if self._alarm is None:
-            self._alarm = self._loop.call_at(due, self._end_overdue)
+            self._alarm = self._loop.call_at(due, self._end_overdue, context=self._context)
         if self._link is None:
             self._wanted.set()
         else:
@@ -123,7 +126,7 @@ class Commands:
     def _leave_soon(self) -> None:
         if not self._leaving and not self._round:
             self._leaving = True
-            self._loop.call_soon(self._leave)
+            self._loop.call_soon(self._leave, context=self._context)
 
     def _leave(self) -> None:
         self._leaving = False
@@ -224,7 +227,7 @@ class Commands:
         if self._round and self._link is not None and self._link.up:
             due.append(self._round_due)
         if due:
-            self._alarm = self._loop.call_at(min(due), self._end_overdue)
+            self._alarm = self._loop.call_at(min(due), self._end_overdue, context=self._context)
 
     def _fail_round(self, error: Exception) -> None:
         while self._round:
