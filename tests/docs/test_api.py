@@ -19,7 +19,7 @@ VALUES = [hubbub.Stats, hubbub.Worker, hubbub.Position, hubbub.Page, hubbub.Hist
 CLASSES = [hubbub.Hub, hubbub.Room, hubbub.UserHandle, hubbub.Connection, hubbub.Lease, hubbub.JWTAuth]
 #: What other parts of the package call on a connection, and an application has no reason to.
 INNER = {"Connection": set(dir(hubbub.Connection)) - {
-    "id", "node", "user", "rooms", "state", "closed", "text", "send", "room", "join", "leave", "close",
+    "id", "node", "user", "rooms", "state", "closed", "text", "send", "send_sync", "room", "join", "leave", "close",
 }}  # fmt: skip
 
 

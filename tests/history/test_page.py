@@ -14,6 +14,7 @@ from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import Position, RoomName, Topic
 
 TOPIC = Topic("room:r")
@@ -21,9 +22,8 @@ KEEP = History(size=100, ttl=60)
 
 
 def sender(broker: Any, keep: History | None = KEEP) -> Sender:
-    return Sender(
-        TOPIC, broker, PublishQueue(lambda: broker.ready, limit=1), limit=1_000, room=RoomName("r"), keep=keep
-    )
+    queue = PublishQueue(lambda: broker.ready, limit=1)
+    return Sender(TOPIC, broker, queue, HomeLoop(), limit=1_000, room=RoomName("r"), keep=keep)
 
 
 async def talked(times: int, keep: History = KEEP) -> tuple[MemoryBroker, Sender, Position]:

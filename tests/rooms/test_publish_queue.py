@@ -9,6 +9,7 @@ from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.testing import settle
 from hubbub.types import EVERYONE, Position
 from tests.kit.scripted import cancel
@@ -40,7 +41,7 @@ class Queued:
         self.broker: Any = Away()
         self.looks = 0
         self.queue = PublishQueue(self._look, limit=limit)
-        self.sender = Sender(EVERYONE, self.broker, self.queue, limit=100, room=None, keep=keep)
+        self.sender = Sender(EVERYONE, self.broker, self.queue, HomeLoop(), limit=100, room=None, keep=keep)
 
     def _look(self) -> bool:
         self.looks += 1

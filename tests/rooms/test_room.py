@@ -14,6 +14,7 @@ from hubbub.rooms import handles
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
 from hubbub.rooms.room import Room
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import Position, RoomName, Topic, room_topic
 
 
@@ -33,10 +34,8 @@ class Keeping:
 
 def room(broker: Any, keep: History | None = None) -> Room:
     name = RoomName("a")
-    sender = Sender(
-        room_topic(name), broker, PublishQueue(lambda: broker.ready, limit=1), limit=100, room=name, keep=keep
-    )
-    return Room(name, broker, sender)
+    queue = PublishQueue(lambda: broker.ready, limit=1)
+    return Room(name, Sender(room_topic(name), broker, queue, HomeLoop(), limit=100, room=name, keep=keep))
 
 
 @pytest.mark.parametrize("key", [None, "cpu", "é" * 64])

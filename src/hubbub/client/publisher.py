@@ -25,6 +25,7 @@ from hubbub.options import History, Limits
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.retention import Retention
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import EVERYONE, OWN_ROOM, Position, Topic, room_of, room_topic, user_topic
 
 try:
@@ -193,6 +194,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
     _commands: Commands | None = None
 
     async def __aenter__(self) -> Self:
+        self._home = HomeLoop("this AsyncPublisher", "Give each loop one of its own, and threads a Publisher")
         self._commands = Commands(self._server.connect, deadline=self._deadline)
         self._order = asyncio.Lock()
         self._rules: tuple[float, Retention] = (0.0, Retention())
@@ -209,6 +211,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
         commands = self._commands
         if commands is None:
             raise ConfigurationError("an AsyncPublisher is used inside `async with`")
+        self._home.check()
         try:
             async with asyncio.timeout(self._deadline):
                 # Whoever waits for the rules is passed by nobody: the lock is fair, and what follows it asks at once.

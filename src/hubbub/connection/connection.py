@@ -17,6 +17,7 @@ is longer than others, because what an application calls and what drives a conne
 import contextvars
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +43,7 @@ from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, End, Event, Session, refusal
 from hubbub.rooms.room import Room
+from hubbub.scheduling.home_loop import running_loop
 from hubbub.scheduling.serial import Serial
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 
@@ -144,8 +146,11 @@ class Connection:
     async def send(self, message: Mapping[str, Any] | BaseModel | str) -> None:
         """Send to this tab alone; never waits for the peer. A str only on a route that speaks text.
 
-        Raises ConnectionClosed, TypeError or ValueError (see `hubbub.protocol.messages.compose`).
+        Raises ConnectionClosed, TypeError or ValueError (see `hubbub.protocol.messages.compose`), ConfigurationError
+        outside of the hub's loop.
         """
+        if running_loop() is not self._context.home.loop:
+            self._context.home.check()
         if isinstance(message, str):
             if not self.text:
                 raise TypeError("a message is a mapping or a Pydantic model; str is for routes with text=True")
@@ -155,6 +160,10 @@ class Connection:
         if self.closed:
             raise ConnectionClosed(self.id)
         self.outbound.offer(Prepared(data))
+
+    def send_sync(self, message: Mapping[str, Any] | BaseModel | str, *, timeout: float = 10.0) -> None:
+        """`send`, from a thread, as a plain `def` handler runs in one. Raises as `Room.send_sync` does."""
+        self._context.home.run(self.send(message), timeout=timeout)
 
     def room(self, name: str) -> Room:
         """A room this connection is in. Raises NotJoined."""
@@ -168,6 +177,7 @@ class Connection:
 
         Raises ConnectionClosed, InvalidMessage for a bad name, UnknownRoom for `@me`, TooManyRooms, Unavailable.
         """
+        self._context.home.check()
         room = messages.check_room(name, limit=self._context.limits.name)
         if messages.is_own_room(room):
             raise UnknownRoom(field="room")
@@ -177,10 +187,17 @@ class Connection:
 
     async def leave(self, name: str) -> None:
         """Raises NotJoined."""
+        self._context.home.check()
         self._context.membership.leave(self.outbound, RoomName(name))
 
     def close(self, close: Close = closes.FINISHED, *, reason: str = "") -> None:
-        """Close it, with what was sent before delivered first. At once out of its rooms; never raises."""
+        """Close it, with what was sent before delivered first. At once out of its rooms; never raises.
+
+        From a thread, soon.
+        """
+        if not self._context.home.here:
+            self._context.home.hand_over(partial(self.close, close, reason=reason))
+            return
         if not self.closed:
             self._context.batcher.flush()
         transport = self.outbound.transport
@@ -198,6 +215,7 @@ class Connection:
         """
         if self.iterator is None:
             raise TypeError("messages of the hub's own route go to the handlers declared by @hub.on")
+        self._context.home.check()
         return await self.iterator.next()
 
     # What the endpoint and the transport call.

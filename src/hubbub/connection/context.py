@@ -13,6 +13,7 @@ from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.membership import Membership
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import Begin
 from hubbub.scheduling.waker import Ticks, Waker
 from hubbub.types import NodeId
@@ -21,6 +22,7 @@ from hubbub.types import NodeId
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     node: NodeId
+    home: HomeLoop
     limits: Limits
     heartbeat: Heartbeat
     rate: Rate | None

@@ -10,6 +10,7 @@ from typing import Any
 
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import OCCUPIED, ONLINE, NodeId
 
 _log = logging.getLogger("hubbub.cluster")
@@ -42,8 +43,9 @@ class Stats:
 class Lease:
     """The right to do something that only one node of the cluster is to do. Lost when it is not renewed in time."""
 
-    def __init__(self, broker: Broker, node: NodeId, name: str, ttl: float) -> None:
+    def __init__(self, broker: Broker, home: HomeLoop, node: NodeId, name: str, ttl: float) -> None:
         self._broker = broker
+        self._home = home
         self._node = node
         self._name = name
         self._ttl = ttl
@@ -53,10 +55,12 @@ class Lease:
 
         Raises Unavailable.
         """
+        self._home.check()
         return await self._broker.take_turn(self._name, self._node, self._ttl)
 
     async def give_up(self) -> None:
         """Let another take it at once, instead of after `ttl`. Raises Unavailable."""
+        self._home.check()
         await self._broker.give_up(self._name, self._node)
 
 

@@ -4,7 +4,6 @@ The hub's runtime does it, and so does a test of several parts. Nothing is start
 parts belong to the event loop that runs now, so they are made when a hub starts, not when it is declared.
 """
 
-import asyncio
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,7 @@ from hubbub.rooms.membership import Membership
 from hubbub.rooms.patterns import Patterns
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.subscriptions import Subscriptions
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
 from hubbub.types import NodeId
@@ -46,6 +46,7 @@ class Parts:
     """What `compose` has made."""
 
     node: NodeId
+    home: HomeLoop
     broker: Broker
     clock: Clock
     metrics: Metrics
@@ -102,13 +103,14 @@ def compose(
     limits, leaving, metrics = limits or Limits(), leaving or Leaving(), metrics or Tally()
     declared = declared or DeclaredRooms(Patterns())
     node = node or NodeId(f"{random.getrandbits(48):012x}")
+    home = HomeLoop()
     background = Background()
     spawn = background.spawn
 
     registry: Registry[Recipient] = Registry()
     if batcher is None:
         pause_share = _PAUSE_SHARE_WITH_OTHERS if broker.shared else 0.0
-        batcher = Batcher(asyncio.get_running_loop(), metrics, pause_share=pause_share)
+        batcher = Batcher(home.loop, metrics, pause_share=pause_share)
     fanout = Fanout(registry, batcher, metrics, limit=limits.outbox)
 
     diffs = Diffs(fanout, registry, clock, metrics)
@@ -128,10 +130,11 @@ def compose(
         return broker.ready and not positions.coming_back
 
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
-    handles = Handles(broker, publish_queue, declared, limits, inbox=inbox)
+    handles = Handles(broker, publish_queue, home, declared, limits, inbox=inbox)
 
     return Parts(
         node=node,
+        home=home,
         broker=broker,
         clock=clock,
         metrics=metrics,

@@ -3,13 +3,15 @@
 An ordinary object, made by the application, never a global of ours: two hubs in one process do not know each other
 unless broker and name are equal. What was declared on it is kept by `hub/declarations.py`, and what runs after its
 start is `hub/runtime.py`; `hub.router` starts the hub with the application and stops it with it.
+
+The file is longer than others: it is what an application reads, and nearly all of it is said to the reader.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -38,6 +40,8 @@ from hubbub.rooms.publishing import Exclude
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
 from hubbub.types import NodeId, Position, User, UserId
+
+T = TypeVar("T")
 
 # Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
 _STATE = "hubbub:"
@@ -161,14 +165,40 @@ class Hub:
         """
         return await self._here.handles.everyone().send(message, exclude=exclude, patience=patience)
 
+    def broadcast_sync(
+        self,
+        message: Mapping[str, Any] | BaseModel,
+        *,
+        exclude: Exclude = None,
+        patience: float = 0.0,
+        timeout: float = 10.0,
+    ) -> None:
+        """`broadcast`, from a thread, as `Room.send_sync`."""
+        self._here.home.run(self.broadcast(message, exclude=exclude, patience=patience), timeout=timeout + patience)
+
+    def run(self, work: Coroutine[Any, Any, T], *, timeout: float = 10.0) -> T:
+        """`hub.run(hub.room(name).members())`: whatever else is awaited, from a thread; waits for what comes of it.
+
+        A plain `def` path operation or handler runs in a thread too. Raises what `work` raises, Unavailable after
+        `timeout` seconds, and ConfigurationError in the event loop of the hub, where it is awaited instead.
+        """
+        try:
+            home = self._here.home
+        except ConfigurationError:
+            work.close()
+            raise
+        return home.run(work, timeout=timeout)
+
     async def stats(self) -> Stats:
         """Counts of the whole cluster, at most a second old. Raises Unavailable."""
-        return await self._here.cluster.stats()
+        here = self._here
+        here.home.check()
+        return await here.cluster.stats()
 
     def lease(self, name: str, *, ttl: float = 10.0) -> Lease:
         """For work that one worker of the cluster is to do; lost `ttl` seconds after the last turn."""
         here = self._here
-        return Lease(here.broker, here.node, name, ttl)
+        return Lease(here.broker, here.home, here.node, name, ttl)
 
     @property
     def node(self) -> NodeId:

@@ -51,6 +51,7 @@ class Runtime:
             announce_users=settings.announce_users,
         )
         self.broker, self.node, self.registry = broker, self.parts.node, self.parts.registry
+        self.home = self.parts.home
         self.handles = self.parts.handles
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), declarations.measures)
         refusals = Refusals(settings.clock, metrics)
@@ -137,6 +138,7 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts, re
     )
     return Context(
         node=parts.node,
+        home=parts.home,
         limits=limits,
         heartbeat=settings.heartbeat,
         rate=settings.rate,

@@ -8,6 +8,7 @@ from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
+from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import EVERYONE, OWN_ROOM, RoomName, Topic, UserId, room_topic, user_topic
 
 #: Rooms whose handle is kept at hand, before all are let go.
@@ -18,10 +19,18 @@ class Handles:
     """`limits`: of names and payloads. `inbox`: what is kept of the messages to a user."""
 
     def __init__(
-        self, broker: Broker, queue: PublishQueue, declared: DeclaredRooms, limits: Limits, *, inbox: History | None
+        self,
+        broker: Broker,
+        queue: PublishQueue,
+        home: HomeLoop,
+        declared: DeclaredRooms,
+        limits: Limits,
+        *,
+        inbox: History | None,
     ) -> None:
         self._broker = broker
         self._queue = queue
+        self._home = home
         self._declared = declared
         self._patterns = declared.patterns
         self._limits = limits
@@ -36,7 +45,7 @@ class Handles:
 
     def user(self, id: UserId) -> UserHandle:
         sender = self._sender(user_topic(id), None if self._inbox is None else OWN_ROOM, self._inbox)
-        return UserHandle(id, self._broker, sender)
+        return UserHandle(id, sender)
 
     def everyone(self) -> Sender:
         return self._sender(EVERYONE, None, None)
@@ -47,8 +56,8 @@ class Handles:
             self._rooms.clear()
             self._rooms_of = self._patterns.version
         sender = self._sender(room_topic(name), name, self._declared.options_of(name).history)
-        room = self._rooms[name] = Room(name, self._broker, sender)
+        room = self._rooms[name] = Room(name, sender)
         return room
 
     def _sender(self, topic: Topic, room: RoomName | None, keep: History | None) -> Sender:
-        return Sender(topic, self._broker, self._queue, limit=self._limits.payload, room=room, keep=keep)
+        return Sender(topic, self._broker, self._queue, self._home, limit=self._limits.payload, room=room, keep=keep)

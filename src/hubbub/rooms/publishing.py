@@ -14,6 +14,7 @@ from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind
 from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.scheduling.home_loop import HomeLoop, running_loop
 from hubbub.types import Position, RoomName, Topic, User
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
@@ -47,13 +48,14 @@ def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
 class Sender:
     """Sends to one topic. `room` is added to what is sent, `keep` says what is kept of it, `limit` how large it is."""
 
-    __slots__ = ("_broker", "_limit", "_queue", "_room", "keep", "topic")
+    __slots__ = ("_broker", "_limit", "_loop", "_queue", "_room", "home", "keep", "topic")
 
     def __init__(
         self,
         topic: Topic,
         broker: Broker,
         queue: PublishQueue,
+        home: HomeLoop,
         *,
         limit: int,
         room: RoomName | None,
@@ -62,9 +64,17 @@ class Sender:
         self.topic = topic
         self._broker = broker
         self._queue = queue
+        self.home = home
+        self._loop = home.loop
         self._limit = limit
         self._room = room
         self.keep = keep
+
+    @property
+    def broker(self) -> Broker:
+        """For all that is not sent. Raises ConfigurationError outside of the hub's loop."""
+        self.home.check()
+        return self._broker
 
     async def send(
         self,
@@ -77,8 +87,11 @@ class Sender:
     ) -> Position | None:
         """Publish it; both keys as in `hubbub.protocol.messages.check_key`.
 
-        Raises TypeError or ValueError (see also `hubbub.protocol.messages.compose`), or Unavailable.
+        Raises TypeError or ValueError (see also `hubbub.protocol.messages.compose`), Unavailable, or ConfigurationError
+        outside of the hub's loop.
         """
+        if running_loop() is not self._loop:
+            self.home.check()
         data = messages.compose(message, limit=self._limit, room=self._room)
         if exclude is None and key is None:
             envelope = FOR_ALL + data

@@ -7,18 +7,19 @@ from pydantic import BaseModel
 
 from hubbub.closes import short
 from hubbub.history.page import Page, page
-from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.publishing import Exclude, Sender
 from hubbub.types import Position, RoomName, User
 
 
 class Room:
-    """`hub.room(name)`. Nothing is checked: whoever can call this may send."""
+    """`hub.room(name)`. Nothing is checked: whoever can call this may send.
 
-    def __init__(self, name: RoomName, broker: Broker, sender: Sender) -> None:
+    What is awaited belongs to the hub's event loop, and raises ConfigurationError in any other.
+    """
+
+    def __init__(self, name: RoomName, sender: Sender) -> None:
         self.name = name
-        self._broker = broker
         self._sender = sender
         self._topic = sender.topic
 
@@ -49,27 +50,49 @@ class Room:
             message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience
         )
 
+    def send_sync(
+        self,
+        message: Mapping[str, Any] | BaseModel,
+        *,
+        exclude: Exclude = None,
+        key: str | None = None,
+        idempotency_key: str | None = None,
+        patience: float = 0.0,
+        timeout: float = 10.0,
+    ) -> Position | None:
+        """`send`, from a thread: a plain `def` path operation or handler, a `threading.Thread`. Waits for the outcome.
+
+        Raises as `send` does, Unavailable also after `timeout` seconds beside the patience, and ConfigurationError in
+        the event loop of the hub, where it would wait for itself.
+        """
+        work = self.send(message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience)
+        return self._sender.home.run(work, timeout=timeout + patience)
+
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
         """The kept messages after `since`, oldest first, at most `limit`; `reverse`: those before it, newest first.
 
         Without `since` from the oldest kept, or with `reverse` from the newest; then the page's last message is where
         the next page begins. A room without history has none. Raises ValueError for a `limit` below 1, Unavailable.
         """
-        return await page(self._broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse)
+        return await page(
+            self._sender.broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse
+        )
 
     async def members(self) -> list[str]:
         """The ids of the users in it, sorted; empty for a room without presence. Raises Unavailable."""
-        return await self._broker.members(self._topic)
+        return await self._sender.broker.members(self._topic)
 
     async def count(self) -> int:
         """How many users are in it, without fetching them; 0 for a room without presence. Raises Unavailable."""
-        return await self._broker.count(self._topic)
+        return await self._sender.broker.count(self._topic)
 
     async def close(self, reason: str = "the room was closed") -> None:
         """Put every member out; each is told `room_left` with at most 123 bytes of the reason. Raises Unavailable."""
-        await self._broker.publish(self._topic, Envelope(Kind.CLOSE_ROOM, short(reason).encode()).encode())
+        await self._sender.broker.publish(self._topic, Envelope(Kind.CLOSE_ROOM, short(reason).encode()).encode())
 
     async def remove(self, user: User | str, reason: str = "removed from the room") -> None:
         """Put all tabs of one user out. Raises Unavailable."""
         only = frozenset({user.id if isinstance(user, User) else user})
-        await self._broker.publish(self._topic, Envelope(Kind.REMOVE, short(reason).encode(), only=only).encode())
+        await self._sender.broker.publish(
+            self._topic, Envelope(Kind.REMOVE, short(reason).encode(), only=only).encode()
+        )

@@ -7,18 +7,16 @@ from pydantic import BaseModel
 
 from hubbub.closes import short
 from hubbub.history.page import Page, page
-from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.publishing import Exclude, Sender
 from hubbub.types import ONLINE, ConnectionId, Position, UserId
 
 
 class UserHandle:
-    """`hub.user(id)`."""
+    """`hub.user(id)`. What is awaited belongs to the hub's event loop, as `Room`'s."""
 
-    def __init__(self, id: UserId, broker: Broker, sender: Sender) -> None:
+    def __init__(self, id: UserId, sender: Sender) -> None:
         self.id = id
-        self._broker = broker
         self._sender = sender
         self._topic = sender.topic
 
@@ -40,18 +38,33 @@ class UserHandle:
         """
         return await self._sender.send(message, exclude=exclude, idempotency_key=idempotency_key, patience=patience)
 
+    def send_sync(
+        self,
+        message: Mapping[str, Any] | BaseModel,
+        *,
+        exclude: Exclude = None,
+        idempotency_key: str | None = None,
+        patience: float = 0.0,
+        timeout: float = 10.0,
+    ) -> Position | None:
+        """`send`, from a thread, as `Room.send_sync`."""
+        work = self.send(message, exclude=exclude, idempotency_key=idempotency_key, patience=patience)
+        return self._sender.home.run(work, timeout=timeout + patience)
+
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
         """What is in the user's inbox, as `Room.history`."""
-        return await page(self._broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse)
+        return await page(
+            self._sender.broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse
+        )
 
     async def is_online(self) -> bool:
         """Whether there is a connection on any worker. Raises Unavailable."""
-        return await self._broker.contains(ONLINE, self.id)
+        return await self._sender.broker.contains(ONLINE, self.id)
 
     async def connections(self) -> list[ConnectionId]:
         """The ids of the user's connections on all workers, sorted. Raises Unavailable."""
-        return [ConnectionId(id) for id in await self._broker.members(self._topic)]
+        return [ConnectionId(id) for id in await self._sender.broker.members(self._topic)]
 
     async def disconnect(self, reason: str = "") -> None:
         """Close every connection of the user with 4003. Raises Unavailable."""
-        await self._broker.publish(self._topic, Envelope(Kind.DISCONNECT, short(reason).encode()).encode())
+        await self._sender.broker.publish(self._topic, Envelope(Kind.DISCONNECT, short(reason).encode()).encode())
