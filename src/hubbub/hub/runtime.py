@@ -54,7 +54,7 @@ class Runtime:
         self.home = self.parts.home
         self.handles = self.parts.handles
         self.cluster = Cluster(broker, self.node, lambda: len(self.registry), declarations.measures)
-        refusals = Refusals(settings.clock, metrics)
+        refusals = Refusals(self.parts.clock, metrics)
         context = _context(settings, declarations, self.parts, refusals)
         self.endpoint = Endpoint(context, settings.authenticators, settings.origins, refusals, lambda: self.ready)
         self._bounded_logs = (refusals, self.endpoint.told, context.endings)
