@@ -1,7 +1,9 @@
 import copy
 import json
+import math
 import pickle
 import re
+from typing import Any
 
 import pytest
 
@@ -28,12 +30,15 @@ CODES = (
     "invalid_message",
     "unknown_room",
     "not_joined",
+    "not_found",
+    "conflict",
     "too_many_rooms",
     "rate_limited",
     "unavailable",
     "internal",
+    "refused",
 )
-KINDS = Refused.__subclasses__()
+KINDS = [kind for kind in Refused.__subclasses__() if kind.__module__ == errors.__name__]
 
 
 def by_name(kind: type) -> str:
@@ -119,5 +124,117 @@ def test_what_a_log_says_of_an_exception_is_its_type_and_place_and_never_its_wor
         raise InternalError("hush")
     assert re.fullmatch(
         rf"hubbub\.errors\.InternalError at {re.escape(__file__)}:\d+ in test_what_a_log_says.*",
+        errors.described(raised.value),
+    )
+
+
+class SoldOut(Refused):
+    code = "sold_out"
+    default = "there are none left"
+
+
+def test_an_application_has_codes_of_its_own_or_none() -> None:
+    class Plain(Refused):
+        pass
+
+    assert Refused("sold out").on_the_wire() == {"type": "error", "code": "refused", "message": "sold out"}
+    assert Plain().on_the_wire() == {"type": "error", "code": "refused", "message": "refused"}
+    assert SoldOut().on_the_wire(1) == {"type": "error", "code": "sold_out", "message": "there are none left", "id": 1}
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code != "refused"])
+def test_a_code_of_the_protocols_is_had_by_inheriting_it(code: str) -> None:
+    [kind] = [kind for kind in KINDS if kind.code == code]
+    with pytest.raises(ConfigurationError, match=f"Own: the code '{code}' belongs to the protocol"):
+        type("Own", (Refused,), {"code": code})
+    assert type("Again", (kind,), {"code": code})().code == code
+    assert type("Other", (kind,), {"code": "own"})().code == "own"
+    with pytest.raises(ConfigurationError):
+        type("Back", (type("Other", (kind,), {"code": "own"}),), {"code": code})
+
+
+class Silent:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Odd(Refused):
+    """One that never called its base, and has whatever it is given."""
+
+    def __init__(self, **given: object) -> None:
+        self.__dict__.update(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, {"code": "refused", "message": "refused"}),
+        ({"code": 7, "message": 7, "field": 7}, {"code": "refused", "message": "7", "field": "7"}),
+        ({"code": "", "message": "", "field": ""}, {"code": "refused", "message": "refused", "field": ""}),
+        ({"code": "\ud800", "message": "\ud800", "field": "\ud800"}, {"code": "?", "message": "?", "field": "?"}),
+        ({"message": Silent(), "field": Silent()}, {"code": "refused", "message": "refused", "field": ""}),
+        ({"default": Silent()}, {"code": "refused", "message": "refused"}),
+        ({"field": ("items", 0, "\ud800")}, {"code": "refused", "message": "refused", "field": "items.0.?"}),
+        ({"message": "é" * 1000}, {"code": "refused", "message": "é" * 1000}),
+        ({"message": "é" * 1001}, {"code": "refused", "message": "é" * 999 + "…"}),
+        ({"code": "c" * 201}, {"code": "c" * 199 + "…", "message": "refused"}),
+        ({"field": "f" * 2**20}, {"code": "refused", "message": "refused", "field": "f" * 199 + "…"}),
+        *(
+            ({"retry_after": given}, {"code": "refused", "message": "refused", "retry_after": told})
+            for given, told in ((0, 0), (0.0, 0), (0.1, 1), (1500.0, 1500), (2**53, 2**53))
+        ),
+        *(
+            ({"retry_after": given}, {"code": "refused", "message": "refused"})
+            for given in (None, True, -1, -0.5, math.nan, math.inf, -math.inf, 2**53 + 2, "1", [1])
+        ),
+    ],
+)
+def test_whatever_it_holds_what_goes_on_the_wire_is_well_formed(given: dict[str, Any], told: dict[str, Any]) -> None:
+    error = Odd(**given).on_the_wire()
+    assert error == {"type": "error", **told}
+    assert json.loads(encode(error)) == error
+
+
+FAULTS = [{"msg": "too small", "loc": ("items", 0), "type": "x", "input": "secret"}, {"msg": "too large", "loc": ()}]
+
+
+class Invalid(Exception):
+    def errors(self) -> list[dict[str, Any]]:
+        return FAULTS
+
+
+@pytest.mark.parametrize("found", [FAULTS, tuple(FAULTS), Invalid()])
+def test_an_invalid_message_says_the_first_of_pydantics_faults(found: Any) -> None:
+    assert InvalidMessage(found).on_the_wire() == {
+        "type": "error",
+        "code": "invalid_message",
+        "message": "too small",
+        "field": "items.0",
+    }
+    assert InvalidMessage(found, field="own").field == "own"
+    assert InvalidMessage([{"msg": "too small"}]).field is None
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (ValueError("too small"), "too small"),
+        (ValueError(), InvalidMessage.default),
+        ([], "[]"),
+        ([1], "[1]"),
+        ([{"loc": ()}], "[{'loc': ()}]"),
+        (None, InvalidMessage.default),
+    ],
+)
+def test_what_is_none_of_pydantics_is_told_as_it_is(found: Any, message: str) -> None:
+    assert InvalidMessage(found).on_the_wire() == {"type": "error", "code": "invalid_message", "message": message}
+
+
+def test_a_wrong_answer_is_described_with_its_words() -> None:
+    """They are ours, and quote nothing."""
+    with pytest.raises(errors.WrongAnswer) as raised:
+        raise errors.WrongAnswer("a User, not int")
+    assert re.fullmatch(
+        rf"hubbub\.errors\.WrongAnswer at {re.escape(__file__)}:\d+ in test_a_wrong_answer.*: a User, not int",
         errors.described(raised.value),
     )

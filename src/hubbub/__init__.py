@@ -12,6 +12,7 @@ from hubbub.auth.sessions import SessionAuth, SessionStore
 from hubbub.connection.connection import Connection
 from hubbub.errors import (
     ConfigurationError,
+    Conflict,
     ConnectionClosed,
     CredentialError,
     CredentialFault,
@@ -21,6 +22,7 @@ from hubbub.errors import (
     HubbubError,
     InvalidCredential,
     InvalidMessage,
+    NotFound,
     NotJoined,
     RateLimited,
     Refused,
@@ -44,6 +46,7 @@ __all__ = [
     "Authenticator",
     "Carrier",
     "ConfigurationError",
+    "Conflict",
     "Connection",
     "ConnectionClosed",
     "Credential",
@@ -63,6 +66,7 @@ __all__ = [
     "Lease",
     "Leaving",
     "Limits",
+    "NotFound",
     "NotJoined",
     "Page",
     "Position",

@@ -16,6 +16,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Authenticator": "authenticate bearer cookie",
         "Carrier": "COOKIE MESSAGE QUERY SUBPROTOCOL",
         "ConfigurationError": "",
+        "Conflict": "code default on_the_wire",
         "Connection": "close finish id join leave node room rooms send state text user",
         "ConnectionClosed": "",
         "Credential": "carrier value",
@@ -37,12 +38,13 @@ NAMES: dict[str, dict[str, str]] = {
             "authenticate blocking closing connections connections_per_user credential depth message name "
             "outbox payload queued replay rooms unauthenticated waiting"
         ),
+        "NotFound": "code default on_the_wire",
         "NotJoined": "code default on_the_wire",
         "Page": "complete messages position",
         "Position": "epoch offset",
         "Rate": "burst messages refusals",
         "RateLimited": "code default on_the_wire",
-        "Refused": "on_the_wire",
+        "Refused": "code default on_the_wire",
         "Room": "close count history members remove send",
         "SessionAuth": "authenticate bearer",
         "SessionStore": "user_of",

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from hubbub.scheduling.tasks import Background
+from hubbub.scheduling.tasks import Background, is_our_end
 from hubbub.testing import settle
 from tests.kit.loop import called
 from tests.kit.stopwatch import Stopwatch
@@ -150,3 +150,33 @@ async def test_what_outlives_a_message_does_not_have_its_variables(how: str) -> 
     await called(lambda: contextvars.copy_context().run(message))
     await background.end(within=5)
     assert found == ["unset"] * 2
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [ValueError(), SystemExit(1), Odd(), asyncio.CancelledError(), GeneratorExit()])
+async def test_what_a_function_raises_is_its_own_while_nobody_ends_us(error: BaseException) -> None:
+    assert not is_our_end(error)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
+async def test_a_task_that_is_cancelled_is_being_ended(error: BaseException) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    assert is_our_end(error)
+    assert not is_our_end(SystemExit(1))
+    task.uncancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit(), KeyboardInterrupt()])
+def test_without_a_loop_a_coroutine_is_being_ended(error: BaseException) -> None:
+    assert is_our_end(error)
+
+
+async def test_an_interrupt_is_the_operators() -> None:
+    assert is_our_end(KeyboardInterrupt())

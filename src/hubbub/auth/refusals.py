@@ -7,7 +7,7 @@ tell an expired token from a forged one, or from a server that has another key t
 import logging
 
 from hubbub.auth.redaction import harmless, quotes
-from hubbub.errors import CredentialError
+from hubbub.errors import CredentialError, text_of
 from hubbub.ports.auth import Carrier
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Count, Metrics
@@ -26,7 +26,8 @@ class Refusals:
     def tell(self, error: CredentialError, *, where: str, carrier: Carrier, secret: str = "") -> None:
         """`secret` is what was presented: an authenticator of the application's may have quoted it."""
         self._metrics.count(Count(f"credentials_{error.fault}"))
-        text = "its text quotes the credential" if quotes(str(error), secret) else harmless(str(error))
+        said = text_of(error)
+        text = "its text quotes the credential" if quotes(said, secret) else harmless(said)
         kind = f"a credential was refused ({error.fault})"
         self._log.tell(kind, "%s %s, by %s: %s", kind, where, carrier.value, text or type(error).__name__)
 

@@ -308,8 +308,8 @@ class Connection:
         self.outbound.answer(message)
 
     def refuse(self, error: Refused, id: RequestId | None) -> None:
-        self._context.metrics.count(Count.REFUSED)
         self.answer(refusal(error, id))
+        self._context.metrics.count(Count.REFUSED)
 
     def tick(self, now: float) -> None:
         """The time this connection asked to be woken at has come."""

@@ -2,7 +2,7 @@
 
 One for a worker, called for one request of a connection at a time. Whatever is refused is answered with its `id`;
 whatever fails is answered `internal`, logged with the connection's id, and costs the connection nothing but that
-answer, unless it fails before anybody is authenticated: then there is nobody to answer.
+answer, unless it fails before anybody is authenticated: then there is nobody to answer, and it is closed.
 """
 
 import logging
@@ -21,6 +21,7 @@ from hubbub.errors import (
     Unauthorized,
     Unavailable,
     described,
+    text_of,
 )
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.options import Heartbeat, History, Limits
@@ -30,6 +31,7 @@ from hubbub.protocol.codec import Prepared
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
 from hubbub.rooms.membership import Membership
+from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import ConnectionId, NodeId, User
 
 _log = logging.getLogger("hubbub.requests")
@@ -102,7 +104,7 @@ class Requests:
         self._inbox = inbox
 
     async def do(self, client: Client, request: Request) -> None:
-        """Raises nothing."""
+        """Raises nothing, but where it is being ended."""
         if client.outbound.closed:
             return
         try:
@@ -120,15 +122,31 @@ class Requests:
                         client.outbound.answer(answer)
             else:
                 await self._do(client, request)
-        except Refused as error:
-            client.refuse(error, getattr(request, "id", None))
-        except Exception as error:  # noqa: BLE001 - nothing may end the task that works on what waits behind this
-            # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
-            _log.error("a request of connection %s failed: %s", client.id, described(error))
-            if isinstance(request, User | Check):
-                client.close(closes.OUR_FAULT)
+        except BaseException as error:  # noqa: BLE001 - nothing may end the task that works on what waits behind this
+            self._tell(client, request, error)
+
+    def _tell(self, client: Client, request: Request, error: BaseException) -> None:
+        """Answer what a request came to. Raises it only where it is our own end."""
+        ending = is_our_end(error)
+        if ending and isinstance(error, GeneratorExit):
+            raise error  # there is no time for anything else
+        id = getattr(request, "id", None)
+        unknown = isinstance(request, User | Check)
+        if isinstance(error, Refused) and not unknown:
+            try:
+                client.refuse(error, id)
+            except Exception as odd:  # noqa: BLE001 - a subclass of the application's may say anything, or fail to
+                error = odd
             else:
-                client.refuse(InternalError(), getattr(request, "id", None))
+                return
+        # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
+        _log.error("a request of connection %s failed: %s", client.id, described(error))
+        if unknown:
+            client.close(closes.OUR_FAULT)
+        else:
+            client.refuse(InternalError(), id)
+        if ending:
+            raise error
 
     async def _do(self, client: Client, request: Request) -> None:
         match request:
@@ -177,7 +195,7 @@ class Requests:
         try:
             user = await self._authenticate(token, client.id, client.user)
         except CredentialError as error:
-            raise Unauthorized(str(error), field="token") from None
+            raise Unauthorized(text_of(error), field="token") from None
         client.become(user)
         self._confirm(client, id)
 

@@ -6,7 +6,6 @@ application's functions share the event loop with everybody, so each is watched:
 allowed is named in the log, once, and counted every time.
 """
 
-import asyncio
 import logging
 import time
 import types
@@ -14,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
-from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType
+from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType, WrongAnswer
 from hubbub.handlers.first_step import first_step
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
@@ -23,6 +22,7 @@ from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
 from hubbub.rooms.declared import DeclaredRooms
+from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import RoomName
 
 _log = logging.getLogger("hubbub.dispatch")
@@ -106,19 +106,14 @@ class Dispatch:
         if isinstance(error, ConnectionClosed) and error.connection == who:
             # The function was still working for a client that has left: nobody's fault.
             raise InternalError from None
-        if isinstance(error, asyncio.CancelledError):
-            # Either we are cancelled, or the function awaited something that was.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise error
-        elif not isinstance(error, Exception):
+        if is_our_end(error):
             raise error
-        self._failed(function.name, who)
-        raise InternalError from None
-
-    def _failed(self, name: str, who: str) -> None:
         self._metrics.count(Count.HANDLER_FAILED)
-        _log.exception("%s failed for connection %s", name, who)
+        if isinstance(error, WrongAnswer):
+            _log.error("%s failed for connection %s: %s", function.name, who, error)
+        else:
+            _log.error("%s failed for connection %s", function.name, who, exc_info=error)
+        raise InternalError from None
 
     @types.coroutine
     def _watched(self, name: str, coroutine: Coroutine[Any, Any, R], awaited: Any = _NOTHING) -> Generator[Any, Any, R]:

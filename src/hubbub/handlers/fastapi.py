@@ -19,12 +19,21 @@ from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from fastapi.params import Depends
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
-from hubbub.errors import ConfigurationError, Forbidden, InvalidMessage, RateLimited, Refused, Unauthorized, Unavailable
+from hubbub.errors import (
+    ConfigurationError,
+    Conflict,
+    Forbidden,
+    InvalidMessage,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unauthorized,
+    Unavailable,
+)
 from hubbub.ports.injection import Caller
 from hubbub.protocol.handshake import Handshake
 from hubbub.types import User
@@ -32,7 +41,18 @@ from hubbub.types import User
 # Where the hub's own values stand in what a function is called with.
 _MESSAGE, _CALLER, _USER = range(3)
 
-_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden, 429: RateLimited, 503: Unavailable}
+_STATUS: dict[int, type[Refused]] = {
+    400: InvalidMessage,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    422: InvalidMessage,
+    429: RateLimited,
+    503: Unavailable,
+}
+# Seconds of a `Retry-After`, in digits: more are no time that anybody waits.
+_MAX_DIGITS = 9
 
 
 class FastAPIInjection:
@@ -104,14 +124,11 @@ class InjectedFunction:
     def refusal(self, error: BaseException) -> Refused | None:
         if not isinstance(error, HTTPException):
             return None
-        kind = _STATUS.get(error.status_code)
+        status = error.status_code
+        kind = _STATUS.get(status, Refused if 400 <= status < 500 else None)
         if kind is None:
             return None
-        seconds = Headers(error.headers).get("Retry-After", "")
-        return kind(
-            error.detail if isinstance(error.detail, str) else None,
-            retry_after=int(seconds) * 1000 if seconds.isdecimal() else None,
-        )
+        return kind(error.detail if isinstance(error.detail, str) else None, retry_after=_retry_after(error))
 
     def _call(self, values: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
         if self._awaits:
@@ -176,6 +193,13 @@ def _signature(function: Callable[..., Any], name: str) -> list[inspect.Paramete
         if parameter.name not in hints and not isinstance(parameter.default, Depends):
             raise ConfigurationError(f"{name}: {parameter.name!r} needs an annotation, which says what it is")
     return [parameter.replace(annotation=hints.get(parameter.name, Any)) for parameter in parameters]
+
+
+def _retry_after(error: HTTPException) -> int | None:
+    """In milliseconds, where it is in seconds."""
+    headers = {str(name).lower(): str(value) for name, value in dict(error.headers or {}).items()}
+    seconds = headers.get("retry-after", "")
+    return int(seconds) * 1000 if seconds.isdecimal() and len(seconds) <= _MAX_DIGITS else None
 
 
 def _walk(dependant: Dependant) -> Iterator[Dependant]:

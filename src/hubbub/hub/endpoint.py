@@ -35,6 +35,7 @@ from hubbub.errors import (
     InvalidCredential,
     InvalidMessage,
     described,
+    text_of,
 )
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
@@ -233,7 +234,7 @@ class Endpoint:
             self._tell_of_credential(websocket, presented, error)
             if "origin" in websocket.headers:
                 raise
-            raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
+            raise HTTPException(401, text_of(error), {"WWW-Authenticate": "Bearer"}) from None
         except TimeoutError:
             raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
         except Exception as error:  # noqa: BLE001 - the application's store, or its authenticator
@@ -244,6 +245,8 @@ class Endpoint:
         limit = self.context.limits.name
         if isinstance(user, User):
             return check_user(user, limit=limit)
+        if not isinstance(user, str):
+            raise TypeError(f"user is a User or a str, not {type(user).__name__}")
         # Often a part of the path, and so the client's to choose.
         try:
             return User(UserId(check_name(user, limit=limit, field="user")))

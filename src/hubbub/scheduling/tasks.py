@@ -67,3 +67,18 @@ class Background:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a background task failed", exc_info=error)
+
+
+def is_our_end(error: BaseException) -> bool:
+    """Whether an exception of the application's function is none of its own: the end of our task, or of the process.
+
+    A function may have awaited what was cancelled, and whatever else it raises, `SystemExit` too, is one message's
+    failure and no reason to end the worker for everybody. Ctrl-C is the operator's.
+    """
+    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return isinstance(error, KeyboardInterrupt)
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs any more
+        return True
+    return task is None or task.cancelling() > 0

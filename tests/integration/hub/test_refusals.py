@@ -1,0 +1,348 @@
+"""Every request is answered, whatever is raised and whatever it holds: of handlers, dependencies, joins, validators."""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
+
+import pytest
+import websockets
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
+
+from hubbub import (
+    ConfigurationError,
+    Conflict,
+    ConnectionClosed,
+    Credential,
+    Forbidden,
+    HandshakeRefused,
+    Hub,
+    InvalidCredential,
+    InvalidMessage,
+    NotFound,
+    RateLimited,
+    Refused,
+    User,
+)
+from tests.kit.client import Tab
+from tests.kit.inside import inside
+from tests.kit.serving import Names, at_rest, serving
+from tests.kit.waiting import until
+
+
+class SoldOut(Refused):
+    code = "sold_out"
+    default = "there are none left"
+
+
+class Wordless(Refused):
+    pass
+
+
+class Numbered(Refused):
+    code: ClassVar[Any] = 42
+    default: ClassVar[Any] = 43
+
+
+class Uninitialised(Forbidden):
+    def __init__(self, seats: int) -> None:
+        self.seats = seats
+
+
+class Overwritten(Forbidden):
+    def __init__(self) -> None:
+        super().__init__()
+        self.message, self.field, self.retry_after = object, [1, "\ud800"], "soon"  # type: ignore[assignment]
+
+
+class Failing(Refused):
+    @property
+    def code(self) -> str:  # type: ignore[override]
+        raise LookupError("secret")
+
+
+class Unwritable(Refused):
+    def on_the_wire(self, id: str | int | None = None) -> dict[str, Any]:
+        return {"type": "error", "data": object()}
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("it cannot say what it is")
+
+    __repr__ = __str__
+
+
+class Ending(BaseException):
+    pass
+
+
+def not_valid(value: Any = "secret") -> ValidationError:
+    try:
+        TypeAdapter(dict[str, list[int]]).validate_python({"sizes": [1, value], "more": value})
+    except ValidationError as error:
+        return error
+    raise AssertionError
+
+
+def group(*errors: BaseException) -> BaseException:
+    return BaseExceptionGroup("several", errors)
+
+
+INTERNAL = {"code": "internal", "message": "internal error"}
+
+#: What is raised, and what of the `error` it comes to. A class is raised as it is.
+RAISED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "refused": (Refused("sold out"), {"code": "refused", "message": "sold out"}),
+    "refused-class": (Refused, {"code": "refused", "message": "refused"}),
+    "own": (SoldOut(retry_after=5), {"code": "sold_out", "message": "there are none left", "retry_after": 5}),
+    "wordless": (Wordless(field="seat"), {"code": "refused", "message": "refused", "field": "seat"}),
+    "numbered": (Numbered(), {"code": "refused", "message": "43"}),
+    "uninitialised": (Uninitialised(3), {"code": "forbidden", "message": "not allowed"}),
+    "overwritten": (Overwritten(), {"code": "forbidden", "message": str(object), "field": "1.?"}),
+    "failing": (Failing(), INTERNAL),
+    "unwritable": (Unwritable(), INTERNAL),
+    "not-found": (NotFound(), {"code": "not_found", "message": "there is no such thing"}),
+    "conflict": (Conflict("taken"), {"code": "conflict", "message": "taken"}),
+    "error": (InvalidMessage(ValueError("no such size")), {"code": "invalid_message", "message": "no such size"}),
+    "silent": (InvalidMessage(Silent()), {"code": "invalid_message", "message": "the message is not valid"}),
+    "validation": (
+        InvalidMessage(not_valid()),
+        {
+            "code": "invalid_message",
+            "field": "sizes.1",
+            "message": "Input should be a valid integer, unable to parse string as an integer",
+        },
+    ),
+    "validations": (InvalidMessage(not_valid().errors(), field="own"), {"code": "invalid_message", "field": "own"}),
+    "request": (
+        InvalidMessage(RequestValidationError([{"msg": "bad", "loc": ("body", 0), "type": "x"}])),
+        {"code": "invalid_message", "field": "body.0", "message": "bad"},
+    ),
+    "list": (InvalidMessage(["a", 1]), {"code": "invalid_message", "message": "['a', 1]"}),
+    "empty": (InvalidMessage([]), {"code": "invalid_message", "message": "[]"}),
+    "huge": (
+        Forbidden("x" * 2**20, field="y" * 2**20),
+        {"code": "forbidden", "message": "x" * 999 + "…", "field": "y" * 199 + "…"},
+    ),
+    "surrogates": (Forbidden("a\ud800", field="\udfff"), {"code": "forbidden", "message": "a?", "field": "?"}),
+    "field": (Forbidden(field=7), {"code": "forbidden", "message": "not allowed", "field": "7"}),  # type: ignore[arg-type]
+    "place": (Forbidden(field=("items", 0)), {"code": "forbidden", "field": "items.0"}),  # type: ignore[arg-type]
+    "fraction": (
+        RateLimited(retry_after=0.2),
+        {"code": "rate_limited", "message": "too many messages", "retry_after": 1},
+    ),  # type: ignore[arg-type]
+    **{
+        f"retry-{what}": (RateLimited(retry_after=what), {"code": "rate_limited", "message": "too many messages"})  # type: ignore[arg-type]
+        for what in (math.nan, math.inf, -1, "soon", True, 2**60)
+    },
+    "400": (HTTPException(400, "no such size"), {"code": "invalid_message", "message": "no such size"}),
+    "404": (HTTPException(404), {"code": "not_found", "message": "Not Found"}),
+    "409": (HTTPException(409, "taken"), {"code": "conflict", "message": "taken"}),
+    "422": (HTTPException(422, [{"loc": ["a"]}]), {"code": "invalid_message", "message": "the message is not valid"}),
+    "402": (HTTPException(402, {"price": 3}), {"code": "refused", "message": "refused"}),
+    "418": (HTTPException(418, "\ud800" * 2), {"code": "refused", "message": "??"}),
+    "429": (HTTPException(429, headers={"retry-after": 3}), {"code": "rate_limited", "retry_after": 3000}),  # type: ignore[dict-item]
+    "429-never": (
+        HTTPException(429, headers={"Retry-After": "9" * 5000}),
+        {"code": "rate_limited", "message": "Too Many Requests"},
+    ),
+    "429-odd": (HTTPException(429, headers=7), INTERNAL),  # type: ignore[arg-type]
+    "500": (HTTPException(500, "secret"), INTERNAL),
+    "302": (HTTPException(302, "secret"), INTERNAL),
+    "plain": (LookupError("secret"), INTERNAL),
+    "mute": (Silent("secret"), INTERNAL),
+    "bare-validation": (not_valid(), INTERNAL),
+    "configuration": (ConfigurationError("secret"), INTERNAL),
+    "handshake": (HandshakeRefused("secret"), INTERNAL),
+    "credential": (InvalidCredential("secret"), INTERNAL),
+    "anothers-end": (ConnectionClosed("another"), INTERNAL),
+    "timeout": (TimeoutError(), INTERNAL),
+    "cancelled": (asyncio.CancelledError(), INTERNAL),
+    "exit": (SystemExit(1), INTERNAL),
+    "generator-exit": (GeneratorExit(), INTERNAL),
+    "stop": (StopIteration("secret"), INTERNAL),
+    "async-stop": (StopAsyncIteration(), INTERNAL),
+    "ending": (Ending(), INTERNAL),
+    "group": (group(Forbidden("secret"), LookupError("secret")), INTERNAL),
+    "base-group": (group(SystemExit(1), Ending()), INTERNAL),
+}
+
+
+def raising(what: str) -> NoReturn:
+    raise RAISED[what][0]
+
+
+class Say(BaseModel):
+    type: Literal["say"] = "say"
+    what: str
+    how: str
+
+    @field_validator("what")
+    @classmethod
+    def validated(cls, what: str, info: Any) -> str:
+        if what.startswith("validator:"):
+            raising(what.removeprefix("validator:"))
+        return what
+
+
+async def opened(what: str = "") -> AsyncIterator[str]:
+    yield what
+
+
+def closed() -> Iterator[list[str]]:
+    late: list[str] = []
+    yield late
+    if late:
+        raising(late[0])
+
+
+def declared() -> Hub:
+    hub = Hub(auth=Names(cookie=None))
+
+    @hub.on(Say)
+    async def say(message: Say) -> None:
+        if message.how == "later":
+            await asyncio.sleep(0)
+        raising(message.what)
+
+    class Threaded(Say):
+        type: Literal["threaded"]  # type: ignore[assignment]
+
+    @hub.on(Threaded)
+    def threaded(message: Threaded) -> None:
+        raising(message.what)
+
+    class Depending(Say):
+        type: Literal["depending"]  # type: ignore[assignment]
+
+    @hub.on(Depending)
+    async def depending(message: Depending, late: Annotated[list[str], Depends(closed)]) -> None:
+        late.append(message.what)
+
+    @hub.rooms("at-once:{what}")
+    async def at_once(what: str) -> bool:
+        raising(what)
+
+    @hub.rooms("later:{what}")
+    async def later(what: str) -> bool:
+        await asyncio.sleep(0)
+        raising(what)
+
+    @hub.rooms("threaded:{what}")
+    def in_a_thread(what: str) -> bool:
+        raising(what)
+
+    async def guard(what: str) -> None:
+        raising(what)
+
+    @hub.rooms("guarded:{what}")
+    async def guarded(what: str, _: Annotated[None, Depends(guard)]) -> bool:
+        return True
+
+    return hub
+
+
+@pytest.mark.parametrize(
+    "where", ["handler", "later", "threaded", "depending", "validator", "at-once:", "later:", "threaded:", "guarded:"]
+)
+async def test_whatever_is_raised_is_answered(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    hub = declared()
+    app = FastAPI()
+    app.include_router(hub.router)
+    async with serving(app) as server, Tab(server.ws, token="ann") as tab:
+        for what, (_, expected) in RAISED.items():
+            if (where, what) == ("depending", "generator-exit"):
+                continue  # to Python's context managers it says that they are closed
+            if where.endswith(":"):
+                request = {"type": "join_room", "room": f"{where}{what}"}
+            elif where == "validator":
+                request = {"type": "say", "what": f"validator:{what}", "how": ""}
+            else:
+                kind = where if where in ("threaded", "depending") else "say"
+                request = {"type": kind, "what": what, "how": where}
+            answer = await tab.request(**request)
+            if where == "validator" and answer["code"] == "invalid_message":
+                continue  # a ValueError there is the client's
+            assert {"type": "error", **expected}.items() <= answer.items(), (what, answer)
+            if expected is INTERNAL:
+                assert set(answer) == {"type", "id", "code", "message"}
+        # Nothing of it was dear: the connection lives, and so does what waits behind.
+        assert (await tab.request("ping"))["type"] == "pong"
+        assert len(inside(hub).endpoint.connections) == 1
+        await tab.close()
+        await at_rest(hub)
+    failures = [each for each in caplog.records if each.name == "hubbub.lifecycle"]
+    assert not failures, [each.getMessage() for each in failures]
+
+
+async def test_one_that_cancels_itself_is_answered() -> None:
+    hub = Hub(auth=Names())
+
+    @hub.on(Say)
+    async def say(message: Say) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    app = FastAPI()
+    app.include_router(hub.router)
+    async with serving(app) as server, Tab(server.ws, token="ann") as tab:
+        for _ in range(2):
+            assert (await tab.request("say", what="", how=""))["code"] == "internal"
+        await tab.close()
+        await at_rest(hub)
+
+
+class Raises:
+    cookie: str | None = None
+    bearer = True
+
+    async def authenticate(self, credential: Credential) -> User:
+        raising(credential.value)
+
+
+async def test_whatever_an_authenticator_raises_ends_the_connection_and_nothing_else() -> None:
+    hub = Hub(auth=Raises())
+    app = FastAPI()
+    app.include_router(hub.router)
+    async with serving(app) as server:
+        for what in RAISED:
+            if what == "cancelled":
+                continue  # the server's own way to end a call
+            is_credential = what == "credential"
+            with pytest.raises(websockets.InvalidStatus) as refusal:
+                await Tab(server.ws, token=what).connect()
+            status = refusal.value.response.status_code
+            assert status == (401 if is_credential else 503 if what == "timeout" else 500), what
+            tab = await Tab(server.ws).connect()
+            await tab.send({"type": "auth", "token": what})
+            assert await tab.closed() == (4001 if is_credential else 1011), what
+            await tab.close()
+        await until(lambda: not inside(hub).endpoint.connections, "gone")
+
+
+@pytest.mark.parametrize("words", [["a", "list"], "\ud800" * 3, "x" * 2**20, Silent()])
+async def test_a_credential_is_refused_whatever_words_it_is_refused_with(words: Any) -> None:
+    class Wordy(Names):
+        async def authenticate(self, credential: Credential) -> User:
+            if credential.value == "ann":
+                return await super().authenticate(credential)
+            raise InvalidCredential(words)
+
+    hub = Hub(auth=Wordy())
+    app = FastAPI()
+    app.include_router(hub.router)
+    async with serving(app) as server:
+        with pytest.raises(websockets.InvalidStatus) as refusal:
+            await Tab(server.ws, token="bob").connect()
+        assert refusal.value.response.status_code == 401
+        assert len(refusal.value.response.body) < 4000
+        async with Tab(server.ws, token="ann") as tab:
+            answer = await tab.request("auth", token="bob")
+            assert (answer["code"], answer["field"]) == ("unauthorized", "token")
