@@ -144,7 +144,7 @@ class JWTAuth:
         except jwt.PyJWTError as error:
             fault, reason = _reason(error, token, jwt)
             raise InvalidCredential(reason, fault=fault) from None
-        except ValueError:  # a lone surrogate, which has no UTF-8
+        except (ValueError, RecursionError):  # a lone surrogate, which has no UTF-8; a header of nothing but brackets
             raise InvalidCredential("the token is malformed", fault=CredentialFault.MALFORMED) from None
         type = decoded["header"].get("typ", "JWT")
         if not (isinstance(type, str) and type.lower() in _TYPES):
@@ -269,7 +269,7 @@ def _wrong_claim(token: str, jwt: ModuleType) -> tuple[CredentialFault, str] | N
                 _check_date(date, payload[date])
     except InvalidCredential as wrong:
         return wrong.fault, str(wrong)
-    except (jwt.PyJWTError, ValueError):
+    except (jwt.PyJWTError, ValueError, RecursionError):
         return None
     if "jti" in payload and not isinstance(payload["jti"], str):
         return CredentialFault.CLAIM, "jti is a string"

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, assert_never
 from hubbub.auth.carriers import Absent, Found, Malformed, Unusable, find_credential, read_message
 from hubbub.errors import ConfigurationError, CredentialFault
 from hubbub.ports.auth import Authenticator, Carrier, Credential
-from hubbub.types import User
+from hubbub.scheduling.calls import awaiting
 
 # RFC 6265 section 4.1.1: a cookie's name is a token.
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -26,9 +26,12 @@ class Claim:
     credential: Credential
     authenticator: Authenticator
 
-    async def judge(self) -> User:
-        """The user. Raises InvalidCredential or ExpiredCredential, and whatever a failing store raises."""
-        return await self.authenticator.authenticate(self.credential)
+    async def judge(self) -> Any:
+        """What the authenticator says, which should be a User.
+
+        Raises InvalidCredential or ExpiredCredential, and whatever a failing store raises.
+        """
+        return await awaiting(self.authenticator.authenticate)(self.credential)
 
 
 Examined: TypeAlias = Absent | Claim | Unusable | Malformed
@@ -37,9 +40,12 @@ Examined: TypeAlias = Absent | Claim | Unusable | Malformed
 def arrange(auth: Authenticator | Sequence[Authenticator]) -> tuple[Authenticator, ...]:
     """The authenticators of a hub, in their order.
 
-    Raises ConfigurationError where two would read the same thing, one reads nothing, or a cookie's name is none.
+    Raises ConfigurationError where two would read the same thing, one reads nothing, a cookie's name is none, or one is
+    no authenticator.
     """
     authenticators = tuple(auth) if isinstance(auth, Sequence) else (auth,)
+    for each in authenticators:
+        _check(each)
     if sum(each.bearer for each in authenticators) > 1:
         raise ConfigurationError("two authenticators read bearer tokens; only one can, give the other cookies only")
     names = [each.cookie for each in authenticators if each.cookie is not None]
@@ -52,6 +58,18 @@ def arrange(auth: Authenticator | Sequence[Authenticator]) -> tuple[Authenticato
         if each.cookie is None and not each.bearer:
             raise ConfigurationError(f"{type(each).__name__} reads neither a cookie nor bearer tokens")
     return authenticators
+
+
+def _check(each: Any) -> None:
+    """What it says of itself is what it is: a method called `bearer`, never called, would be true."""
+    name = each.__name__ if isinstance(each, type) else type(each).__name__
+    if isinstance(each, type) or not callable(getattr(each, "authenticate", None)):
+        raise ConfigurationError(f"{name} is no authenticator: an object with `cookie`, `bearer` and `authenticate`")
+    bearer, cookie = getattr(each, "bearer", None), getattr(each, "cookie", None)
+    if not isinstance(bearer, bool):
+        raise ConfigurationError(f"{name}.bearer is True or False, not {type(bearer).__name__}")
+    if not (cookie is None or isinstance(cookie, str)):
+        raise ConfigurationError(f"{name}.cookie is the name of a cookie or None, not {type(cookie).__name__}")
 
 
 def examine(scope: Mapping[str, Any], authenticators: Sequence[Authenticator], *, limit: int) -> Examined:

@@ -12,6 +12,7 @@ from hubbub.errors import CredentialFault, ExpiredCredential, InvalidCredential
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
 from hubbub.protocol.messages import check_user
+from hubbub.scheduling.calls import awaiting
 from hubbub.types import User
 
 
@@ -29,17 +30,20 @@ class SessionStore(Protocol):
 class SessionAuth:
     """Authenticates by a session cookie.
 
-    `load` is a SessionStore, or its one method as an async function. `cookie` is the cookie's name, default
-    `session`; its value reaches `load` as the browser sent it, so a signed value is checked there.
+    `load` is a SessionStore, or its one method as a function; a plain `def` runs in a thread. `cookie` is the cookie's
+    name, default `session`; its value reaches `load` as the browser sent it, so a signed value is checked there.
     """
 
     bearer = False
 
     def __init__(
-        self, load: SessionStore | Callable[[str], Awaitable[User | None]], *, cookie: str = "session"
+        self,
+        load: SessionStore | Callable[[str], Awaitable[User | None] | User | None],
+        *,
+        cookie: str = "session",
     ) -> None:
         self.cookie: str | None = cookie
-        self._load: Callable[[str], Awaitable[User | None]] = load.user_of if hasattr(load, "user_of") else load
+        self._load = awaiting(load.user_of if hasattr(load, "user_of") else load)
 
     def __repr__(self) -> str:
         return f"SessionAuth(cookie={self.cookie!r})"
@@ -47,14 +51,14 @@ class SessionAuth:
     async def authenticate(self, credential: Credential) -> User:
         """The session's user.
 
-        Raises InvalidCredential where there is no such session, ExpiredCredential where it is over, TypeError or
+        Raises InvalidCredential where there is no such session, ExpiredCredential where it is over, WrongAnswer or
         ValueError where the store gave no proper user. What the store raises goes through: a database that is down
         must not look like a forged cookie, which would log everybody out.
         """
-        user = await self._load(credential.value)
-        if user is None:
+        found = await self._load(credential.value)
+        if found is None:
             raise InvalidCredential("no such session", fault=CredentialFault.UNKNOWN)
-        check_user(user, limit=Limits().name)
+        user = check_user(found, limit=Limits().name)
         if user.expires is not None and user.expires <= time.time():
             raise ExpiredCredential("the session is over")
         return user

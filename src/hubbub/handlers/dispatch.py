@@ -10,7 +10,7 @@ import logging
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from types import MappingProxyType
+from types import CoroutineType, MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType, WrongAnswer
@@ -74,10 +74,11 @@ class Dispatch:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there
             self._judge(error, function, caller.id)
-        done, awaited = ended
-        if done:
+        done, came = ended
+        if done and type(came) is not CoroutineType:
             return ended
-        return False, self._judged(function, self._watched(function.name, coroutine, awaited), caller.id)
+        running = came if done else self._watched(function.name, coroutine, came)
+        return False, self._judged(function, running, caller.id)
 
     async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
         """The room's options. Raises UnknownRoom, Forbidden, or whatever else Refused the check came to."""
@@ -86,13 +87,21 @@ class Dispatch:
             raise UnknownRoom(field="room")
         check = match.value.check
         asked = self._watched(check.name, check(caller, None, match.params))
-        if not await self._judged(check, asked, caller.id):
-            raise Forbidden("you may not join this room", field="room")
-        return match.value.options
+        admitted = await self._judged(check, asked, caller.id)
+        if admitted is True:
+            return match.value.options
+        if admitted is not False:
+            # Never by its truth: what says no in a way of its own, and what nobody awaited, is true as well.
+            hint = ": does a way through it end without `return`?" if admitted is None else ""
+            said = type(admitted).__qualname__
+            self._judge(WrongAnswer(f"a check returns True or False, not {said}{hint}"), check, caller.id)
+        raise Forbidden("you may not join this room", field="room")
 
     async def _judged(self, function: Injected, running: Awaitable[R], who: str) -> R:
         try:
-            return await running
+            came = await running
+            # `return other()`, where `return await other()` was meant.
+            return await came if isinstance(came, CoroutineType) else came
         except Refused:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there

@@ -12,13 +12,13 @@ import inspect
 import typing
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from fastapi.params import Depends
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 from starlette.websockets import WebSocket
@@ -36,6 +36,7 @@ from hubbub.errors import (
 )
 from hubbub.ports.injection import Caller
 from hubbub.protocol.handshake import Handshake
+from hubbub.scheduling.calls import awaiting, generates, layers, makes_coroutine
 from hubbub.types import User
 
 # Where the hub's own values stand in what a function is called with.
@@ -61,15 +62,15 @@ class FastAPIInjection:
     def prepare(
         self, function: Callable[..., Any], *, message: type | None, caller: type, path_params: frozenset[str]
     ) -> "InjectedFunction":
-        name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
-        signature = _signature(function, name)
+        name = _name(function)
+        parameters, _ = _signature(function, name)
         places = {caller: _CALLER, User: _USER}
         if message is not None:
             places[message] = _MESSAGE
         mine = {
-            parameter.name: places[parameter.annotation] for parameter in signature if parameter.annotation in places
+            parameter.name: places[parameter.annotation] for parameter in parameters if parameter.annotation in places
         }
-        rest = [parameter for parameter in signature if parameter.name not in mine]
+        rest = [parameter for parameter in parameters if parameter.name not in mine]
 
         def shell() -> None:
             """Carries the signature FastAPI is to see."""
@@ -79,7 +80,7 @@ class FastAPIInjection:
         dependant = get_dependant(path=path, call=shell)
         for part in _walk(dependant):
             _refuse_what_messages_lack(part, name)
-        annotations = {parameter.name: parameter.annotation for parameter in signature}
+        annotations = {parameter.name: parameter.annotation for parameter in parameters}
         return InjectedFunction(function, name, annotations, mine, dependant if rest else None)
 
 
@@ -98,12 +99,11 @@ class InjectedFunction:
         self._own = tuple(own.items())
         self._wants_user = _USER in own.values()
         self._dependant = dependant
-        self._awaits = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an instance's method, not whether there is one
-        )
+        self._awaited = awaiting(function)
         # With parameters of ours alone, all by position: called for every message, so as directly as can be.
         kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
-        simple = self._awaits and dependant is None and own and inspect.Parameter.KEYWORD_ONLY not in kinds
+        whole = makes_coroutine(function) and inspect.Parameter.KEYWORD_ONLY not in kinds
+        simple = whole and dependant is None and own
         self._pick = _picking(tuple(own.values())) if simple else None
         self._takes_message = bool(simple) and tuple(own.values()) == (_MESSAGE,)
 
@@ -130,11 +130,8 @@ class InjectedFunction:
             return None
         return kind(error.detail if isinstance(error.detail, str) else None, retry_after=_retry_after(error))
 
-    def _call(self, values: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
-        if self._awaits:
-            called: Coroutine[Any, Any, Any] = self._function(**values)
-            return called
-        return run_in_threadpool(self._function, **values)
+    async def _call(self, values: Mapping[str, Any]) -> Any:
+        return await self._awaited(**values)
 
     async def _call_with_dependencies(
         self, dependant: Dependant, handshake: Handshake, values: dict[str, Any], path_params: Mapping[str, str]
@@ -177,22 +174,53 @@ def _picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Sequence[Any]
     return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
 
 
-def _signature(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
-    target = function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
+def _name(function: Any) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+def _signature(function: Callable[..., Any], name: str) -> tuple[list[inspect.Parameter], Any]:
+    """The parameters that are to be filled, and what is returned, with annotations resolved."""
+    if inspect.isclass(function):
+        raise ConfigurationError(
+            f"{name} is a class, and would only be made; declare a function, or an object with a call"
+        )
+    if generates(function):
+        raise ConfigurationError(f"{name} has a `yield`, and nothing of it would run; it returns what it has to say")
+    # What a partial has filled is filled: FastAPI would take another from the query string.
+    filled = {key for layer in layers(function) if isinstance(layer, partial) for key in layer.keywords}
     try:
-        hints = typing.get_type_hints(target, include_extras=True)
+        signature = inspect.signature(function)
+        parameters = [each for each in signature.parameters.values() if each.name not in filled]
+        hints = _resolved(function, parameters, signature.return_annotation)
     except NameError as error:
         raise ConfigurationError(
             f"{name}: the annotation {error.name!r} does not resolve where the function is defined; "
             "import it at module level, or FastAPI would take the parameter from the query string"
         ) from None
-    parameters = inspect.signature(function).parameters.values()
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ConfigurationError(f"{name}: {parameter.name!r} cannot be filled; parameters are passed by name")
+            raise ConfigurationError(
+                f"{name}: {parameter.name!r} cannot be filled; parameters are passed by name, and a decorator shows "
+                "those of its function by functools.wraps"
+            )
         if parameter.name not in hints and not isinstance(parameter.default, Depends):
             raise ConfigurationError(f"{name}: {parameter.name!r} needs an annotation, which says what it is")
-    return [parameter.replace(annotation=hints.get(parameter.name, Any)) for parameter in parameters]
+    resolved = [parameter.replace(annotation=hints.get(parameter.name, Any)) for parameter in parameters]
+    return resolved, hints.get("return", Any)
+
+
+def _resolved(function: Any, parameters: Sequence[inspect.Parameter], returned: Any) -> dict[str, Any]:
+    """Annotations by name, those that are text read where the innermost function stands. Raises NameError."""
+
+    def shell() -> None:
+        """Carries the annotations."""
+
+    annotations = {each.name: each.annotation for each in parameters} | {"return": returned}
+    shell.__annotations__ = {key: each for key, each in annotations.items() if each is not inspect.Parameter.empty}
+    scopes = [layer.__globals__ for layer in layers(function) if hasattr(layer, "__globals__")]
+    return typing.get_type_hints(shell, scopes[-1] if scopes else None, include_extras=True)
 
 
 def _retry_after(error: HTTPException) -> int | None:

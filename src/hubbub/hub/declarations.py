@@ -13,6 +13,7 @@ from hubbub.options import History, RoomOptions, Slow
 from hubbub.ports.injection import Injected, Injection
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import Patterns, placeholders
+from hubbub.scheduling.calls import generates, runs_in_loop
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,5 +68,7 @@ class Declarations:
 
     def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         """As `hubbub.Hub.facts`."""
+        if runs_in_loop(measure) or generates(measure):
+            raise ConfigurationError(f"{measure!r}: facts are measured by a plain function, in the event loop")
         self.measures.append(measure)
         return measure

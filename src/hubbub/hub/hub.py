@@ -142,7 +142,10 @@ class Hub:
         return self._declarations.rooms(pattern, presence=presence, history=history, slow=slow)
 
     def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-        """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`."""
+        """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`.
+
+        Raises ConfigurationError for an async function.
+        """
         return self._declarations.facts(measure)
 
     # What it is asked.

@@ -70,9 +70,13 @@ def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api
     """Routes to publish to rooms, users and everyone.
 
     A request shows one of `keys` as `Authorization: Bearer <key>`; `anyone=True` asks for none, which is for
-    development. Raises ConfigurationError for an empty key.
+    development. Raises ConfigurationError for an empty key, and for `keys` and `anyone` that are something else.
     """
-
+    # A string is a sequence of keys of one letter, and "false" from the environment is true.
+    if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
+        raise ConfigurationError("keys is a list of strings: keys=[…]")
+    if not isinstance(anyone, bool):
+        raise ConfigurationError(f"anyone is True or False, not {type(anyone).__name__}")
     if not all(keys):
         raise ConfigurationError("a key for publishing must not be empty: anybody could show it")
 

@@ -37,4 +37,8 @@ class Authenticator(Protocol):
         """Whether it takes what travels as subprotocol, query or first message."""
 
     async def authenticate(self, credential: Credential) -> User:
-        """The user the credential proves. Raises InvalidCredential or ExpiredCredential, and says no secret in them."""
+        """The user the credential proves; a plain `def` runs in a thread.
+
+        Raises InvalidCredential or ExpiredCredential, and says no secret in them. Whatever else it raises or gives lets
+        nobody in.
+        """

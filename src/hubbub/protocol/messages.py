@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel
 
 from hubbub.closes import Close
-from hubbub.errors import InvalidMessage
+from hubbub.errors import InvalidMessage, WrongAnswer
 from hubbub.options import Heartbeat
 from hubbub.protocol.codec import Prepared, as_mapping, encode
 from hubbub.protocol.fast_path import acknowledged, written
@@ -82,10 +82,10 @@ def check_room(name: object, *, limit: int) -> RoomName:
 def check_user(user: object, *, limit: int) -> User:
     """What an authenticator of the application's made: a User with an id as names are, and an end that is a time.
 
-    Raises TypeError or ValueError, which name the field: the application's mistake, not the client's.
+    Raises WrongAnswer or ValueError, which name the field: the application's mistake, not the client's.
     """
     if not isinstance(user, User):
-        raise TypeError(f"an authenticator gives a User, not {type(user).__name__}")
+        raise WrongAnswer(f"an authenticator gives a User, not {type(user).__name__}")
     try:
         check_name(user.id, limit=limit, field="User.id")
     except InvalidMessage as error:

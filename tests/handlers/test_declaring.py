@@ -1,0 +1,99 @@
+"""What is refused where it is declared: what would answer nothing, or something else than it seems to."""
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import pytest
+from fastapi import Depends
+from pydantic import BaseModel
+
+from hubbub import ConfigurationError, Hub, User
+
+
+class Say(BaseModel):
+    type: Literal["say"] = "say"
+
+
+def passing(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
+    return wrapper
+
+
+def hiding(function: Callable[..., Any]) -> Callable[..., Any]:
+    def hidden(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
+    return hidden
+
+
+def generator(message: Say) -> Iterator[bool]:
+    yield True
+
+
+async def async_generator(message: Say) -> AsyncIterator[bool]:
+    yield True
+
+
+class Class:
+    def __init__(self, message: Say) -> None: ...
+
+    async def __call__(self, message: Say) -> bool:
+        return False
+
+
+class Generating:
+    async def __call__(self, message: Say) -> AsyncIterator[bool]:
+        yield True
+
+
+async def returning_unknown(message: Say) -> "NoSuchName":  # type: ignore[name-defined]  # noqa: F821
+    ...
+
+
+async def fine(message: Say) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "says"),
+    [
+        (generator, "generator", "yield"),
+        (async_generator, "async_generator", "yield"),
+        (passing(generator), "generator", "yield"),
+        (functools.partial(async_generator), "async_generator", "yield"),
+        (Generating(), "Generating", "yield"),
+        (Class, "Class", "class"),
+        (returning_unknown, "returning_unknown", "NoSuchName"),
+        (hiding(fine), "hidden", r"functools\.wraps"),
+    ],
+)
+def test_what_answers_nothing_is_refused_by_name(function: Any, name: str, says: str) -> None:
+    for declare in (Hub().on(Say), Hub().rooms("room")):
+        with pytest.raises(ConfigurationError, match=says) as refused:
+            declare(function)
+        assert name in str(refused.value)
+
+
+def test_what_a_partial_filled_is_no_parameter_any_more() -> None:
+    async def check(limit: int, name: str, user: User, other: "Annotated[int, Depends(number)]") -> bool:
+        return True
+
+    for filled in (
+        functools.partial(check, 5),
+        functools.partial(check, limit=5),
+        passing(functools.partial(check, 5)),
+    ):
+        Hub().rooms("room:{name}")(filled)
+
+
+async def number() -> int:
+    return 1
+
+
+@pytest.mark.parametrize("measure", [number, passing(number), generator])
+def test_facts_are_not_awaited(measure: Any) -> None:
+    with pytest.raises(ConfigurationError, match="plain function"):
+        Hub().facts(measure)

@@ -1,0 +1,395 @@
+"""What the application's functions answer, however they are written: awaited, and never taken by its truth."""
+
+import asyncio
+import functools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import pytest
+import websockets
+from fastapi import Depends, FastAPI
+from pydantic import BaseModel
+
+from hubbub import Credential, Hub, InvalidCredential, SessionAuth, User
+from tests.kit.client import Tab
+from tests.kit.serving import Names, serving
+
+
+class Say(BaseModel):
+    type: Literal["say"] = "say"
+    what: Any = None
+
+
+def app_of(hub: Hub) -> FastAPI:
+    app = FastAPI()
+    app.include_router(hub.router)
+    return app
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    ours = [each for each in caplog.records if each.name.startswith("hubbub.")]
+    return [each.getMessage() for each in ours if each.levelno >= logging.ERROR]
+
+
+# Ways to write a function.
+
+
+def passing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that is no coroutine function, as most that count, time or retry."""
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
+    return wrapper
+
+
+def awaiting(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*arguments: Any, **named: Any) -> Any:
+        return await function(*arguments, **named)
+
+    return wrapper
+
+
+def forgetting(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(**named: Any) -> Any:
+        return function(**named)
+
+    return wrapper
+
+
+async def member(name: str, user: User) -> bool:
+    await asyncio.sleep(0)
+    return name == user.id
+
+
+def in_a_thread(name: str, user: User) -> bool:
+    assert threading.current_thread() is not threading.main_thread()
+    return name == user.id
+
+
+def handing_on(name: str, user: User) -> Any:
+    return member(name, user)
+
+
+async def forgotten(name: str, user: User) -> Any:
+    return member(name, user)
+
+
+def a_task(name: str, user: User) -> Any:
+    return asyncio.run_coroutine_threadsafe(member(name, user), loops[0]).result()
+
+
+loops: list[asyncio.AbstractEventLoop] = []
+
+
+async def among(allowed: set[str], name: str, user: User) -> bool:
+    return user.id in allowed and await member(name, user)
+
+
+async def allowed_users() -> set[str]:
+    return {"ann"}
+
+
+async def depending(name: str, user: User, allowed: Annotated[set[str], Depends(allowed_users)]) -> bool:
+    return await among(allowed, name, user)
+
+
+class Policy:
+    async def __call__(self, name: str, user: User) -> bool:
+        return await member(name, user)
+
+    async def method(self, name: str, user: User) -> bool:
+        return await member(name, user)
+
+    @passing
+    async def decorated(self, name: str, user: User) -> bool:
+        return await member(name, user)
+
+
+class Later:
+    """Not a coroutine, and can be awaited."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def __await__(self) -> Iterator[Any]:
+        yield from asyncio.sleep(0).__await__()
+        return self._answer
+
+
+def later(name: str, user: User) -> Any:
+    return Later(name == user.id)
+
+
+#: All of them admit whose name the room has, and nobody else.
+CHECKS: dict[str, Callable[..., Any]] = {
+    "plain": member,
+    "passing": passing(member),
+    "twice": passing(passing(member)),
+    "awaiting": awaiting(member),
+    "forgetting": forgetting(member),
+    "forgotten": forgotten,
+    "thread": in_a_thread,
+    "passing-thread": passing(in_a_thread),
+    "handing-on": handing_on,
+    "later": later,
+    "from-a-thread": a_task,
+    "partial": functools.partial(among, {"ann"}),
+    "named-partial": functools.partial(among, allowed={"ann"}),
+    "passing-partial": passing(functools.partial(among, allowed={"ann"})),
+    "partial-passing": functools.partial(passing(among), {"ann"}),
+    "object": Policy(),
+    "partial-object": functools.partial(Policy()),
+    "method": Policy().method,
+    "decorated-method": Policy().decorated,
+    "depending": depending,
+    "passing-depending": passing(depending),
+}
+
+#: What a check may wrongly say, and what the log calls it.
+WRONG: dict[str, tuple[Any, str]] = {
+    "nothing": (None, "NoneType"),
+    "reason": ((False, "secret-reason"), "tuple"),
+    "empty": ((), "tuple"),
+    "one": (1, "int"),
+    "zero": (0, "int"),
+    "text": ("secret-no", "str"),
+    "dict": ({"allowed": False}, "dict"),
+    "user": (User("ann"), "User"),  # type: ignore[arg-type]
+}
+
+
+async def test_a_check_is_asked_however_it_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub(auth=Names())
+    for kind, check in CHECKS.items():
+        hub.rooms(f"{kind}:{{name}}")(check)
+    async with serving(app_of(hub)) as server, Tab(server.ws, "/ws?allowed=bob", token="ann") as tab:
+        loops[:] = [asyncio.get_running_loop()]
+        for kind in CHECKS:
+            assert (await tab.request("join_room", room=f"{kind}:ann"))["type"] == "room_joined", kind
+            refused = await tab.request("join_room", room=f"{kind}:bob")
+            assert (refused.get("code"), refused["type"]) == ("forbidden", "error"), kind
+        async with Tab(server.ws, "/ws?allowed=bob", token="bob") as bob:
+            # What a partial has filled is not the client's to fill.
+            for kind in ("partial", "named-partial", "passing-partial", "partial-passing"):
+                assert (await bob.request("join_room", room=f"{kind}:bob"))["code"] == "forbidden", kind
+    assert not logged(caplog)
+
+
+async def test_only_true_admits_and_what_is_neither_is_told_by_its_type(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub(auth=Names())
+
+    @hub.rooms("async:{what}")
+    async def one(what: str) -> Any:
+        return WRONG[what][0]
+
+    @hub.rooms("plain:{what}")
+    def other(what: str) -> Any:
+        return WRONG[what][0]
+
+    @hub.rooms("annotated:{what}")
+    async def annotated(what: str) -> bool:
+        return WRONG[what][0]  # type: ignore[no-any-return]
+
+    async with serving(app_of(hub)) as server, Tab(server.ws, token="ann") as tab:
+        for kind in ("async", "plain", "annotated"):
+            for what, (_, name) in WRONG.items():
+                caplog.clear()
+                refused = await tab.request("join_room", room=f"{kind}:{what}")
+                assert (refused["type"], refused["code"]) == ("error", "internal"), (kind, what)
+                [line] = logged(caplog)
+                assert tab.welcome["connection"] in line
+                said = line.rpartition(": a check returns True or False, not ")[2]
+                assert said == (f"{name}: does a way through it end without `return`?" if what == "nothing" else name)
+                assert "secret" not in caplog.text
+                assert not (await hub.room(f"{kind}:{what}").members())
+        assert (await tab.request("leave_room", room="async:one"))["code"] == "not_joined"
+
+
+async def hello(message: Say, user: User) -> str:
+    await asyncio.sleep(0)
+    return f"{user.id} {message.what}"
+
+
+def hello_in_a_thread(message: Say, user: User) -> str:
+    assert threading.current_thread() is not threading.main_thread()
+    return f"{user.id} {message.what}"
+
+
+async def hello_forgotten(message: Say, user: User) -> Any:
+    return hello(message, user)
+
+
+async def hello_at_last_forgotten(message: Say, user: User) -> Any:
+    await asyncio.sleep(0.001)
+    return hello(message, user)
+
+
+def hello_handed_on(message: Say, user: User) -> Any:
+    return hello(message, user)
+
+
+async def hello_of(greeting: str, message: Say, user: User) -> str:
+    return await hello(message, user) if greeting == "hello" else greeting
+
+
+async def who(user_id: str = "nobody") -> str:
+    return user_id
+
+
+async def hello_depending(message: Say, user: User, name: Annotated[str, Depends(who)]) -> str:
+    return await hello(message, user) if name == "nobody" else name
+
+
+class Greeter:
+    async def __call__(self, message: Say, user: User) -> str:
+        return await hello(message, user)
+
+    def method(self, message: Say, user: User) -> Any:
+        return hello(message, user)
+
+
+def looking_by_name(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that takes what it needs by name, as those for FastAPI do."""
+
+    @functools.wraps(function)
+    async def wrapper(*arguments: Any, **named: Any) -> Any:
+        assert named["message"].what
+        return await function(*arguments, **named)
+
+    return wrapper
+
+
+HANDLERS: dict[str, Callable[..., Any]] = {
+    "plain": hello,
+    "passing": passing(hello),
+    "awaiting": awaiting(hello),
+    "by-name": looking_by_name(hello),
+    "forgetting": forgetting(hello),
+    "forgotten": hello_forgotten,
+    "at-last-forgotten": hello_at_last_forgotten,
+    "thread": hello_in_a_thread,
+    "passing-thread": passing(hello_in_a_thread),
+    "handed-on": hello_handed_on,
+    "partial": functools.partial(hello_of, "hello"),
+    "named-partial": functools.partial(hello_of, greeting="hello"),
+    "object": Greeter(),
+    "method": Greeter().method,
+    "depending": hello_depending,
+    "passing-depending": passing(hello_depending),
+}
+
+
+async def test_a_handler_is_called_however_it_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    for kind, handler in HANDLERS.items():
+        hub = Hub(auth=Names(), path=f"/{kind}")
+        hub.on(Say)(handler)
+        app.include_router(hub.router)
+    async with serving(app) as server:
+        for kind in HANDLERS:
+            async with Tab(server.ws, f"/{kind}", token="ann") as tab:
+                assert (await tab.request("say", what=kind)).get("result") == f"ann {kind}", kind
+    assert not logged(caplog)
+
+
+# Authenticators.
+
+
+class Auth:
+    cookie: str | None = None
+    bearer = True
+
+    def __init__(self, function: Callable[[Credential], Any]) -> None:
+        self.authenticate = function
+
+
+async def find(credential: Credential) -> User:
+    await asyncio.sleep(0)
+    return find_blocking(credential)
+
+
+def find_blocking(credential: Credential) -> User:
+    if credential.value != "ann":
+        raise InvalidCredential("nobody's")
+    return User(credential.value)  # type: ignore[arg-type]
+
+
+async def find_among(names: set[str], credential: Credential) -> User:
+    assert names
+    return await find(credential)
+
+
+def in_thread(credential: Credential) -> User:
+    assert threading.current_thread() is not threading.main_thread()
+    return find_blocking(credential)
+
+
+def store(session_id: str) -> User | None:
+    assert threading.current_thread() is not threading.main_thread()
+    return User(session_id) if session_id == "ann" else None  # type: ignore[arg-type]
+
+
+async def store_of(names: set[str], session_id: str) -> User | None:
+    return User(session_id) if session_id in names else None  # type: ignore[arg-type]
+
+
+AUTHENTICATORS: dict[str, Any] = {
+    "plain": Auth(find),
+    "passing": Auth(passing(find)),
+    "forgetting": Auth(lambda credential: find(credential)),
+    "thread": Auth(in_thread),
+    "partial": Auth(functools.partial(find_among, {"ann"})),
+    "store": SessionAuth(store),
+    "store-partial": SessionAuth(functools.partial(store_of, {"ann"})),
+    "store-passing": SessionAuth(passing(functools.partial(store_of, {"ann"}))),
+}
+
+
+async def refused(*arguments: Any, **options: Any) -> int:
+    with pytest.raises(websockets.InvalidStatus) as refusal:
+        await Tab(*arguments, **options).connect()
+    return refusal.value.response.status_code
+
+
+async def test_an_authenticator_is_asked_however_it_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    for kind, auth in AUTHENTICATORS.items():
+        app.include_router(Hub(auth=auth, path=f"/{kind}").router)
+
+    def shown(kind: str, name: str) -> dict[str, Any]:
+        cookie = {"additional_headers": {"Cookie": f"session={name}"}}
+        return cookie if kind.startswith("store") else {"token": name}
+
+    async with serving(app) as server:
+        for kind in AUTHENTICATORS:
+            async with Tab(server.ws, f"/{kind}", **shown(kind, "ann")) as tab:
+                assert tab.welcome["user"] == "ann", kind
+            assert await refused(server.ws, f"/{kind}", **shown(kind, "bob")) == 401, kind
+    assert not logged(caplog)
+
+
+async def test_what_an_authenticator_gives_is_told_by_its_type_and_lets_nobody_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    wrong = {**WRONG, "true": (True, "bool"), "false": (False, "bool"), "name": ("ann", "str")}
+    del wrong["user"]
+    app = FastAPI()
+    for kind, (given, _) in wrong.items():
+        app.include_router(Hub(auth=Auth(lambda _, given=given: given), path=f"/{kind}").router)  # type: ignore[misc]
+    async with serving(app) as server:
+        for kind, (_, name) in wrong.items():
+            caplog.clear()
+            assert await refused(server.ws, f"/{kind}", token="secret-token") == 500, kind
+            tab = await Tab(server.ws, f"/{kind}").connect()
+            await tab.send({"type": "auth", "token": "secret-token"})
+            assert await tab.closed() == 1011, kind
+            await tab.close()
+            lines = [line for line in logged(caplog) if "User" in line]
+            assert [line.endswith(f"a User, not {name}") for line in lines] == [True, True], lines
+            assert "secret" not in caplog.text
