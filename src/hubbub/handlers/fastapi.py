@@ -19,6 +19,7 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from fastapi.params import Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 from starlette.websockets import WebSocket
@@ -34,9 +35,10 @@ from hubbub.errors import (
     Unauthorized,
     Unavailable,
 )
+from hubbub.handlers.results import telling
 from hubbub.ports.injection import Caller
 from hubbub.protocol.handshake import Handshake
-from hubbub.scheduling.calls import awaiting, generates, layers, makes_coroutine
+from hubbub.scheduling.calls import awaiting, generates, layers, makes_coroutine, runs_in_loop, settled
 from hubbub.types import User
 
 # Where the hub's own values stand in what a function is called with.
@@ -63,7 +65,7 @@ class FastAPIInjection:
         self, function: Callable[..., Any], *, message: type | None, caller: type, path_params: frozenset[str]
     ) -> "InjectedFunction":
         name = _name(function)
-        parameters, _ = _signature(function, name)
+        parameters, returned = _signature(function, name)
         places = {caller: _CALLER, User: _USER}
         if message is not None:
             places[message] = _MESSAGE
@@ -81,7 +83,9 @@ class FastAPIInjection:
         for part in _walk(dependant):
             _refuse_what_messages_lack(part, name)
         annotations = {parameter.name: parameter.annotation for parameter in parameters}
-        return InjectedFunction(function, name, annotations, mine, dependant if rest else None)
+        # What a check says is yes or no, and an annotation that makes one of it would let in.
+        told = telling(returned, name) if message is not None else None
+        return InjectedFunction(function, name, annotations, mine, dependant if rest else None, told)
 
 
 class InjectedFunction:
@@ -92,6 +96,7 @@ class InjectedFunction:
         annotations: Mapping[str, Any],
         own: Mapping[str, int],
         dependant: Dependant | None,
+        told: Callable[[Any], Any] | None,
     ) -> None:
         self.name = name
         self.annotations = annotations
@@ -99,13 +104,15 @@ class InjectedFunction:
         self._own = tuple(own.items())
         self._wants_user = _USER in own.values()
         self._dependant = dependant
+        self._told = told
         self._awaited = awaiting(function)
+        self._in_loop = runs_in_loop(function)
         # With parameters of ours alone, all by position: called for every message, so as directly as can be.
         kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
         whole = makes_coroutine(function) and inspect.Parameter.KEYWORD_ONLY not in kinds
         simple = whole and dependant is None and own
         self._pick = _picking(tuple(own.values())) if simple else None
-        self._takes_message = bool(simple) and tuple(own.values()) == (_MESSAGE,)
+        self._takes_message = bool(simple) and tuple(own.values()) == (_MESSAGE,) and told is None
 
     def __call__(self, caller: Caller, message: Any, path_params: Mapping[str, str]) -> Coroutine[Any, Any, Any]:
         called: Coroutine[Any, Any, Any]
@@ -115,7 +122,7 @@ class InjectedFunction:
         own = (message, caller, caller.user if self._wants_user else None)
         if self._pick is not None:
             called = self._function(*self._pick(own))
-            return called
+            return called if self._told is None else self._tell(called)
         values = {name: own[place] for name, place in self._own}
         if self._dependant is None:
             return self._call(values)
@@ -130,8 +137,15 @@ class InjectedFunction:
             return None
         return kind(error.detail if isinstance(error.detail, str) else None, retry_after=_retry_after(error))
 
+    async def _tell(self, called: Coroutine[Any, Any, Any]) -> Any:
+        return self._told(await settled(called))  # type: ignore[misc]
+
     async def _call(self, values: Mapping[str, Any]) -> Any:
-        return await self._awaited(**values)
+        result = await self._awaited(**values)
+        if self._told is None:
+            return result
+        # An attribute that is read from the database blocks like the function itself.
+        return self._told(result) if self._in_loop else await run_in_threadpool(self._told, result)
 
     async def _call_with_dependencies(
         self, dependant: Dependant, handshake: Handshake, values: dict[str, Any], path_params: Mapping[str, str]

@@ -35,8 +35,9 @@ class Injected(Protocol):
     def __call__(self, caller: Caller, message: Any, path_params: Mapping[str, str]) -> Coroutine[Any, Any, Any]:
         """Resolve the dependencies, call the function, tear the dependencies down, then return what it returned.
 
-        `message`: for the parameter of the message's type, where the function was prepared with one. Raises whatever
-        the function or a dependency raises, and InvalidMessage where the framework could not fill a parameter.
+        Where it was prepared with a type of message, `message` is for the parameter of that type, and what is returned
+        is what its return annotation says. Raises whatever the function or a dependency raises, InvalidMessage where
+        the framework could not fill a parameter, and WrongAnswer where the result does not fit.
         """
 
     def refusal(self, error: BaseException) -> Refused | None:
@@ -49,5 +50,6 @@ class Injection(Protocol):
     ) -> Injected:
         """Look at the signature once: parameters of the types `message`, `caller` and User are filled by the hub.
 
-        Raises ConfigurationError for what cannot be had on a WebSocket message.
+        Raises ConfigurationError for what cannot be had on a WebSocket message, for what is no function that answers,
+        and for a return annotation by which nothing can be written.
         """
