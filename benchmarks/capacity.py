@@ -29,6 +29,7 @@ def idle(bench: Bench) -> list[Table]:
     contestants = [
         peers.ours(dialect="ours-presence"),
         peers.without_accelerator(dialect="ours-presence"),
+        peers.with_middleware(dialect="ours-presence"),
         peers.bun(),
         peers.ws_node(),
         peers.fastapi_bare("accept"),

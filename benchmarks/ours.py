@@ -2,12 +2,16 @@
 
 One thing is not at its default: a client here sends more than the 100 messages a second that a hub allows, because
 measuring that is the point, so `rate` is raised. It is still counted for every message.
+
+With BENCH_MIDDLEWARE it has a middleware of its own, for which the ASGI call lasts as long as the socket.
 """
 
+import os
 from typing import Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubbub import Hub, JWTAuth, Rate
 from hubbub.integrations.operations import operations
@@ -17,6 +21,18 @@ hub = Hub(auth=JWTAuth(), rate=Rate(messages=1_000_000, burst=1_000_000))
 app = FastAPI()
 app.include_router(hub.router)
 app.include_router(operations())
+
+
+class Middleware:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+if os.environ.get("BENCH_MIDDLEWARE"):
+    app.add_middleware(Middleware)
 
 
 @app.get("/counts")

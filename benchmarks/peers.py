@@ -48,6 +48,10 @@ def without_accelerator(*, dialect: str = "ours") -> Contestant:
     return ours("ours-python", "Hubbub, without the accelerator", dialect=dialect, HUBBUB_ACCELERATOR="0")
 
 
+def with_middleware(*, dialect: str = "ours") -> Contestant:
+    return ours("ours-held", "Hubbub, with middleware of the application's", dialect=dialect, BENCH_MIDDLEWARE="1")
+
+
 def manager() -> Contestant:
     return Contestant("manager", f"FastAPI {_python('fastapi')}, ConnectionManager", _uvicorn("fastapi_manager"))
 

@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket
 from hubbub import ConfigurationError, Hub, JWTAuth
 from tests.kit.client import Tab
 from tests.kit.serving import serving
+from tests.kit.waiting import until
 
 PAGE = "docs/howto/middleware.md"
 Example = Callable[[str, str], ModuleType]
@@ -215,3 +216,19 @@ async def test_what_an_asgi_middleware_puts_into_the_scope_is_there_for_each_mes
                 assert len(first) == 32
                 seen.append(first)
         assert seen[0] != seen[1]
+
+
+async def test_context_variables_and_the_end_of_the_call(example: Example, token: Token) -> None:
+    module = example(PAGE, "tenants.py")
+    ours = {"ws": "hubbub.transports.uvicorn:HubbubProtocol"}
+    async with serving(module.app, **ours) as server:
+        tenants = [{"additional_headers": {"X-Tenant": name}} for name in ("blue", "red")]
+        async with (
+            Tab(server.ws, token=token("ann"), **tenants[0]) as ann,
+            Tab(server.ws, token=token("bob"), **tenants[1]) as bob,
+        ):
+            assert [(await tab.request("whose"))["result"] for tab in (ann, bob)] == ["blue", "red"]
+            assert (await ann.join("orders:blue"))["type"] == "room_joined"
+            assert (await bob.request("join_room", room="orders:blue"))["code"] == "forbidden"
+            assert sorted(module.online) == ["blue", "red"]
+        await until(lambda: not module.online, "the sockets are gone")

@@ -37,6 +37,7 @@ from hubbub.errors import (
     described,
     text_of,
 )
+from hubbub.hub.asgi_call import is_watched
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Driven, Transport
@@ -103,19 +104,24 @@ class Endpoint:
         # Once: made anew it would be something of every connection.
         self._gone = self.connections.discard
 
-    async def serve(self, websocket: WebSocket, *, user: User | str | None = None, to_the_end: bool = True) -> None:
+    async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
         """Let it in, and leave the rest to its messages. Raises HandshakeRefused, and has answered.
 
-        Returns when the connection is gone, or without `to_the_end` as soon as it lives without this call.
+        Returns when the connection is gone.
         """
-        usual = None if to_the_end else self.usual
-        _, socket = await self._open(websocket, user, text=False, iterated=False, usual=usual)
-        if socket.outlives and not to_the_end:
-            return
-        try:
-            await socket.wait()
-        finally:
-            await socket.stop()
+        _, socket = await self._open(websocket, user, text=False, iterated=False)
+        await _to_the_end(socket)
+
+    async def serve_own(self, websocket: WebSocket, *, hold: bool | None) -> None:
+        """As `serve`, for the hub's own route. `hold`: whether it returns only when the connection is gone.
+
+        None: where somebody could tell. Without it the call ends as soon as the connection lives without.
+        """
+        _, socket = await self._open(websocket, None, text=False, iterated=False, usual=self.usual)
+        if hold is None:
+            hold = is_watched(websocket.scope)
+        if hold or not socket.outlives:
+            await _to_the_end(socket)
 
     @asynccontextmanager
     async def connect(
@@ -283,6 +289,13 @@ class Endpoint:
         except GONE:
             # Gone while it was looked at. Nothing was taken for it yet, so there is nothing to give back.
             raise _quiet(websocket, HandshakeRefused()) from None
+
+
+async def _to_the_end(socket: Socket) -> None:
+    try:
+        await socket.wait()
+    finally:
+        await socket.stop()
 
 
 async def _deny(websocket: WebSocket, refusal: HTTPException) -> None:

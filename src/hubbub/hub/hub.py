@@ -60,6 +60,8 @@ class Hub:
     user, also of one who is not there; the user's tabs get it by joining the room `@me` with `since`; default nothing.
     `leaving`: how long users are believed to be there, and how a worker goes; default `Leaving()`, its window from
     HUBBUB_DRAIN. `rate`: messages a client may send, default `Rate()`, none in development (HUBBUB_DEV=1).
+    `hold_call`: whether the ASGI call of the hub's own route lasts as long as the socket even where nothing needs it
+    (`hubbub serve`); default only where the application's own middleware, or a dependency with `yield`, could tell.
 
     Raises ConfigurationError for what cannot work.
     """
@@ -79,6 +81,7 @@ class Hub:
         limits: Limits | None = None,
         heartbeat: Heartbeat | None = None,
         rate: Rate | None = None,
+        hold_call: bool | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -104,6 +107,7 @@ class Hub:
             inbox=inbox,
             leaving=leaving or leaving_from_environment(),
             metrics=self.metrics,
+            hold_call=hold_call,
             clock=clock,
         )
         self.router = APIRouter(lifespan=self._lifespan)
@@ -252,7 +256,7 @@ class Hub:
         await self._here.endpoint.serve(websocket, user=user)
 
     async def _own_route(self, websocket: WebSocket) -> None:
-        await self._here.endpoint.serve(websocket, to_the_end=False)
+        await self._here.endpoint.serve_own(websocket, hold=self._settings.hold_call)
 
     # How it is started and stopped.
 

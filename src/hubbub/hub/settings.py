@@ -22,5 +22,6 @@ class HubSettings:
     inbox: History | None = None
     leaving: Leaving = field(default_factory=Leaving)
     metrics: Metrics = field(default_factory=Tally)
+    hold_call: bool | None = None
     clock: Clock | None = None
     """None: the system's, which is bound to where the hub starts."""

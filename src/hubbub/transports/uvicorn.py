@@ -2,7 +2,7 @@
 
 To an application it is uvicorn's own class, which does the handshake and serves every route that is no hub's. A hub
 finds an extension in the scope by which it takes the accepted socket over (`direct.py`). From then on nothing of this
-object is needed any more: on the hub's own route not even the ASGI call.
+object is needed any more: on the hub's own route not even the ASGI call, unless somebody waits for its end.
 
 What uvicorn leaves open is bounded for plain routes too: time until `websocket.accept`, fragments of a message and the
 time they take, pings, and peers that take nothing, which are aborted.
@@ -171,6 +171,8 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self.loop.call_soon(taken.begin_with, bytes(self._early))
         self._early = None
         self.transport = NOWHERE
+        # A call that lasts keeps this object alive, and this is most of it.
+        del self.conn, self.request, self.response, self.queue, self.writable
         return taken
 
     # Bounds for the routes that are no hub's.
