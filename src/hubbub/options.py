@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import NoReturn
+from typing import Literal, NoReturn, TypeAlias
 
 
 def _positive(group: object) -> None:
@@ -103,6 +103,11 @@ class History:
         _positive(self)
 
 
+#: What is said of keeping a room's messages, or a user's. None: nothing is said, and what another service on the same
+#: broker keeps is kept. False: they are not to be kept any more.
+Keep: TypeAlias = History | Literal[False] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
     """When somebody who is gone counts as gone, and how a worker goes. Times are seconds."""
@@ -145,7 +150,7 @@ class RoomOptions:
 
     `presence`: the broker counts who is in the room and the members are told who comes and goes. Default off.
     `diff`: they are told by `presence_diff`, collected over half a second, instead of one notice each. Default off.
-    `history`: what is kept of its messages. Default nothing.
+    `history`: what is kept of its messages, see `Keep`. Default None.
     `slow`: what becomes of a message that a reader is too slow for. Default: the reader is closed with 1013.
 
     Raises ValueError for `latest` with history: of values that replace each other nothing can be missed.
@@ -153,9 +158,9 @@ class RoomOptions:
 
     presence: bool = False
     diff: bool = False
-    history: History | None = None
+    history: Keep = None
     slow: Slow = Slow.DISCONNECT
 
     def __post_init__(self) -> None:
-        if self.slow is Slow.LATEST and self.history is not None:
+        if self.slow is Slow.LATEST and self.history:
             raise ValueError('a room with slow="latest" keeps no history: leave out history=, or slow=')

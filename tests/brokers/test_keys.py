@@ -33,13 +33,15 @@ def every(keys: Keys, what: str, holder: str) -> dict[str, bytes]:
         "nodes": keys.nodes,
         "leases": keys.leases,
         "lapsed": keys.lapsed,
+        "words": keys.words,
+        "version": keys.version,
         "rules": keys.rules,
         "holds": keys.holds(holder),
     }
 
 
 #: Of the hub, not of a topic.
-OF_THE_HUB = {"nodes", "leases", "lapsed", "rules", "holds"}
+OF_THE_HUB = {"nodes", "leases", "lapsed", "words", "version", "rules", "holds"}
 
 
 @patient
@@ -102,6 +104,8 @@ def test_the_layout_is_what_other_programs_and_releases_rely_on() -> None:
         "nodes": b"hubbub:{shop}:nodes",
         "leases": b"hubbub:{shop}:leases",
         "lapsed": b"hubbub:{shop}:lapsed",
+        "words": b"hubbub:{shop}:words",
+        "version": b"hubbub:{shop}:version",
         "rules": b"hubbub:{shop}:rules",
         "holds": b"hubbub:{shop}:holds:n%2F1",
     }

@@ -2,24 +2,25 @@
 that does not."""
 
 import asyncio
-import json
 import os
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from hubbub import ConfigurationError, History, Hub, Position, Unavailable
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.brokers.redis import RedisBroker
+from hubbub.brokers.redis.keys import Keys
 from hubbub.client import publisher as module
 from hubbub.client.publisher import AsyncPublisher
-from hubbub.rooms.retention import Retention
 from hubbub.testing import ManualClock
-from hubbub.types import EVERYONE, room_topic, user_topic
+from hubbub.types import room_topic
 from tests.kit.client import Tab
 from tests.kit.publishers import OpenPublisher, awaiting, blocking
 from tests.kit.serving import Names, serving, simple
@@ -62,13 +63,29 @@ def kept(url: str, name: str) -> Callable[[], Any]:
     return serve
 
 
-async def declare(url: str, name: str, rules: bytes) -> None:
+@asynccontextmanager
+async def asking(url: str, name: str) -> AsyncIterator[RedisBroker]:
     broker = RedisBroker(url, name=name)
     await broker.start(lambda *_: None, lambda: None, lambda _: None)
     try:
-        await broker.declare(rules)
+        yield broker
     finally:
         await broker.stop()
+
+
+async def declare(url: str, name: str, word: bytes) -> None:
+    async with asking(url, name) as broker:
+        await broker.declare(word)
+
+
+async def position_in(url: str, name: str, room: str) -> Position:
+    async with asking(url, name) as broker:
+        return (await broker.read(room_topic(room), KEPT, limit=1)).top
+
+
+async def kept_in(url: str, name: str, room: str) -> int:
+    async with asking(url, name) as broker:
+        return len((await broker.read(room_topic(room), History(size=100, ttl=60), limit=100)).entries)
 
 
 async def test_a_message_to_a_room_with_history_gets_the_next_position_and_is_kept(
@@ -150,7 +167,7 @@ async def test_a_message_to_a_user_with_an_inbox_has_no_room_of_its_own(
             await publish("user", "ann", {"type": "x", "room": "kept:a"})
 
 
-async def test_the_rules_are_asked_for_once_in_ten_seconds(
+async def test_what_is_kept_is_asked_for_once_in_ten_seconds_and_begins_at_once(
     url: str, name: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock(start=1000.0)
@@ -158,14 +175,71 @@ async def test_the_rules_are_asked_for_once_in_ten_seconds(
     async with open_publisher(url, name=name) as publish:
         assert await publish("room", "a", {"type": "x"}) is None
         await declare(url, name, b'{"rooms": [["a", 10, 60]], "inbox": null}')
-        clock.move(9.9)
-        assert await publish("room", "a", {"type": "x"}) is None
-        clock.move(0.2)
+        # The broker refuses what is sent by the old word.
+        assert await publish("room", "a", {"type": "x"}) == await position_in(url, name, "a")
+        await declare(url, name, b'{"rooms": [["a", 20, 60]], "inbox": null}')
+        assert await publish("room", "b", {"type": "x"}) is None
+        for _ in range(15):
+            await publish("room", "a", {"type": "x"})
+        assert await kept_in(url, name, "a") == 16
+        clock.move(10.1)
+        await declare(url, name, b'{"rooms": [["a", 5, 60]], "inbox": null}')
+        for _ in range(10):
+            await publish("room", "a", {"type": "x"})
+        assert await kept_in(url, name, "a") == 20
+
+
+async def test_what_is_sent_at_once_is_kept_as_soon_as_a_hub_keeps_it(url: str, name: str) -> None:
+    async with AsyncPublisher(url, name=name) as publisher:
+        assert await publisher.room("a").send({"type": "x"}) is None
+        await declare(url, name, b'{"rooms": [["a", 100, 60]], "inbox": null}')
+        sent = await asyncio.gather(*(publisher.room("a").send({"type": "x", "n": n}) for n in range(50)))
+        assert sorted(position.offset for position in sent if position is not None) == [*range(1, 51)]
+
+
+async def test_what_changes_all_the_time_is_given_up(
+    url: str, name: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Never(module._Rules):  # noqa: SLF001 - what it knows is never what the broker has
+        @property
+        def version(self) -> str:
+            return "another"
+
+    monkeypatch.setattr(module, "_Rules", Never)
+    async with open_publisher(url, name=name) as publish:
+        with pytest.raises(Unavailable, match="changes all the time"):
+            await publish("room", "a", {"type": "x"})
+
+
+async def test_what_a_service_took_back_is_not_kept_any_more_and_forgotten(
+    url: str, name: str, open_publisher: OpenPublisher
+) -> None:
+    await declare(url, name, b'{"rooms": [["a", 10, 60]], "inbox": null}')
+    async with open_publisher(url, name=name) as publish:
         assert await publish("room", "a", {"type": "x"}) is not None
+        with Redis.from_url(url) as admin:
+            # Nobody has said it for an hour.
+            admin.zincrby(Keys(name).words, -3_600_000, b'{"rooms": [["a", 10, 60]], "inbox": null}')
+        await declare(url, name, b'{"rooms": [["a", false, null]], "inbox": null}')
+    async with open_publisher(url, name=name) as publish:
+        assert await publish("room", "a", {"type": "x"}) is None
+    assert await kept_in(url, name, "a") == 0
+
+
+async def test_what_the_release_before_declared_is_kept_while_no_hub_of_this_one_has_run(
+    url: str, name: str, open_publisher: OpenPublisher
+) -> None:
+    with Redis.from_url(url) as admin:
+        admin.set(Keys(name).rules, b'{"rooms": [["a", 10, 60]], "inbox": null}')
+    async with open_publisher(url, name=name) as publish:
+        assert await publish("room", "a", {"type": "x"}) is not None
+    await declare(url, name, b'{"rooms": [], "inbox": null}')
+    async with open_publisher(url, name=name) as publish:
+        assert await publish("room", "a", {"type": "x"}) is None
 
 
 @pytest.mark.parametrize(
-    "rules", [b"", b"[]", b"{}", b'{"rooms": [["a{", 1, 1]], "inbox": null}', b'{"rooms": [], "inbox": [0, 1]}']
+    "rules", [b"[]", b"{}", b"no", b'{"rooms": [["a{", 1, 1]], "inbox": null}', b'{"rooms": [], "inbox": [0, 1]}']
 )
 async def test_rules_that_cannot_be_read_are_no_reason_to_keep_nothing(
     url: str, name: str, open_publisher: OpenPublisher, rules: bytes
@@ -174,18 +248,6 @@ async def test_rules_that_cannot_be_read_are_no_reason_to_keep_nothing(
     async with open_publisher(url, name=name) as publish:
         with pytest.raises(ConfigurationError, match="cannot be read"):
             await publish("room", "a", {"type": "x"})
-
-
-def test_the_first_pattern_wins_and_what_none_matches_is_not_kept() -> None:
-    said = {"rooms": [["team:{id}", 5, 1.5], ["quiet:{x}", None, None], ["{rest:path}", 7, 60]], "inbox": None}
-    rules = Retention.read(json.dumps(said).encode())
-    assert rules.kept(room_topic("team:7")) == History(size=5, ttl=1.5)
-    assert rules.kept(room_topic("quiet:7")) is None
-    assert rules.kept(room_topic("team:7/x")) == History(size=7, ttl=60)
-    assert rules.kept(user_topic("ann")) is rules.kept(EVERYONE) is None
-    assert Retention.read(b'{"rooms": [], "inbox": [3, 4]}').kept(user_topic("ann")) == History(size=3, ttl=4)
-    assert Retention.read(b'{"rooms": [], "inbox": [3, 4]}').kept(EVERYONE) is None
-    assert Retention.read(None).kept(room_topic("a")) is None
 
 
 async def test_what_is_sent_at_once_keeps_its_order(url: str, name: str, kept: Callable[[], Any]) -> None:

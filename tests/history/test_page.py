@@ -14,6 +14,7 @@ from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.rooms.retention import Retention
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import Position, RoomName, Topic
 
@@ -23,7 +24,7 @@ KEEP = History(size=100, ttl=60)
 
 def sender(broker: Any, keep: History | None = KEEP) -> Sender:
     queue = PublishQueue(lambda: broker.ready, limit=1)
-    return Sender(TOPIC, broker, queue, HomeLoop(), limit=1_000, room=RoomName("r"), keep=keep)
+    return Sender(TOPIC, broker, queue, HomeLoop(), Retention(), limit=1_000, room=RoomName("r"), own=keep)
 
 
 async def talked(times: int, keep: History = KEEP) -> tuple[MemoryBroker, Sender, Position]:

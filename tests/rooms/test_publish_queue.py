@@ -9,9 +9,10 @@ from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.rooms.retention import Retention
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.testing import settle
-from hubbub.types import EVERYONE, Position
+from hubbub.types import EVERYONE, Position, RoomName, room_topic
 from tests.kit.scripted import cancel
 from tests.kit.stopwatch import Stopwatch
 
@@ -41,7 +42,16 @@ class Queued:
         self.broker: Any = Away()
         self.looks = 0
         self.queue = PublishQueue(self._look, limit=limit)
-        self.sender = Sender(EVERYONE, self.broker, self.queue, HomeLoop(), limit=100, room=None, keep=keep)
+        self.sender = Sender(
+            EVERYONE if keep is None else room_topic("r"),
+            self.broker,
+            self.queue,
+            HomeLoop(),
+            Retention(),
+            limit=100,
+            room=None if keep is None else RoomName("r"),
+            own=keep,
+        )
 
     def _look(self) -> bool:
         self.looks += 1
@@ -149,7 +159,7 @@ async def test_what_is_kept_is_sent_again_under_its_key_where_the_broker_went_aw
     assert not task.done()
     await s.back()
     assert task.result() == Position("e", 2)
-    assert s.broker.published == [('{"type":"a"}', "once")] * 2
+    assert s.broker.published == [('{"type":"a","room":"r"}', "once")] * 2
 
 
 async def test_what_is_kept_gets_a_key_of_its_own_where_it_has_none() -> None:

@@ -13,6 +13,7 @@ from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms import handles
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.rooms.retention import Retention
 from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import Position, RoomName, Topic, room_topic
@@ -35,7 +36,7 @@ class Keeping:
 def room(broker: Any, keep: History | None = None) -> Room:
     name = RoomName("a")
     queue = PublishQueue(lambda: broker.ready, limit=1)
-    return Room(name, Sender(room_topic(name), broker, queue, HomeLoop(), limit=100, room=name, keep=keep))
+    return Room(name, Sender(room_topic(name), broker, queue, HomeLoop(), Retention(), limit=100, room=name, own=keep))
 
 
 @pytest.mark.parametrize("key", [None, "cpu", "é" * 64])

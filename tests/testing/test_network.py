@@ -199,7 +199,7 @@ async def test_a_flush_forgets_all_but_who_listens() -> None:
     network.flush()
     assert await one.broker.members(TEA) == []
     assert await one.broker.reports() == {}
-    assert await one.broker.declared() is None
+    assert (await one.broker.declared()).words == {}
     assert await one.broker.renew("node", 8) is Renewal.NEW
     assert await two.broker.take_turn("work", "other", 8) == 1
     await one.broker.publish(TEA, b"a")

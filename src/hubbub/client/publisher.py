@@ -13,7 +13,7 @@ import asyncio
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from hubbub.brokers.choose import MEMORY, check_broker_url
 from hubbub.errors import ConfigurationError, Unavailable
-from hubbub.options import History, Limits
+from hubbub.options import Keep, Limits
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.retention import Retention
@@ -37,8 +37,9 @@ try:
 
     from hubbub.brokers.redis.commands import Commands
     from hubbub.brokers.redis.keys import Keys
-    from hubbub.brokers.redis.publishing import PUBLISH, asking, position
-    from hubbub.brokers.redis.resp import without_arguments
+    from hubbub.brokers.redis.publishing import DECLARE, FORGET, LIVE, PUBLISH, asking, declared, declaring, position
+    from hubbub.brokers.redis.requests import Script
+    from hubbub.brokers.redis.resp import Argument, without_arguments
     from hubbub.brokers.redis.server import Server, in_redis_terms
 except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
@@ -48,7 +49,9 @@ R = TypeVar("R")
 _Message: TypeAlias = Mapping[str, Any] | BaseModel
 
 #: Seconds for which what the hubs keep is not asked for again.
-_RULES = 10.0
+_KNOWN = 10.0
+#: How often that may change under a message before it is given up.
+_TRIES = 5
 
 
 class _Sending(NamedTuple):
@@ -57,6 +60,23 @@ class _Sending(NamedTuple):
     topic: Topic
     message: _Message
     idempotency_key: str | None
+
+
+class _Rules(NamedTuple):
+    """What the hubs keep. `version`: of what they declared, by the broker's count."""
+
+    until: float
+    retention: Retention
+    version: str
+
+    @classmethod
+    def read(cls, answer: Sequence[Any]) -> Self:
+        """Raises ConfigurationError for what another release declared, and this one cannot read."""
+        said = declared(answer)
+        return cls(time.monotonic() + _KNOWN, Retention.read(said.words), said.version)
+
+
+_UNKNOWN = _Rules(0.0, Retention(), "")
 
 
 class Recipients(Generic[R]):
@@ -114,11 +134,19 @@ class _Publishing(ABC, Generic[R]):
     @abstractmethod
     def _publish(self, sending: _Sending) -> R: ...
 
-    def _envelope(self, sending: _Sending, keep: History | None) -> bytes:
+    def _envelope(self, sending: _Sending, keep: Keep) -> bytes:
         # A message to a user has a room where it is kept: the one in which it is asked for.
-        room = room_of(sending.topic) or (OWN_ROOM if keep is not None else None)
+        room = room_of(sending.topic) or (OWN_ROOM if keep else None)
         data = messages.compose(sending.message, limit=self._limits.payload, room=room)
         return Envelope(Kind.MESSAGE, data).encode()
+
+    def _unkept(self, topic: Topic, keep: Keep, version: str) -> tuple[Script, list[bytes], list[Argument]]:
+        """What sends a message that is not kept, and all of its arguments but the message."""
+        channel = self._keys.channel(topic)
+        if keep is False:
+            return FORGET, [self._keys.meta(topic), self._keys.stream(topic)], [channel]
+        # In one step with looking whether that is so: a hub may have begun to keep them since we asked.
+        return LIVE, [self._keys.version], [version.encode(), channel]
 
 
 class Publisher(_Publishing[Position | None]):
@@ -141,7 +169,7 @@ class Publisher(_Publishing[Position | None]):
             "retry_on_timeout": False,
         }
         self._redis = redis.Redis(connection_pool=redis.ConnectionPool(**options))
-        self._rules: tuple[float, Retention] = (0.0, Retention())
+        self._rules = _UNKNOWN
 
     def close(self) -> None:
         """Give its connections back; one that is used again makes new ones."""
@@ -157,32 +185,38 @@ class Publisher(_Publishing[Position | None]):
 
     def _publish(self, sending: _Sending) -> Position | None:
         try:
-            keep = self._known_rules().kept(sending.topic)
-            data = self._envelope(sending, keep)
-            if keep is None:
-                self._redis.publish(self._keys.channel(sending.topic), data)
-                return None
-            keys, arguments = asking(self._keys, sending.topic, keep, sending.idempotency_key)
-            return position(self._run(len(keys), *keys, *arguments, data))
+            for _ in range(_TRIES):
+                sent, found = self._try(sending, self._known_rules())
+                if sent:
+                    return found
+                self._rules = _UNKNOWN
         except redis.ResponseError as error:
             raise Unavailable from without_arguments(error)
         except (redis.RedisError, OSError) as error:
             raise Unavailable from error
+        raise Unavailable("what the hubs keep changes all the time")
 
-    def _run(self, *arguments: Any) -> bytes:
+    def _try(self, sending: _Sending, rules: _Rules) -> tuple[bool, Position | None]:
+        """Whether it was sent by what the hubs keep now, and its position."""
+        keep = rules.retention.kept(sending.topic)
+        data = self._envelope(sending, keep)
+        if keep:
+            keys, arguments = asking(self._keys, sending.topic, keep, sending.idempotency_key)
+            return True, position(self._run(PUBLISH, keys, *arguments, data))
+        script, keys, arguments = self._unkept(sending.topic, keep, rules.version)
+        return self._run(script, keys, *arguments, data) != 0, None
+
+    def _run(self, script: Script, keys: Sequence[bytes], *arguments: Any) -> Any:
         try:
-            first: bytes = self._redis.evalsha(PUBLISH.sha.decode(), *arguments)
+            return self._redis.evalsha(script.sha.decode(), len(keys), *keys, *arguments)
         except NoScriptError:  # and so nothing was done
-            first = self._redis.eval(PUBLISH.body.decode(), *arguments)
-        return first
+            return self._redis.eval(script.body.decode(), len(keys), *keys, *arguments)
 
-    def _known_rules(self) -> Retention:
-        until, rules = self._rules
-        if time.monotonic() >= until:
-            declared: Any = self._redis.get(self._keys.rules)
-            rules = Retention.read(declared)
-            self._rules = (time.monotonic() + _RULES, rules)
-        return rules
+    def _known_rules(self) -> _Rules:
+        if time.monotonic() >= self._rules.until:
+            keys, arguments = declaring(self._keys)
+            self._rules = _Rules.read(self._run(DECLARE, keys, *arguments))
+        return self._rules
 
 
 class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
@@ -197,7 +231,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
         self._home = HomeLoop("this AsyncPublisher", "Give each loop one of its own, and threads a Publisher")
         self._commands = Commands(self._server.connect, deadline=self._deadline)
         self._order = asyncio.Lock()
-        self._rules: tuple[float, Retention] = (0.0, Retention())
+        self._rules = _UNKNOWN
         return self
 
     async def __aexit__(
@@ -214,27 +248,35 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
         self._home.check()
         try:
             async with asyncio.timeout(self._deadline):
-                # Whoever waits for the rules is passed by nobody: the lock is fair, and what follows it asks at once.
-                async with self._order:
-                    rules = await self._known_rules(commands)
-                return await self._ask(commands, sending, rules.kept(sending.topic))
+                for _ in range(_TRIES):
+                    # Whoever waits for the rules is passed by nobody: the lock is fair, and what follows it asks
+                    # at once.
+                    async with self._order:
+                        rules = await self._known_rules(commands)
+                    sent, found = await self._try(commands, sending, rules)
+                    if sent:
+                        return found
+                    if self._rules is rules:
+                        self._rules = _UNKNOWN
         except TimeoutError as error:
             raise Unavailable from error
+        raise Unavailable("what the hubs keep changes all the time")
 
-    async def _ask(self, commands: Commands, sending: _Sending, keep: History | None) -> Position | None:
+    async def _try(self, commands: Commands, sending: _Sending, rules: _Rules) -> tuple[bool, Position | None]:
+        """As `Publisher._try`."""
+        keep = rules.retention.kept(sending.topic)
         data = self._envelope(sending, keep)
         channel = self._keys.channel(sending.topic)
-        if keep is None:
-            await commands.call(b"PUBLISH", channel, data)
-            return None
+        if not keep:
+            script, keys, arguments = self._unkept(sending.topic, keep, rules.version)
+            return await commands.run_joined(channel, script, keys, *arguments, data) != 0, None
         keys, arguments = asking(self._keys, sending.topic, keep, sending.idempotency_key)
         if sending.idempotency_key is not None:
-            return position(await commands.run(PUBLISH, keys, *arguments, data))
-        return position(*await commands.run_together(channel, PUBLISH, keys, *arguments, data))
+            return True, position(await commands.run(PUBLISH, keys, *arguments, data))
+        return True, position(*await commands.run_together(channel, PUBLISH, keys, *arguments, data))
 
-    async def _known_rules(self, commands: Commands) -> Retention:
-        until, rules = self._rules
-        if time.monotonic() >= until:
-            rules = Retention.read(await commands.call(b"GET", self._keys.rules))
-            self._rules = (time.monotonic() + _RULES, rules)
-        return rules
+    async def _known_rules(self, commands: Commands) -> _Rules:
+        if time.monotonic() >= self._rules.until:
+            keys, arguments = declaring(self._keys)
+            self._rules = _Rules.read(await commands.run(DECLARE, keys, *arguments))
+        return self._rules

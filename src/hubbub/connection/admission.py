@@ -11,9 +11,10 @@ from hubbub.delivery.fanout import Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.errors import ConnectionClosed
 from hubbub.history.positions import Positions
-from hubbub.options import History
+from hubbub.options import Keep
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.membership import Membership
+from hubbub.rooms.retention import Retention
 from hubbub.rooms.room import Room
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.types import EVERYONE, ONLINE, Topic, UserId, user_topic
@@ -41,14 +42,16 @@ class Admissions:
         presence: PresenceTracker,
         positions: Positions,
         membership: Membership,
+        retention: Retention,
         *,
-        inbox: History | None,
+        inbox: Keep,
     ) -> None:
         self.registry = registry
         self.membership = membership
         self._subscriptions = subscriptions
         self._presence = presence
         self._positions = positions
+        self._retention = retention
         self._inbox = inbox
 
     def steps(self, member: Recipient, user: UserId) -> tuple[_Step, ...]:
@@ -57,14 +60,17 @@ class Admissions:
         subscriptions, presence, topic = self._subscriptions, self._presence, user_topic(user)
         return (
             (subscriptions.acquire, subscriptions.release, (topic,)),
-            *(() if self._inbox is None else ((self._stand, _nothing, (topic, self._inbox)),)),
+            # Also where nothing is kept: that may change, and what was taken is known by how many steps it was.
+            (self._stand, _nothing, (topic,)),
             (subscriptions.acquire, subscriptions.release, (EVERYONE,)),
             (presence.enter, presence.leave, (topic, member.id)),
             (presence.enter, presence.linger, (ONLINE, user)),
         )
 
-    async def _stand(self, topic: Topic, inbox: History) -> None:
-        await self._positions.join(topic, inbox)
+    async def _stand(self, topic: Topic) -> None:
+        inbox = self._retention.kept(topic, self._inbox)
+        if inbox:
+            await self._positions.join(topic, inbox)
 
 
 class Admission:

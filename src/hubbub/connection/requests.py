@@ -24,7 +24,7 @@ from hubbub.errors import (
     text_of,
 )
 from hubbub.handlers.dispatch import Dispatch
-from hubbub.options import Heartbeat, History, Limits
+from hubbub.options import Heartbeat, Keep, Limits
 from hubbub.ports.injection import Caller
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
@@ -94,7 +94,7 @@ class Requests:
         *,
         limits: Limits,
         heartbeat: Heartbeat,
-        inbox: History | None,
+        inbox: Keep,
     ) -> None:
         self._dispatch = dispatch
         self._membership = membership

@@ -16,7 +16,7 @@ members have seen already.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from hubbub import closes
@@ -144,6 +144,11 @@ class Positions:
             history.ask(since)
             await read()
         raise Unavailable
+
+    def drop(self, over: Callable[[Topic], bool]) -> None:
+        """Of these nothing is kept any more: no reading will find anything, and nothing is missed."""
+        for topic in [topic for topic in self._topics if over(topic)]:
+            self.forget(topic)
 
     def forget(self, topic: Topic) -> None:
         """It is heard no more."""

@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,23 +66,34 @@ class Lease:
 
 
 class Cluster:
+    """`kept`: marks of the words on what is kept that this node knows, see `hubbub.hub.retention_word`."""
+
     def __init__(
-        self, broker: Broker, node: NodeId, connections: Callable[[], int], facts: list[Callable[[], dict[str, Any]]]
+        self,
+        broker: Broker,
+        node: NodeId,
+        connections: Callable[[], int],
+        facts: list[Callable[[], dict[str, Any]]],
+        *,
+        kept: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._broker = broker
         self._node = node
         self._connections = connections
         self._facts = facts
+        self._kept = kept
         self._complained: set[Callable[[], dict[str, Any]]] = set()
 
+    async def tell(self) -> None:
+        """Tell the others about this node."""
+        with suppress(Unavailable):  # the broker says itself that it is away; the next report is half a second off
+            await self._broker.report(self._node, self._describe(), _BELIEVED)
+
     async def report(self) -> None:
-        """Tell the others about this node until cancelled, and that it is gone at the end."""
+        """`tell` until cancelled, and that it is gone at the end."""
         try:
             while True:
-                try:
-                    await self._broker.report(self._node, self._describe(), _BELIEVED)
-                except Unavailable:
-                    pass  # the broker says itself that it is away; the next report is half a second off
+                await self.tell()
                 await asyncio.sleep(_INTERVAL)
         finally:
             try:
@@ -111,7 +123,7 @@ class Cluster:
                 facts.update(measured)
             except Exception:  # noqa: BLE001 - the application's; without its fact the node is still to be seen
                 self._complain(measure)
-        said = {"pid": os.getpid(), "connections": self._connections(), "facts": facts}
+        said = {"pid": os.getpid(), "connections": self._connections(), "facts": facts, "kept": self._kept()}
         return json.dumps(said).encode()
 
     def _complain(self, measure: Callable[[], dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
 from hubbub.history.topic import Bounds
-from hubbub.options import History, Leaving, Limits
+from hubbub.options import Keep, Leaving, Limits
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
@@ -28,6 +28,7 @@ from hubbub.rooms.members import Members
 from hubbub.rooms.membership import Membership
 from hubbub.rooms.patterns import Patterns
 from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.retention import Retention
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import Background
@@ -64,6 +65,7 @@ class Parts:
     attendance: Attendance
     membership: Membership
     publish_queue: PublishQueue
+    retention: Retention
     handles: Handles
 
     def left_over(self) -> dict[str, int]:
@@ -93,7 +95,7 @@ def compose(
     leaving: Leaving | None = None,
     metrics: Metrics | None = None,
     declared: DeclaredRooms | None = None,
-    inbox: History | None = None,
+    inbox: Keep = None,
     announce_users: bool = False,
     node: NodeId | None = None,
     batcher: Batcher | None = None,
@@ -123,14 +125,15 @@ def compose(
     subscriptions = Subscriptions(broker, clock, spawn, ended=positions.forget)
     members = Members(broker, spawn)
     attendance = Attendance(subscriptions, presence)
-    answers = Answers(registry, fanout, positions, diffs, members)
+    retention = Retention()
+    answers = Answers(registry, fanout, positions, diffs, members, retention)
 
     def may_publish() -> bool:
         # Not before it is known where each topic stands: what is sent then would be told as missed.
         return broker.ready and not positions.coming_back
 
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
-    handles = Handles(broker, publish_queue, home, declared, limits, inbox=inbox)
+    handles = Handles(broker, publish_queue, home, declared, retention, limits, inbox=inbox)
 
     return Parts(
         node=node,
@@ -152,5 +155,6 @@ def compose(
         attendance=attendance,
         membership=Membership(registry, fanout, attendance, answers, handles, limit=limits.rooms),
         publish_queue=publish_queue,
+        retention=retention,
         handles=handles,
     )

@@ -9,7 +9,7 @@ from hubbub.connection.connection import Connection
 from hubbub.errors import ConfigurationError
 from hubbub.handlers.fastapi import FastAPIInjection
 from hubbub.handlers.table import HandlerTable
-from hubbub.options import History, RoomOptions, Slow
+from hubbub.options import Keep, RoomOptions, Slow
 from hubbub.ports.injection import Injected, Injection
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import Patterns, placeholders
@@ -45,7 +45,7 @@ class Declarations:
         pattern: str,
         *,
         presence: bool | Literal["diff"] = False,
-        history: History | None = None,
+        history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
     ) -> Callable[[F], F]:
         """As `hubbub.Hub.rooms`."""

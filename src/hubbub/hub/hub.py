@@ -30,7 +30,7 @@ from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import leaving_from_environment
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, Slow
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, Slow
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -57,11 +57,12 @@ class Hub:
     whose host is the request's own, checked where a cookie or nothing authenticates. `allowed_hosts`: the hosts for
     which the request's own origin passes, also beside `origins`; default all without `origins`, and none with.
     `announce_users`: tell everyone `user_connected` and `user_disconnected`. `inbox`: what is kept of the messages to a
-    user, also of one who is not there; the user's tabs get it by joining the room `@me` with `since`; default nothing.
-    `leaving`: how long users are believed to be there, and how a worker goes; default `Leaving()`, its window from
-    HUBBUB_DRAIN. `rate`: messages a client may send, default `Rate()`, none in development (HUBBUB_DEV=1).
-    `hold_call`: whether the ASGI call of the hub's own route lasts as long as the socket even where nothing needs it
-    (`hubbub serve`); default only where the application's own middleware, or a dependency with `yield`, could tell.
+    user, also of one who is not there; the user's tabs get it by joining the room `@me` with `since`; default and
+    False as `history` of `rooms`. `leaving`: how long users are believed to be there, and how a worker goes; default
+    `Leaving()`, its window from HUBBUB_DRAIN. `rate`: messages a client may send, default `Rate()`, none in development
+    (HUBBUB_DEV=1). `hold_call`: whether the ASGI call of the hub's own route lasts as long as the socket even where
+    nothing needs it (`hubbub serve`); default only where the application's own middleware, or a dependency with
+    `yield`, could tell.
 
     Raises ConfigurationError for what cannot work.
     """
@@ -76,7 +77,7 @@ class Hub:
         origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
         announce_users: bool = False,
-        inbox: History | None = None,
+        inbox: Keep = None,
         leaving: Leaving | None = None,
         limits: Limits | None = None,
         heartbeat: Heartbeat | None = None,
@@ -130,7 +131,7 @@ class Hub:
         pattern: str,
         *,
         presence: bool | Literal["diff"] = False,
-        history: History | None = None,
+        history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
     ) -> Callable[[F], F]:
         """Declare which rooms exist and who may join them; without a declaration there is no room.
@@ -138,7 +139,8 @@ class Hub:
         The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection` and FastAPI
         dependencies, and returns whether this user may join. `presence`: members see each other, one notice each, or
         with "diff" one `presence_diff` for all who came and went in half a second. `history`: what is kept, so that
-        who comes back misses nothing. `slow`: what becomes of messages a reader is too slow for, see
+        who comes back misses nothing; default what others keep who declare such rooms on this broker, False nothing any
+        more, also where one that ran before has kept it. `slow`: what becomes of messages a reader is too slow for, see
         `hubbub.options.Slow`.
 
         Raises ConfigurationError for a bad pattern, parameter, `presence` or `slow`, and for `latest` with history.

@@ -1,54 +1,190 @@
-"""What this hub keeps, declared to the broker and kept declared, for programs that publish without a hub.
+"""What is kept of this hub's messages, agreed with all who send to its rooms: services, releases, publishers.
 
-The broker may come later than the hub, or forget: then what such programs publish would not be kept, and nobody would
-say so.
+Each leaves its word at the broker and learns the others', again every second. The broker may come later than the hub,
+or forget: then whoever misses its own word leaves all it knows again.
+
+A worker that begins to keep what nobody kept takes nobody in before all workers that run know of it (they say so in
+what they report of themselves): what one of them sent meanwhile would not be kept, and a client that missed it would be
+told that it missed nothing. What a worker reports leaves behind what it has sent, on the same connection.
 """
 
 import asyncio
+import json
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 
-from hubbub.errors import Unavailable
-from hubbub.options import History
-from hubbub.ports.broker import Broker
+from hubbub.errors import ConfigurationError, Unavailable
+from hubbub.history.positions import Positions
+from hubbub.options import History, Keep
+from hubbub.ports.broker import LIVING, Broker, Declared
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import placeholders
-from hubbub.rooms.retention import word
+from hubbub.rooms.retention import Retention, Word, word
+from hubbub.types import NodeId, Topic, room_of
 
-# How often the broker is asked whether it still has the word: publishers may ask for it every ten seconds.
+_log = logging.getLogger("hubbub.retention")
+
+# How often the word is left and the others' learned.
 _INTERVAL = 1.0
+# How long a worker waits until all know what it keeps. Those that died are not reported any more after two seconds.
+_PATIENCE = 5.0
+_LOOK = 0.05
 
 
 class RetentionWord:
-    """`rooms` are those declared, `inbox` what is kept for a user."""
+    """`rooms` are those declared, `inbox` what is kept for a user. `retention` learns what others say."""
 
-    def __init__(self, broker: Broker, rooms: DeclaredRooms, inbox: History | None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        node: NodeId,
+        rooms: DeclaredRooms,
+        inbox: Keep,
+        retention: Retention,
+        positions: Positions,
+    ) -> None:
         self._broker = broker
+        self._node = node
         self._rooms = rooms
         self._inbox = inbox
-        self._declared = False
+        self._retention = retention
+        self._positions = positions
+        self.settled = False
+        """Whether the others know this word, and this worker theirs."""
+        self.known: Sequence[str] = ()
+        """Marks of the words that this worker knows, for those who left them."""
+        self._mine: set[bytes] = set()
+        self._read: dict[bytes, Word | None] = {}
+        self._state: Sequence[tuple[bytes, bool]] = ()
+        self._told: set[str] = set()
+        self._soon = asyncio.Event()
 
-    async def declare(self) -> None:
-        """Leave the word. Where the broker is away, `keep_declared` does it later."""
-        rooms = [
-            (pattern, rule.options.history)
-            for pattern, rule in self._rooms
-            # A publisher knows no types, and would stop at what is perhaps not this room: better kept for nothing.
-            if rule.options.history is not None or not _has_types(pattern, rule)
-        ]
-        try:
-            await self._broker.declare(word(rooms, self._inbox))
-            self._declared = True
-        except Unavailable:
-            self._declared = False
+    async def settle(self) -> None:
+        """Leave the word and learn the others'. Where the broker is away, `keep_settled` does it later."""
+        with suppress(Unavailable):
+            mine = self._word()
+            declared = await self._broker.declare(mine)
+            if declared.fresh and mine in self._mine:
+                declared = await self._restore(declared)
+            self._mine.add(mine)
+            self._learn(declared)
+            if declared.fresh and self._keeps_anything():
+                await self._until_known(_mark(mine))
+            self.settled = True
 
-    async def keep_declared(self) -> None:
-        """Leave it again wherever it is missing, until cancelled."""
+    async def keep_settled(self) -> None:
+        """Every second, and when `resumed`, until cancelled."""
         while True:
-            await asyncio.sleep(_INTERVAL)
-            with suppress(Unavailable):
-                if not self._declared or await self._broker.declared() is None:
-                    await self.declare()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_INTERVAL):
+                    await self._soon.wait()
+            self._soon.clear()
+            await self.settle()
+
+    def resumed(self) -> None:
+        """The broker is back, and may have forgotten."""
+        self._soon.set()
+
+    def _word(self) -> bytes:
+        rooms: list[tuple[str, Keep]] = []
+        perhaps: list[tuple[str, Keep]] = []
+        for pattern, rule in self._rooms:
+            keep = rule.options.history
+            if keep or not _has_types(pattern, rule):
+                rooms.append((pattern, keep))
+            elif keep is False:
+                # Who reads it knows no types, and would stop at what is perhaps not this room.
+                perhaps.append((pattern, keep))
+        return word([*rooms, *perhaps], self._inbox)
+
+    def _keeps_anything(self) -> bool:
+        return bool(self._inbox) or any(rule.options.history for _, rule in self._rooms)
+
+    def _own(self, topic: Topic) -> Keep:
+        room = room_of(topic)
+        return self._inbox if room is None else self._rooms.options_of(room).history
+
+    async def _restore(self, declared: Declared) -> Declared:
+        """The broker forgot: those whose words it had may not run now to leave them again."""
+        for lost in self._read.keys() - declared.words.keys():
+            await self._broker.declare(lost)
+        return (await self._broker.declared())._replace(fresh=True)
+
+    def _learn(self, declared: Declared) -> None:
+        self.known = [_mark(said) for said in declared.words]
+        others = {said: age for said, age in declared.words.items() if said not in self._mine}
+        state = [(said, age <= LIVING) for said, age in sorted(others.items(), key=lambda each: each[1])]
+        if state == self._state:
+            return
+        self._state = state
+        words: list[tuple[Word, float]] = []
+        for said, age in others.items():
+            if said not in self._read:
+                self._read[said] = _readable(said)
+            if (read := self._read[said]) is not None:
+                words.append((read, age))
+        self._retention.learn(words)
+        self._positions.drop(lambda topic: not self._retention.kept(topic, self._own(topic)))
+        for read, age in words:
+            self._compare(read, age)
+
+    def _compare(self, other: Word, age: float) -> None:
+        """Say where another keeps something else, once."""
+        theirs = dict(other.rooms)
+        both = [(f"rooms {pattern!r}", rule.options.history, theirs.get(pattern)) for pattern, rule in self._rooms]
+        for what, mine, their in (*both, ("messages to users", self._inbox, other.inbox)):
+            if not their or mine == their:
+                continue
+            if age <= LIVING:
+                who, then = "another worker that runs", "the most is kept. Declare the same in both"
+            elif mine is None:
+                who, then = "one that ran before", "that goes on. history=False (or inbox=False) here would end it"
+            else:
+                continue
+            told = f"{what}: this worker keeps {_said(mine)}, {who} {_said(their)}: {then}"
+            if told not in self._told:
+                self._told.add(told)
+                _log.warning("%s", told)
+
+    async def _until_known(self, mark: str) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
+        while unaware := list(await self._unaware(mark)):
+            if loop.time() >= until:
+                _log.warning(
+                    "workers %s do not know yet what is kept here: who comes back may miss what they send now unsaid",
+                    ", ".join(unaware),
+                )
+                return
+            await asyncio.sleep(_LOOK)
+
+    async def _unaware(self, mark: str) -> Iterator[str]:
+        reports = await self._broker.reports()
+        # A release that reports no marks cannot be waited for.
+        return (
+            node
+            for node, said in reports.items()
+            if node != self._node and mark not in json.loads(said).get("kept", mark)
+        )
 
 
 def _has_types(pattern: str, rule: Rule) -> bool:
     return any(rule.check.annotations.get(name, str) is not str for name in placeholders(pattern))
+
+
+def _readable(said: bytes) -> Word | None:
+    try:
+        return Word.read(said)
+    except ConfigurationError as error:
+        _log.error("%s What it keeps is not kept by this worker", error)
+        return None
+
+
+def _mark(said: bytes) -> str:
+    return blake2b(said, digest_size=8).hexdigest()
+
+
+def _said(keep: Keep) -> str:
+    return f"{keep.size} messages for {keep.ttl:g} s" if isinstance(keep, History) else "nothing"

@@ -53,19 +53,23 @@ class Runtime:
         self.broker, self.node, self.registry = broker, self.parts.node, self.parts.registry
         self.home = self.parts.home
         self.handles = self.parts.handles
-        self.cluster = Cluster(broker, self.node, lambda: len(self.registry), declarations.measures)
+        self._word = RetentionWord(
+            broker, self.node, declared, settings.inbox, self.parts.retention, self.parts.positions
+        )
+        self.cluster = Cluster(
+            broker, self.node, lambda: len(self.registry), declarations.measures, kept=lambda: self._word.known
+        )
         refusals = Refusals(self.parts.clock, metrics)
         context = _context(settings, declarations, self.parts, refusals)
         self.endpoint = Endpoint(context, settings.authenticators, settings.origins, refusals, lambda: self.ready)
         self._bounded_logs = (refusals, self.endpoint.told, context.endings)
-        self._word = RetentionWord(broker, declared, settings.inbox)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
         self._always: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
-        return self.broker.ready and not self.stopping
+        return self.broker.ready and self._word.settled and not self.stopping
 
     async def start(self) -> None:
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
@@ -75,11 +79,13 @@ class Runtime:
         while not self.broker.ready and clock.now() < deadline:  # noqa: ASYNC110 - once, and a broker's state is no event
             await asyncio.sleep(0.005)
         await self.parts.lease.start()
-        await self._word.declare()
+        # Told before its word is left: another that leaves its own meanwhile waits for this one, or this one knows it.
+        await self.cluster.tell()
+        self._always = [asyncio.create_task(self.cluster.report())]
+        await self._word.settle()
         window = self._settings.leaving.window
-        self._always = [
-            asyncio.create_task(self.cluster.report()),
-            asyncio.create_task(self._word.keep_declared()),
+        self._always += [
+            asyncio.create_task(self._word.keep_settled()),
             asyncio.create_task(self._drain.while_deaf(self.broker, window=window)),
         ]
         self._signals = ShutdownSignals.register(self, closing=self._settings.limits.closing)
@@ -119,7 +125,7 @@ class Runtime:
     def _resumed(self) -> None:
         self.parts.lease.resumed()
         self.parts.positions.resumed()
-        self.parts.background.spawn(self._word.declare())
+        self._word.resumed()
 
 
 def _context(settings: HubSettings, declarations: Declarations, parts: Parts, refusals: Refusals) -> Context:
@@ -134,7 +140,13 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts, re
         inbox=inbox,
     )
     admissions = Admissions(
-        parts.registry, parts.subscriptions, parts.presence, parts.positions, parts.membership, inbox=inbox
+        parts.registry,
+        parts.subscriptions,
+        parts.presence,
+        parts.positions,
+        parts.membership,
+        parts.retention,
+        inbox=inbox,
     )
     return Context(
         node=parts.node,

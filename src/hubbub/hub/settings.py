@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from hubbub.auth.origin import OriginRules
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
@@ -19,7 +19,7 @@ class HubSettings:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     rate: Rate | None = None
     announce_users: bool = False
-    inbox: History | None = None
+    inbox: Keep = None
     leaving: Leaving = field(default_factory=Leaving)
     metrics: Metrics = field(default_factory=Tally)
     hold_call: bool | None = None

@@ -12,11 +12,11 @@ Guarantees every broker gives, and `hubbub.testing.conformance` checks:
 - `start` does not wait for the other side: a broker that is away is `ready == False` until it comes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeAlias
 
-from hubbub.options import History
+from hubbub.options import History, Keep
 from hubbub.types import Position, Topic
 
 #: What the broker calls, in the event loop, for every message of a subscribed topic: topic, envelope bytes, and the
@@ -27,6 +27,10 @@ Deliver: TypeAlias = Callable[[Topic, bytes, Position | None], None]
 KEY_KNOWN = 300.0
 #: Seconds for which a position outlives the messages it was given to, at least.
 POSITION_KNOWN = 24 * 60 * 60.0
+#: Seconds after which who declared something, and did not say it again, counts as one that lives no more.
+LIVING = 30.0
+#: Seconds for which what it declared is remembered all the same: 30 days.
+DECLARATION_KNOWN = 30 * 24 * 60 * 60.0
 
 
 class Announcement(NamedTuple):
@@ -60,6 +64,17 @@ class Renewal(Enum):
     """It ran out, and others have begun to announce that what it held is gone."""
 
 
+class Declared(NamedTuple):
+    """What was declared of this hub, by all: each declaration, and how many seconds ago it was made last.
+
+    `version` changes where one is made that nobody who lives had made; `fresh`: this one was.
+    """
+
+    version: str
+    fresh: bool
+    words: Mapping[bytes, float]
+
+
 class Held(NamedTuple):
     """What a holder without a lease still holds in one topic: some of it, or all."""
 
@@ -89,9 +104,11 @@ class Broker(Protocol):
         """End. No `deliver` is called afterwards. May be called twice."""
 
     async def publish(
-        self, topic: Topic, data: bytes, *, keep: History | None = None, idempotency_key: str | None = None
+        self, topic: Topic, data: bytes, *, keep: Keep = None, idempotency_key: str | None = None
     ) -> Position | None:
         """Hand one envelope to all subscribers of the topic; with `keep`, the position it was given and is kept under.
+
+        `keep` False: what was kept of the topic is forgotten first, so that its positions are known to be lost.
 
         `idempotency_key` means something where the message is kept: for five minutes the same one on the same topic
         again publishes nothing and returns the first one's position.
@@ -146,11 +163,14 @@ class Broker(Protocol):
     async def contains(self, topic: Topic, member: str) -> bool:
         """Whether the member is in the topic."""
 
-    async def declare(self, rules: bytes) -> None:
-        """Leave word for programs without a hub how this hub's topics are to be treated. Kept until replaced."""
+    async def declare(self, word: bytes) -> Declared:
+        """Say how this hub's topics are to be treated, for all who publish to them; again at least each `LIVING`.
 
-    async def declared(self) -> bytes | None:
-        """What `declare` left, None where nothing was."""
+        It outlives who said it by `DECLARATION_KNOWN`, beside what others said.
+        """
+
+    async def declared(self) -> Declared:
+        """What was said, and nothing more is."""
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         """Take or keep the lease `name` for `ttl` seconds and get the number of this turn; None where another has it.

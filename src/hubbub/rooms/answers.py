@@ -10,10 +10,12 @@ from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
 from hubbub.history.topic import Standing
+from hubbub.options import Slow
 from hubbub.presence.diffs import Diffs
 from hubbub.protocol import messages
 from hubbub.rooms.joins import Joining
 from hubbub.rooms.members import Members
+from hubbub.rooms.retention import Retention
 from hubbub.types import OWN_ROOM
 
 
@@ -26,13 +28,20 @@ class Found(NamedTuple):
 
 class Answers:
     def __init__(
-        self, registry: Registry[Recipient], fanout: Fanout, positions: Positions, diffs: Diffs, members: Members
+        self,
+        registry: Registry[Recipient],
+        fanout: Fanout,
+        positions: Positions,
+        diffs: Diffs,
+        members: Members,
+        retention: Retention,
     ) -> None:
         self._registry = registry
         self._fanout = fanout
         self._positions = positions
         self._diffs = diffs
         self._members = members
+        self._retention = retention
 
     async def find(self, join: Joining) -> Found:
         """Raises Unavailable."""
@@ -77,5 +86,8 @@ class Answers:
         return await self._members.read(join.topic) if join.options.presence else None
 
     async def _find_standing(self, join: Joining) -> Standing | None:
-        keep = join.options.history
-        return None if keep is None else await self._positions.join(join.topic, keep, join.since)
+        if join.options.slow is Slow.LATEST:
+            # Another service may keep them; of values that replace each other nothing is missed here.
+            return None
+        keep = self._retention.kept(join.topic, join.options.history)
+        return await self._positions.join(join.topic, keep, join.since) if keep else None

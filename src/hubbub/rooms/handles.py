@@ -1,15 +1,16 @@
 """The application's handles: of a room, of a user, of everyone. They cost nothing and are good on any worker."""
 
-from hubbub.options import History, Limits
+from hubbub.options import Keep, Limits
 from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.rooms.retention import Retention
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
 from hubbub.scheduling.home_loop import HomeLoop
-from hubbub.types import EVERYONE, OWN_ROOM, RoomName, Topic, UserId, room_topic, user_topic
+from hubbub.types import EVERYONE, RoomName, Topic, UserId, room_topic, user_topic
 
 #: Rooms whose handle is kept at hand, before all are let go.
 KNOWN = 4096
@@ -24,15 +25,17 @@ class Handles:
         queue: PublishQueue,
         home: HomeLoop,
         declared: DeclaredRooms,
+        retention: Retention,
         limits: Limits,
         *,
-        inbox: History | None,
+        inbox: Keep,
     ) -> None:
         self._broker = broker
         self._queue = queue
         self._home = home
         self._declared = declared
         self._patterns = declared.patterns
+        self._retention = retention
         self._limits = limits
         self._inbox = inbox
         self._rooms: dict[str, Room] = {}
@@ -44,8 +47,7 @@ class Handles:
         return room if room is not None and self._rooms_of == self._patterns.version else self._new_room(name)
 
     def user(self, id: UserId) -> UserHandle:
-        sender = self._sender(user_topic(id), None if self._inbox is None else OWN_ROOM, self._inbox)
-        return UserHandle(id, sender)
+        return UserHandle(id, self._sender(user_topic(id), None, self._inbox))
 
     def everyone(self) -> Sender:
         return self._sender(EVERYONE, None, None)
@@ -59,5 +61,14 @@ class Handles:
         room = self._rooms[name] = Room(name, sender)
         return room
 
-    def _sender(self, topic: Topic, room: RoomName | None, keep: History | None) -> Sender:
-        return Sender(topic, self._broker, self._queue, self._home, limit=self._limits.payload, room=room, keep=keep)
+    def _sender(self, topic: Topic, room: RoomName | None, own: Keep) -> Sender:
+        return Sender(
+            topic,
+            self._broker,
+            self._queue,
+            self._home,
+            self._retention,
+            limit=self._limits.payload,
+            room=room,
+            own=own,
+        )

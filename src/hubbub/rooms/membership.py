@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.errors import NotJoined, TooManyRooms
-from hubbub.options import History, RoomOptions, Slow
+from hubbub.options import Keep, RoomOptions, Slow
 from hubbub.protocol import messages
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Since
@@ -73,14 +73,14 @@ class Membership:
             self._joins.end(join)
 
     async def join_own(
-        self, member: Recipient, keep: History | None, *, since: Since | None = None, id: RequestId | None = None
+        self, member: Recipient, inbox: Keep, *, since: Since | None = None, id: RequestId | None = None
     ) -> None:
         """Answer for the user's own topic, which the hub has joined; with `since`, hand over what was missed.
 
         Raises Unavailable.
         """
         topic = user_topic(member.user.id)
-        await self._answers.answer_again(Joining(member, OWN_ROOM, topic, RoomOptions(history=keep), since, id))
+        await self._answers.answer_again(Joining(member, OWN_ROOM, topic, RoomOptions(history=inbox), since, id))
 
     def leave(self, member: Recipient, room: RoomName, *, id: RequestId | None = None) -> None:
         """Raises NotJoined."""

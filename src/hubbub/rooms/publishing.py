@@ -9,13 +9,14 @@ from pydantic import BaseModel
 
 from hubbub.delivery.fanout import Recipient
 from hubbub.errors import Unavailable
-from hubbub.options import History
+from hubbub.options import Keep
 from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind
 from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.retention import Retention
 from hubbub.scheduling.home_loop import HomeLoop, running_loop
-from hubbub.types import Position, RoomName, Topic, User
+from hubbub.types import OWN_ROOM, Position, RoomName, Topic, User
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
 Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
@@ -46,9 +47,25 @@ def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
 
 
 class Sender:
-    """Sends to one topic. `room` is added to what is sent, `keep` says what is kept of it, `limit` how large it is."""
+    """Sends to one topic. `room` is added to what is sent, `limit` says how large it is.
 
-    __slots__ = ("_broker", "_limit", "_loop", "_queue", "_room", "home", "keep", "topic")
+    `own` is what this hub declared to be kept of it; what is kept is said by all together, and may change.
+    """
+
+    __slots__ = (
+        "_as_of",
+        "_broker",
+        "_keep",
+        "_limit",
+        "_loop",
+        "_name",
+        "_own",
+        "_queue",
+        "_retention",
+        "_room",
+        "home",
+        "topic",
+    )
 
     def __init__(
         self,
@@ -56,10 +73,11 @@ class Sender:
         broker: Broker,
         queue: PublishQueue,
         home: HomeLoop,
+        retention: Retention,
         *,
         limit: int,
         room: RoomName | None,
-        keep: History | None,
+        own: Keep,
     ) -> None:
         self.topic = topic
         self._broker = broker
@@ -67,8 +85,23 @@ class Sender:
         self.home = home
         self._loop = home.loop
         self._limit = limit
-        self._room = room
-        self.keep = keep
+        self._name = room
+        self._own = own
+        self._retention = retention
+        self._look()
+
+    @property
+    def keep(self) -> Keep:
+        """What is kept of it now."""
+        if self._as_of != self._retention.version:
+            self._look()
+        return self._keep
+
+    def _look(self) -> None:
+        self._as_of = self._retention.version
+        self._keep = self._retention.kept(self.topic, self._own)
+        # A message to a user has a room where it is kept: the one in which it is asked for.
+        self._room = self._name or (OWN_ROOM if self._keep else None)
 
     @property
     def broker(self) -> Broker:
@@ -92,6 +125,8 @@ class Sender:
         """
         if running_loop() is not self._loop:
             self.home.check()
+        if self._as_of != self._retention.version:
+            self._look()
         data = messages.compose(message, limit=self._limit, room=self._room)
         if exclude is None and key is None:
             envelope = FOR_ALL + data
@@ -102,7 +137,7 @@ class Sender:
         if once is not None:
             once = messages.check_key(once, field="idempotency_key")
         if patience <= 0:
-            return await self._broker.publish(self.topic, envelope, keep=self.keep, idempotency_key=once)
+            return await self._broker.publish(self.topic, envelope, keep=self._keep, idempotency_key=once)
         return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience)
 
     async def _publish_patiently(self, envelope: bytes, once: str, patience: float) -> Position | None:
@@ -114,7 +149,7 @@ class Sender:
                 return await self._broker.publish(self.topic, envelope, keep=self.keep, idempotency_key=once)
             except Unavailable:
                 # It may have gone out. Where it is kept, the idempotency key sees to it that it does so once.
-                if self.keep is None or loop.time() >= until:
+                if not self.keep or loop.time() >= until:
                     raise
                 if self._broker.ready:
                     # Nobody has noticed yet that it is away, or it refuses.

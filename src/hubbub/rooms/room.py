@@ -75,7 +75,7 @@ class Room:
         the next page begins. A room without history has none. Raises ValueError for a `limit` below 1, Unavailable.
         """
         return await page(
-            self._sender.broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse
+            self._sender.broker, self._topic, self._sender.keep or None, since=since, limit=limit, reverse=reverse
         )
 
     async def members(self) -> list[str]:

@@ -54,7 +54,7 @@ class UserHandle:
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
         """What is in the user's inbox, as `Room.history`."""
         return await page(
-            self._sender.broker, self._topic, self._sender.keep, since=since, limit=limit, reverse=reverse
+            self._sender.broker, self._topic, self._sender.keep or None, since=since, limit=limit, reverse=reverse
         )
 
     async def is_online(self) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from hubbub import Hub
-from hubbub.brokers.memory.store import PresenceTable, Store
+from hubbub.brokers.memory.store import Declarations, PresenceTable, Store
 from hubbub.brokers.memory.streams import Streams
 from hubbub.testing.broker import NetworkBroker
 from hubbub.testing.clock import ManualClock
@@ -74,7 +74,7 @@ class Network:
         self._store.presence = PresenceTable()
         self._store.turns = {}
         self._store.reports = {}
-        self._store.rules = None
+        self._store.declarations = Declarations()
 
     def snapshot(self) -> Snapshot:
         """What `fail_over` can go back to."""
@@ -85,7 +85,7 @@ class Network:
                 "presence": copy.deepcopy(store.presence),
                 "turns": copy.deepcopy(store.turns),
                 "reports": dict(store.reports),
-                "rules": store.rules,
+                "declarations": copy.deepcopy(store.declarations),
             }
         )
 

@@ -33,7 +33,7 @@ def keys(valkey: str) -> Callable[[], list[str]]:
     def read() -> list[str]:
         with redis.Redis.from_url(valkey) as client:
             found = sorted(key.decode() for key in client.keys("*"))
-        return [key for key in found if not key.endswith((":leases", ":rules"))]
+        return [key for key in found if not key.endswith((":leases", ":words", ":version"))]
 
     return read
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
-from hubbub.options import History
-from hubbub.ports.broker import Announcement, Deliver, Entry, Held, Past, Renewal
+from hubbub.options import History, Keep
+from hubbub.ports.broker import Announcement, Declared, Deliver, Entry, Held, Past, Renewal
 from hubbub.types import Position, Topic
 
 
@@ -50,12 +50,14 @@ class MemoryBroker:
         self._subscribed.clear()
 
     async def publish(
-        self, topic: Topic, data: bytes, *, keep: History | None = None, idempotency_key: str | None = None
+        self, topic: Topic, data: bytes, *, keep: Keep = None, idempotency_key: str | None = None
     ) -> Position | None:
         if self._deliver is None:
             raise Unavailable
-        if keep is not None:
+        if keep:
             return self._store.keep(topic, data, keep, idempotency_key)
+        if keep is False:
+            self._store.streams.lose(topic)
         self._store.publish(topic, data)
         return None
 
@@ -104,11 +106,13 @@ class MemoryBroker:
     async def contains(self, topic: Topic, member: str) -> bool:
         return member in self._running().presence.members(topic)
 
-    async def declare(self, rules: bytes) -> None:
-        self._running().rules = rules
+    async def declare(self, word: bytes) -> Declared:
+        store = self._running()
+        return store.declarations.declare(word, store.clock())
 
-    async def declared(self) -> bytes | None:
-        return self._running().rules
+    async def declared(self) -> Declared:
+        store = self._running()
+        return store.declarations.declared(store.clock())
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         return self._running().take_turn(name, holder, ttl)

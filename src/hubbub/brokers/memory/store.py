@@ -5,6 +5,7 @@ which it is asked for, so each call is atomic. What has run out is forgotten whe
 """
 
 import logging
+import math
 import secrets
 import time
 from collections import deque
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from hubbub.brokers.memory.streams import Streams
 from hubbub.options import History
-from hubbub.ports.broker import Announcement, Deliver, Held, Renewal
+from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Declared, Deliver, Held, Renewal
 from hubbub.types import Position, Topic
 
 logger = logging.getLogger("hubbub.brokers.memory")
@@ -30,7 +31,7 @@ class Store:
         self.presence = PresenceTable()
         self.turns: dict[str, Turn] = {}
         self.reports: dict[str, tuple[bytes, float]] = {}
-        self.rules: bytes | None = None
+        self.declarations = Declarations()
         self._ears: dict[Topic, tuple[Deliver, ...]] = {}
         self._outgoing: deque[tuple[Topic, bytes, Position | None]] = deque()
         self._delivering = False
@@ -111,6 +112,24 @@ class Store:
         turn = self.turns.get(name)
         if turn is not None and turn.holder == holder:
             turn.holder = None
+
+
+class Declarations:
+    """What was declared: when it was said last, and how often by somebody new."""
+
+    def __init__(self) -> None:
+        self._said: dict[bytes, float] = {}
+        self._version = 0
+
+    def declare(self, word: bytes, now: float) -> Declared:
+        fresh = now - self._said.get(word, -math.inf) > LIVING
+        self._said = {word: said for word, said in self._said.items() if now - said <= DECLARATION_KNOWN}
+        self._said[word] = now
+        self._version += fresh
+        return self.declared(now, fresh=fresh)
+
+    def declared(self, now: float, *, fresh: bool = False) -> Declared:
+        return Declared(str(self._version), fresh, {word: now - said for word, said in self._said.items()})
 
 
 class Turn:

@@ -11,12 +11,22 @@ from hubbub.brokers.redis.commands import Commands
 from hubbub.brokers.redis.keys import Keys, decoded, encoded, quoted, quoted_whole, unquoted
 from hubbub.brokers.redis.listener import Listener
 from hubbub.brokers.redis.probe import Probe
-from hubbub.brokers.redis.publishing import PUBLISH, asking, milliseconds, new_epoch, position
+from hubbub.brokers.redis.publishing import (
+    DECLARE,
+    FORGET,
+    PUBLISH,
+    asking,
+    declared,
+    declaring,
+    milliseconds,
+    new_epoch,
+    position,
+)
 from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.server import Server
 from hubbub.errors import ConfigurationError, Unavailable
-from hubbub.options import History
-from hubbub.ports.broker import POSITION_KNOWN, Announcement, Deliver, Entry, Held, Past, Renewal
+from hubbub.options import History, Keep
+from hubbub.ports.broker import POSITION_KNOWN, Announcement, Declared, Deliver, Entry, Held, Past, Renewal
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import Position, Topic
@@ -114,10 +124,15 @@ class RedisBroker:
             await commands.stop()
 
     async def publish(
-        self, topic: Topic, data: bytes, *, keep: History | None = None, idempotency_key: str | None = None
+        self, topic: Topic, data: bytes, *, keep: Keep = None, idempotency_key: str | None = None
     ) -> Position | None:
-        if keep is None:
-            await self._asking().call(b"PUBLISH", self._keys.channel(topic), data)
+        if not keep:
+            channel = self._keys.channel(topic)
+            if keep is False:
+                keys = [self._keys.meta(topic), self._keys.stream(topic)]
+                await self._asking().run_joined(channel, FORGET, keys, channel, data)
+            else:
+                await self._asking().call(b"PUBLISH", channel, data)
             return None
         keys, rules = asking(self._keys, topic, keep, idempotency_key)
         if idempotency_key is None:
@@ -189,12 +204,13 @@ class RedisBroker:
     async def contains(self, topic: Topic, member: str) -> bool:
         return bool(await self._asking().call(b"HEXISTS", self._keys.members(topic), encoded(member)))
 
-    async def declare(self, rules: bytes) -> None:
-        await self._asking().call(b"SET", self._keys.rules, rules)
+    async def declare(self, word: bytes) -> Declared:
+        keys, arguments = declaring(self._keys, word)
+        return declared(await self._asking().run(DECLARE, keys, *arguments))
 
-    async def declared(self) -> bytes | None:
-        rules: bytes | None = await self._asking().call(b"GET", self._keys.rules)
-        return rules
+    async def declared(self) -> Declared:
+        keys, arguments = declaring(self._keys)
+        return declared(await self._asking().run(DECLARE, keys, *arguments))
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         lease, number = milliseconds(ttl), milliseconds(ttl + _TURNS)

@@ -87,6 +87,10 @@ class Commands:
         reply: tuple[Any, int] = await self._answer(self._scripted(script, keys, arguments), channel, 2)
         return reply
 
+    async def run_joined(self, channel: bytes, script: Script, keys: Sequence[bytes], *arguments: Argument) -> Any:
+        """What the script returned, which publishes its last argument: a message, or a bundle as of PUBLISH."""
+        return await self._answer(self._scripted(script, keys, arguments), channel, 1)
+
     def _scripted(self, script: Script, keys: Sequence[bytes], arguments: tuple[Argument, ...]) -> tuple[Argument, ...]:
         self._scripts[script.sha] = script.body
         return (b"EVALSHA", script.sha, len(keys), *keys, *arguments)

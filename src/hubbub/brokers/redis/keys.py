@@ -12,7 +12,9 @@
     hubbub:{<name>}:leases                  zset   holder -> until when it is to be believed
     hubbub:{<name>}:lapsed                  zset   holder whose lease ran out -> when that was found
     hubbub:{<name>}:holds:<holder>          set    the topics it holds something in
-    hubbub:{<name>}:rules                   string how the hub's topics are to be treated
+    hubbub:{<name>}:words                   zset   how the hub's topics are to be treated -> when it was said last
+    hubbub:{<name>}:version                 string changes with what is said in words
+    hubbub:{<name>}:rules                   string what the release before said instead
 
 What the application chose is percent-encoded, so the only braces are ours and a topic's keys share one Cluster slot.
 In the sets of leases and topics the elements are encoded too, so that a script makes the keys of what a holder held.
@@ -61,8 +63,8 @@ class Keys:
         # The hub's part has no colon, so the first one ends it.
         self._hub = b"hubbub:{%b" % quoted_whole(name)
         self._channel = b"live:%d" % db
-        self.nodes, self.leases, self.lapsed, self.rules = (
-            self._hub + b"}:" + what for what in (b"nodes", b"leases", b"lapsed", b"rules")
+        self.nodes, self.leases, self.lapsed, self.words, self.version, self.rules = (
+            self._hub + b"}:" + what for what in (b"nodes", b"leases", b"lapsed", b"words", b"version", b"rules")
         )
         self.all_holds = self._hub + b"}:holds:"
         """What the key of a holder's topics begins with; the holder follows."""

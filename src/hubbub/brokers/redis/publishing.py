@@ -1,16 +1,22 @@
-"""A message that is kept, as the script that keeps it is asked: by hubs, and by publishers that have none."""
+"""What hubs ask alike, and publishers that have none: to keep a message, or to say what is kept."""
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 from hubbub.brokers.redis.keys import Keys
 from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.resp import Argument
 from hubbub.options import History
-from hubbub.ports.broker import KEY_KNOWN, POSITION_KNOWN
+from hubbub.ports.broker import DECLARATION_KNOWN, KEY_KNOWN, LIVING, POSITION_KNOWN, Declared
 from hubbub.protocol.envelope import POSITIONED
 from hubbub.types import Position, Topic
 
-PUBLISH = Script("publish")
+PUBLISH, LIVE, FORGET = Script("publish"), Script("live"), Script("forget")
+DECLARE = Script("declare")
+
+#: Seconds after which who lives says again what it declared.
+_SAID_AGAIN = 5.0
 
 
 def asking(names: Keys, topic: Topic, keep: History, idempotency_key: str | None) -> tuple[list[bytes], list[Argument]]:
@@ -20,6 +26,19 @@ def asking(names: Keys, topic: Topic, keep: History, idempotency_key: str | None
         keys.append(names.did(topic, idempotency_key))
     known = (milliseconds(seconds) for seconds in (keep.ttl, keep.ttl + POSITION_KNOWN, KEY_KNOWN))
     return keys, [names.channel(topic), keep.size, *known, POSITIONED, new_epoch()]
+
+
+def declaring(names: Keys, word: bytes = b"") -> tuple[list[bytes], list[Argument]]:
+    """Keys and arguments of DECLARE; without a word, to read alone."""
+    times = (milliseconds(seconds) for seconds in (_SAID_AGAIN, LIVING, DECLARATION_KNOWN))
+    return [names.words, names.version, names.rules], [word, new_epoch(), *times]
+
+
+def declared(answer: Sequence[Any]) -> Declared:
+    """From what DECLARE returned."""
+    version, fresh, now, *found = answer
+    ages = ((int(now) - float(said)) / 1000 for said in found[1::2])
+    return Declared(version.decode(), bool(fresh), dict(zip(found[::2], ages, strict=True)))
 
 
 def position(first: bytes, before: int = 0) -> Position:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from hubbub.ports.broker import LIVING
 from hubbub.testing.conformance.meeting import Peer, eventually, meeting
 
 
@@ -56,10 +57,24 @@ class Counts:
         assert found == {"stays": b"1"}
 
     @meeting
-    async def test_rules_are_what_was_declared_last(self, here: Peer, there: Peer) -> None:
-        assert await there.broker.declared() is None
-        await here.broker.declare(b"\0old")
-        await there.broker.declare(b"")
-        assert await here.broker.declared() == b""
-        await there.broker.declare(b"\xffnew")
-        assert await here.broker.declared() == await there.broker.declared() == b"\xffnew"
+    async def test_declarations_are_what_all_have_said(self, here: Peer, there: Peer) -> None:
+        before = await there.broker.declared()
+        assert before.words == {}
+        first = await here.broker.declare(b"\0one")
+        assert first.fresh
+        assert [*first.words] == [b"\0one"]
+        second = await there.broker.declare(b"\xfftwo")
+        assert second.fresh
+        assert {*second.words} == {b"\0one", b"\xfftwo"}
+        again = await there.broker.declare(b"\0one")
+        assert not again.fresh
+        assert len({before.version, first.version, second.version}) == 3
+        assert again.version == second.version == (await here.broker.declared()).version
+        assert not (await here.broker.declared()).fresh
+        assert all(0 <= age < LIVING for age in (await here.broker.declared()).words.values())
+
+    @meeting
+    async def test_declarations_are_new_to_one_of_many_at_once(self, here: Peer, there: Peer) -> None:
+        found = await asyncio.gather(*(peer.broker.declare(b"one") for peer in (here, there) * 20))
+        assert [declared.fresh for declared in found].count(True) == 1
+        assert len({declared.version for declared in found}) == 1

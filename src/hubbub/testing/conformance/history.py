@@ -241,3 +241,18 @@ class Histories:
         assert now.offset == 0
         assert now.epoch not in ("", "gone")
         assert (await there.broker.read(ROOM, KEEP, limit=1)).top == now
+
+    @meeting
+    async def test_history_that_is_given_up_is_forgotten_before_the_message_goes_out(
+        self, here: Peer, there: Peer
+    ) -> None:
+        *_, last = await published(here, 3)
+        await there.broker.subscribe(ROOM)
+        found = await asyncio.gather(*(here.broker.publish(ROOM, b"%d" % at, keep=False) for at in range(3)))
+        assert found == [None, None, None]
+        await marked(here, there)
+        assert there.data(ROOM) == [b"0", b"1", b"2"]
+        past = await there.broker.read(ROOM, KEEP, limit=10)
+        assert (past.top.offset, [*past.entries]) == (0, [])
+        assert past.top.epoch != last.epoch
+        assert await here.broker.publish(OTHER, b"x", keep=False) is None
