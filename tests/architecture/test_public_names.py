@@ -175,7 +175,7 @@ NAMES: dict[str, dict[str, str]] = {
             "test_presence_has_one_first_and_one_last_among_many_at_once test_presence_is_idempotent "
             "test_presence_is_true_for_the_first_holder_and_the_last "
             "test_presence_keeps_topics_members_and_holders_apart test_reports_are_what_every_node_said_last "
-            "test_reports_expire_one_by_one test_rules_are_what_was_declared_last "
+            "test_reports_expire_one_by_one test_declarations_are_what_all_have_said "
             "test_turns_are_given_once_among_many_at_once test_turns_belong_to_one_and_rise_by_one "
             "test_turns_expire test_turns_go_on_where_the_last_one_stopped"
         ),

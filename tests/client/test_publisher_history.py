@@ -19,6 +19,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.redis.keys import Keys
 from hubbub.client import publisher as module
 from hubbub.client.publisher import AsyncPublisher
+from hubbub.ports.broker import Declared
 from hubbub.testing import ManualClock
 from hubbub.types import room_topic
 from tests.kit.client import Tab
@@ -200,12 +201,7 @@ async def test_what_is_sent_at_once_is_kept_as_soon_as_a_hub_keeps_it(url: str, 
 async def test_what_changes_all_the_time_is_given_up(
     url: str, name: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Never(module._Rules):  # noqa: SLF001 - what it knows is never what the broker has
-        @property
-        def version(self) -> str:
-            return "another"
-
-    monkeypatch.setattr(module, "_Rules", Never)
+    monkeypatch.setattr(module, "declared", lambda _: Declared("another than the broker has", False, {}))
     async with open_publisher(url, name=name) as publish:
         with pytest.raises(Unavailable, match="changes all the time"):
             await publish("room", "a", {"type": "x"})

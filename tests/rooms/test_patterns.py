@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from hubbub.rooms.patterns import Match, Patterns, placeholders
+from hubbub.rooms.patterns import Match, Patterns, placeholders, shape
 
 CONTROLS = ["\x00", "\t", "\n", "\r", "\x1f", "\x7f", "\x80", "\x85", "\x9f"]
 
@@ -187,3 +187,8 @@ def test_what_no_pattern_matches_does_not_exist(name: str) -> None:
 def test_patterns_of_two_hubs_do_not_meet() -> None:
     Patterns[None]().declare("lobby", None, {})
     assert Patterns[None]().match("lobby") is None
+
+
+def test_the_shape_of_a_pattern_is_the_same_whatever_its_placeholders_are_called() -> None:
+    assert shape("team:{id}:{rest:path}") == shape("team:{team_id}:{all:path}") == "team:{}:{:path}"
+    assert shape("team:{id}") != shape("team:{id:path}")

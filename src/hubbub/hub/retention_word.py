@@ -11,7 +11,7 @@ told that it missed nothing. What a worker reports leaves behind what it has sen
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
@@ -20,7 +20,7 @@ from hubbub.history.positions import Positions
 from hubbub.options import History, Keep
 from hubbub.ports.broker import LIVING, Broker, Declared
 from hubbub.rooms.declared import DeclaredRooms, Rule
-from hubbub.rooms.patterns import placeholders
+from hubbub.rooms.patterns import placeholders, shape
 from hubbub.rooms.retention import Retention, Word, word
 from hubbub.types import NodeId, Topic, room_of
 
@@ -34,7 +34,10 @@ _LOOK = 0.05
 
 
 class RetentionWord:
-    """`rooms` are those declared, `inbox` what is kept for a user. `retention` learns what others say."""
+    """`rooms` are those declared, `inbox` what is kept for a user. `retention` learns what others say.
+
+    `tell` reports what this worker knows, to those who wait for it.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,8 @@ class RetentionWord:
         inbox: Keep,
         retention: Retention,
         positions: Positions,
+        *,
+        tell: Callable[[], Awaitable[None]],
     ) -> None:
         self._broker = broker
         self._node = node
@@ -51,6 +56,7 @@ class RetentionWord:
         self._inbox = inbox
         self._retention = retention
         self._positions = positions
+        self._tell = tell
         self.settled = False
         """Whether the others know this word, and this worker theirs."""
         self.known: Sequence[str] = ()
@@ -69,7 +75,8 @@ class RetentionWord:
             if declared.fresh and mine in self._mine:
                 declared = await self._restore(declared)
             self._mine.add(mine)
-            self._learn(declared)
+            if self._learn(declared):
+                await self._tell()
             if declared.fresh and self._keeps_anything():
                 await self._until_known(_mark(mine))
             self.settled = True
@@ -112,12 +119,13 @@ class RetentionWord:
             await self._broker.declare(lost)
         return (await self._broker.declared())._replace(fresh=True)
 
-    def _learn(self, declared: Declared) -> None:
+    def _learn(self, declared: Declared) -> bool:
+        """Whether there was anything to learn."""
         self.known = [_mark(said) for said in declared.words]
         others = {said: age for said, age in declared.words.items() if said not in self._mine}
         state = [(said, age <= LIVING) for said, age in sorted(others.items(), key=lambda each: each[1])]
         if state == self._state:
-            return
+            return False
         self._state = state
         words: list[tuple[Word, float]] = []
         for said, age in others.items():
@@ -129,11 +137,12 @@ class RetentionWord:
         self._positions.drop(lambda topic: not self._retention.kept(topic, self._own(topic)))
         for read, age in words:
             self._compare(read, age)
+        return True
 
     def _compare(self, other: Word, age: float) -> None:
         """Say where another keeps something else, once."""
-        theirs = dict(other.rooms)
-        both = [(f"rooms {pattern!r}", rule.options.history, theirs.get(pattern)) for pattern, rule in self._rooms]
+        theirs = {shape(pattern): keep for pattern, keep in other.rooms}
+        both = [(f"rooms {name!r}", rule.options.history, theirs.get(shape(name))) for name, rule in self._rooms]
         for what, mine, their in (*both, ("messages to users", self._inbox, other.inbox)):
             if not their or mine == their:
                 continue

@@ -53,11 +53,17 @@ class Runtime:
         self.broker, self.node, self.registry = broker, self.parts.node, self.parts.registry
         self.home = self.parts.home
         self.handles = self.parts.handles
-        self._word = RetentionWord(
-            broker, self.node, declared, settings.inbox, self.parts.retention, self.parts.positions
-        )
         self.cluster = Cluster(
             broker, self.node, lambda: len(self.registry), declarations.measures, kept=lambda: self._word.known
+        )
+        self._word = RetentionWord(
+            broker,
+            self.node,
+            declared,
+            settings.inbox,
+            self.parts.retention,
+            self.parts.positions,
+            tell=self.cluster.tell,
         )
         refusals = Refusals(self.parts.clock, metrics)
         context = _context(settings, declarations, self.parts, refusals)

@@ -34,6 +34,11 @@ def placeholders(pattern: str) -> tuple[str, ...]:
     return names
 
 
+def shape(pattern: str) -> str:
+    """The pattern whatever its placeholders are called: what is equal matches the same names, but for types."""
+    return _PLACEHOLDER.sub(r"{\2}", pattern)
+
+
 @dataclass(frozen=True, slots=True)
 class Match(Generic[T]):
     """A room name that exists: what was declared for it, and its parameters as they stand in the name."""

@@ -36,7 +36,7 @@ def declaring(names: Keys, word: bytes = b"") -> tuple[list[bytes], list[Argumen
 
 def declared(answer: Sequence[Any]) -> Declared:
     """From what DECLARE returned."""
-    version, fresh, now, *found = answer
+    version, fresh, now, found = answer
     ages = ((int(now) - float(said)) / 1000 for said in found[1::2])
     return Declared(version.decode(), bool(fresh), dict(zip(found[::2], ages, strict=True)))
 
