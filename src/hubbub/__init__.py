@@ -33,7 +33,8 @@ from hubbub.errors import (
 )
 from hubbub.history.page import Page
 from hubbub.hub.cluster import Lease, Stats, Worker
-from hubbub.hub.hub import Hub, HubDep
+from hubbub.hub.current import HubDep
+from hubbub.hub.hub import Hub
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.rooms.room import Room

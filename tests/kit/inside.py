@@ -24,7 +24,7 @@ def inside(hub: Hub) -> Runtime:
 
 
 def _runtime(hub: Hub) -> Runtime | None:
-    return hub._running  # noqa: SLF001 - a hub shows nobody how it runs
+    return hub._life.runtime  # noqa: SLF001 - a hub shows nobody how it runs
 
 
 def listener(broker: Any) -> Listener:

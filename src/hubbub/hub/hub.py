@@ -7,15 +7,13 @@ start is `hub/runtime.py`; `hub.router` starts the hub with the application and 
 The file is longer than others: it is what an application reads, and nearly all of it is said to the reader.
 """
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
-from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from hubbub.auth import redaction
@@ -26,10 +24,12 @@ from hubbub.connection.connection import Connection
 from hubbub.errors import ConfigurationError
 from hubbub.hub.cluster import Lease, Stats
 from hubbub.hub.declarations import Declarations, F
+from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import leaving_from_environment
+from hubbub.hub.upgrade import UpgradeRequired, upgrade_required
 from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, Slow
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
@@ -90,9 +90,7 @@ class Hub:
         chosen = broker if broker is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
         self._broker = check_broker_url(chosen) if isinstance(chosen, str) else chosen
         self._name = name
-        self._starts = 0
-        self._running: Runtime | None = None
-        self._starting: asyncio.Future[None] | None = None
+        self._life = Lifecycle(self._begin)
         self.metrics = metrics or Tally()
         self.limits = limits or Limits()
         self._settings = HubSettings(
@@ -113,6 +111,7 @@ class Hub:
         )
         self.router = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
+        self.router.add_api_route(path, upgrade_required, include_in_schema=False, route_class_override=UpgradeRequired)
 
     # What is declared on it.
 
@@ -217,7 +216,7 @@ class Hub:
     @property
     def ready(self) -> bool:
         """Whether this worker can do its work: running, not stopping, and in touch with the broker."""
-        return self._running is not None and self._running.ready
+        return self._life.runtime is not None and self._life.runtime.ready
 
     # How sockets come in.
 
@@ -247,7 +246,7 @@ class Hub:
         Without `user` the client authenticates as on the hub's own route. Raises HandshakeRefused where the client was
         refused; it has been answered, so let it pass.
         """
-        async with self._here.endpoint.connect(websocket, user=user, text=text) as connection:
+        async with self._life.serving(websocket.scope).endpoint.connect(websocket, user=user, text=text) as connection:
             yield connection
 
     async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
@@ -255,25 +254,19 @@ class Hub:
 
         Returns when the connection is gone.
         """
-        await self._here.endpoint.serve(websocket, user=user)
+        await self._life.serving(websocket.scope).endpoint.serve(websocket, user=user)
 
     async def _own_route(self, websocket: WebSocket) -> None:
-        await self._here.endpoint.serve_own(websocket, hold=self._settings.hold_call)
+        await self._life.serving(websocket.scope).endpoint.serve_own(websocket, hold=self._settings.hold_call)
 
     # How it is started and stopped.
 
     async def start(self) -> None:
-        """Start, or count one more start. Raises ConfigurationError for several workers on the memory broker."""
-        while self._starting is not None:
-            await asyncio.wait((self._starting,))
-        if self._running is None or self._running.stopping:
-            self._starting = started = asyncio.get_running_loop().create_future()
-            try:
-                self._running = await self._begin()
-            finally:
-                self._starting = None
-                started.set_result(None)
-        self._starts += 1
+        """Start, or count one more start.
+
+        Raises ConfigurationError for several workers on the memory broker, and where it runs in another event loop.
+        """
+        await self._life.start()
 
     async def _begin(self) -> Runtime:
         broker = self._broker
@@ -294,46 +287,34 @@ class Hub:
         return running
 
     async def stop(self) -> None:
-        """Count one start less, and stop with the last. Nothing happens where it is not running."""
-        self._starts = max(0, self._starts - 1)
-        running = self._running
-        if self._starts == 0 and running is not None:
-            try:
-                # Handlers that are given the time to finish still need their hub.
-                await running.stop()
-            finally:
-                if self._running is running:
-                    self._running = None
+        """Count one start less, and stop with the last. Nothing happens where it is not running.
+
+        Raises ConfigurationError where it runs in another event loop.
+        """
+        await self._life.stop()
 
     @asynccontextmanager
-    async def _lifespan(self, _: Any) -> AsyncIterator[dict[str, Any]]:
+    async def running(self) -> AsyncIterator["Hub"]:
+        """`async with hub.running()`: started, as by `start`, until the block ends.
+
+        For the lifespan of an application that does not include `router` itself. Raises as `start` does.
+        """
         await self.start()
         try:
-            yield {f"{_STATE}{id(self):x}": self}
+            yield self
         finally:
             await self.stop()
 
+    @asynccontextmanager
+    async def _lifespan(self, _: Any) -> AsyncIterator[dict[str, Any]]:
+        async with self.running():
+            yield {f"{_STATE}{id(self):x}": self}
+
     @property
     def _here(self) -> Runtime:
-        if self._running is None:
-            raise ConfigurationError(
-                "this hub is not running: app.include_router(hub.router) starts it with the application"
-            )
-        return self._running
+        return self._life.here
 
 
-def current_hub(connection: HTTPConnection) -> Hub:
-    """The hub of the application that serves this request. Raises ConfigurationError unless it has exactly one."""
-    hubs = [value for key, value in connection.scope.get("state", {}).items() if key.startswith(_STATE)]
-    if len(hubs) == 1:
-        hub: Hub = hubs[0]
-        return hub
-    raise ConfigurationError(
-        "this application has several hubs: depend on the one you mean, Depends(lambda: hub)"
-        if hubs
-        else "this application has no running hub: app.include_router(hub.router), and run its lifespan"
-    )
-
-
-#: In a path operation, a handler or a service: `hub: HubDep`.
-HubDep = Annotated[Hub, Depends(current_hub)]
+def running_hubs(scope: Mapping[str, Any]) -> list[Hub]:
+    """Those that have started with the application of this scope."""
+    return [value for key, value in scope.get("state", {}).items() if key.startswith(_STATE)]

@@ -3,37 +3,42 @@
 app.include_router(operations())
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, Depends, HTTPException, Response
 
-from hubbub.errors import Unavailable
+from hubbub.errors import ConfigurationError, Unavailable
+from hubbub.hub.current import hub_or_current
 from hubbub.hub.endpoint import RETRY_AFTER
-from hubbub.hub.hub import HubDep
+from hubbub.hub.hub import Hub
 
 
-def operations() -> APIRouter:
-    """`/health/live`, `/health/ready` and `/stats`.
+def operations(*, hub: Hub | None = None) -> APIRouter:
+    """`/health/live`, `/health/ready` and `/stats` of `hub`, by default the one of the application.
 
     Live: the event loop turns. Ready: 503 while this worker cannot do its work, so that a balancer sends clients
     elsewhere. Stats: the whole cluster, whichever worker answers, at most a second old.
     """
     router = APIRouter(tags=["operations"])
+    which = hub_or_current(hub)
 
     @router.get("/health/live")
     async def live() -> dict[str, str]:
         return {"status": "alive"}
 
     @router.get("/health/ready")
-    async def ready(hub: HubDep, response: Response) -> dict[str, str]:
+    async def ready(hub: Annotated[Hub, Depends(which)], response: Response) -> dict[str, str]:
         if hub.ready:
             return {"status": "ready", "node": hub.node}
         response.status_code = 503
         response.headers.update(RETRY_AFTER)
-        return {"status": "not ready", "node": hub.node}
+        try:
+            return {"status": "not ready", "node": hub.node}
+        except ConfigurationError as error:
+            return {"status": "not ready", "reason": str(error)}
 
     @router.get("/stats")
-    async def stats(hub: HubDep) -> dict[str, Any]:
+    async def stats(hub: Annotated[Hub, Depends(which)]) -> dict[str, Any]:
         try:
             counted = await hub.stats()
         except Unavailable as error:

@@ -18,13 +18,14 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from starlette.requests import ClientDisconnect
 
 from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
+from hubbub.hub.current import hub_or_current
 from hubbub.hub.endpoint import RETRY_AFTER
-from hubbub.hub.hub import HubDep
+from hubbub.hub.hub import Hub
 from hubbub.protocol.codec import decode
 from hubbub.types import Position
 
 
-async def _read(request: Request, hub: HubDep) -> dict[str, Any]:
+async def _read(request: Request, hub: Hub) -> dict[str, Any]:
     """The body, read as strictly as a client's frame.
 
     Not by `Body()`: FastAPI's answer to a body repeats it, and fails on one with NaN or half a surrogate pair.
@@ -49,9 +50,6 @@ async def _read(request: Request, hub: HubDep) -> dict[str, Any]:
         raise _unprocessable("body", error.field, error.message) from None
 
 
-_Message = Annotated[dict[str, Any], Depends(_read)]
-
-
 def _once(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
     """Not by `Header(max_length=…)`: FastAPI's answer would repeat it, and nobody else's key is to be seen in a log."""
     if idempotency_key is None or _KEY.fullmatch(idempotency_key):
@@ -66,8 +64,8 @@ _KEY = re.compile("[ -~]{1,128}")
 _BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
-def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api") -> APIRouter:
-    """Routes to publish to rooms, users and everyone.
+def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api", hub: Hub | None = None) -> APIRouter:
+    """Routes to publish to rooms, users and everyone of `hub`, by default the one of the application.
 
     A request shows one of `keys` as `Authorization: Bearer <key>`; `anyone=True` asks for none, which is for
     development. Raises ConfigurationError for an empty key, and for `keys` and `anyone` that are something else.
@@ -92,19 +90,35 @@ def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api
             raise HTTPException(401, "publishing needs a key", {"WWW-Authenticate": "Bearer"})
 
     router = APIRouter(prefix=prefix, dependencies=[Depends(check_key)], tags=["publish"])
+    which = hub_or_current(hub)
+
+    async def read(request: Request, hub: Annotated[Hub, Depends(which)]) -> dict[str, Any]:
+        return await _read(request, hub)
 
     @router.post("/rooms/{room:path}/messages", openapi_extra=_BODY)
-    async def to_room(room: str, message: _Message, once: _Once, hub: HubDep) -> dict[str, Any]:
+    async def to_room(
+        room: str,
+        message: Annotated[dict[str, Any], Depends(read)],
+        once: _Once,
+        hub: Annotated[Hub, Depends(which)],
+    ) -> dict[str, Any]:
         """Send a message to a room's members."""
         return await _answer(lambda: hub.room(room).send(message, idempotency_key=once))
 
     @router.post("/users/{user:path}/messages", openapi_extra=_BODY)
-    async def to_user(user: str, message: _Message, once: _Once, hub: HubDep) -> dict[str, Any]:
+    async def to_user(
+        user: str,
+        message: Annotated[dict[str, Any], Depends(read)],
+        once: _Once,
+        hub: Annotated[Hub, Depends(which)],
+    ) -> dict[str, Any]:
         """Send a message to all tabs of a user, and to the inbox where the hub has one."""
         return await _answer(lambda: hub.user(user).send(message, idempotency_key=once))
 
     @router.post("/broadcast", openapi_extra=_BODY)
-    async def to_everyone(message: _Message, once: _Once, hub: HubDep) -> dict[str, Any]:
+    async def to_everyone(
+        message: Annotated[dict[str, Any], Depends(read)], once: _Once, hub: Annotated[Hub, Depends(which)]
+    ) -> dict[str, Any]:
         """Send a message to every connection. Nothing is kept of it, so there is nothing a key could be known by."""
         return await _answer(lambda: hub.broadcast(message))
 

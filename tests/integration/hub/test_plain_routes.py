@@ -268,4 +268,4 @@ async def test_a_hub_without_auth_lets_nobody_in(caplog: pytest.LogCaptureFixtur
         assert refused.value.response.status_code == 403
         assert "auth=" in caplog.text
         async with httpx.AsyncClient(trust_env=False) as http:
-            assert (await http.get(f"{server.url}/ws")).status_code == 404
+            assert (await http.get(f"{server.url}/ws")).status_code == 426

@@ -35,14 +35,14 @@ ROOMS = [f"room-{number}" for number in range(12)]
 
 APP = """
 import asyncio, os
-from hubbub.hub.hub import HubDep
+from hubbub.hub.current import HubDep
 from hubbub.showcase.app import create_app
 
 app = create_app()
 
 @app.get("/internals")
 async def internals(hub: HubDep) -> dict:
-    running = hub._running
+    running = hub._life.runtime
     return {
         "node": hub.node,
         "tasks": len(asyncio.all_tasks()) - 1,
