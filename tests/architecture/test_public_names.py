@@ -63,7 +63,7 @@ NAMES: dict[str, dict[str, str]] = {
     "hubbub.brokers.redis": {
         "RedisBroker": (
             "contains count deaf_for declare declared enter give_up leave lost members publish read ready "
-            "renew report reports round_trip shared start stop subscribe sweep take_turn turn_back "
+            "refusal renew report reports round_trip shared start stop subscribe sweep take_turn turn_back "
             "unsubscribe withdraw"
         ),
     },
@@ -89,7 +89,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Announcement": "data topic",
         "Broker": (
             "contains count deaf_for declare declared enter give_up leave lost members publish read ready "
-            "renew report reports shared start stop subscribe sweep take_turn turn_back unsubscribe withdraw"
+            "refusal renew report reports shared start stop subscribe sweep take_turn turn_back unsubscribe withdraw"
         ),
         "Entry": "data offset",
         "Held": "holder members topic",

@@ -13,6 +13,7 @@ from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.memory.store import Store
 from hubbub.brokers.redis import RedisBroker
 from hubbub.testing.conformance.meeting import NewBroker
+from tests.kit.rights import as_documented
 
 
 @pytest.fixture(scope="session")
@@ -56,5 +57,6 @@ def new_broker(request: pytest.FixtureRequest) -> NewBroker:
     if request.param == "memory":
         store = Store()
         return lambda: MemoryBroker(store)
-    url = request.getfixturevalue("url")
+    # With no more rights than the documentation says are enough.
+    url = as_documented(request.getfixturevalue("admin"), request.getfixturevalue("url"))
     return lambda: RedisBroker(url)

@@ -19,7 +19,7 @@ class TestEveryBroker(Conformance):
 
 def test_the_list_of_calls_is_the_ports() -> None:
     public = {name for name in vars(Broker) if not name.startswith("_")}
-    assert set(CALLS) == public - {"shared", "ready", "deaf_for", "start", "stop"}
+    assert set(CALLS) == public - {"shared", "ready", "deaf_for", "refusal", "start", "stop"}
 
 
 def test_shared_says_whether_processes_meet_on_it(url: str) -> None:

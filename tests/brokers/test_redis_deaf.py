@@ -249,7 +249,10 @@ def test_every_number_is_its_own() -> None:
         async def publish(_channel: bytes, data: bytes) -> None:
             sent.append(data)
 
-        probe = Probe(publish, b"own", every=0.01)
+        async def write() -> bool:
+            return True
+
+        probe = Probe(publish, write, b"own", every=0.01)
         for times in itertools.count(1):
             probe.begin()
             await until(lambda times=times: len(sent) >= times, "it is published")

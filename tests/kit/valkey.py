@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,12 +28,13 @@ def free_port() -> int:
 class Valkey:
     """On a TCP port for the workers and on a Unix socket for us, so that no fault of the way is ours.
 
-    `durable`: every command is on the disk before it is answered.
+    `durable`: every command is on the disk before it is answered. `options` are the server's.
     """
 
-    def __init__(self, directory: Path, *, durable: bool = True) -> None:
+    def __init__(self, directory: Path, *, durable: bool = True, options: Mapping[str, str] | None = None) -> None:
         self._directory = directory
         self._durable = durable
+        self._options = options or {}
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         # An own connection for each command: one that is kept would be killed, frozen and cut like the others.
@@ -51,6 +53,7 @@ class Valkey:
             "appendfsync": "always",
             "dir": str(self._directory),
             "logfile": str(self._directory / "log"),
+            **self._options,
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(

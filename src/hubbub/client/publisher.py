@@ -38,8 +38,9 @@ try:
     from hubbub.brokers.redis.commands import Commands
     from hubbub.brokers.redis.keys import Keys
     from hubbub.brokers.redis.publishing import DECLARE, FORGET, LIVE, PUBLISH, asking, declared, declaring, position
+    from hubbub.brokers.redis.refusals import is_demoted, told, unavailable
     from hubbub.brokers.redis.requests import Script
-    from hubbub.brokers.redis.resp import Argument, without_arguments
+    from hubbub.brokers.redis.resp import Argument
     from hubbub.brokers.redis.server import Server, in_redis_terms
 except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
@@ -190,10 +191,11 @@ class Publisher(_Publishing[Position | None]):
                 if sent:
                     return found
                 self._rules = _UNKNOWN
-        except redis.ResponseError as error:
-            raise Unavailable from without_arguments(error)
         except (redis.RedisError, OSError) as error:
-            raise Unavailable from error
+            if is_demoted(error):
+                # The next finds whoever is at the address now.
+                self._redis.connection_pool.disconnect()
+            raise unavailable(error) from told(error)
         raise Unavailable("what the hubs keep changes all the time")
 
     def _try(self, sending: _Sending, rules: _Rules) -> tuple[bool, Position | None]:
@@ -260,6 +262,11 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
                         self._rules = _UNKNOWN
         except TimeoutError as error:
             raise Unavailable from error
+        except Unavailable as error:
+            if is_demoted(error.__cause__):
+                # The next finds whoever is at the address now.
+                commands.connect_again(error)
+            raise
         raise Unavailable("what the hubs keep changes all the time")
 
     async def _try(self, commands: Commands, sending: _Sending, rules: _Rules) -> tuple[bool, Position | None]:

@@ -96,6 +96,13 @@ class Broker(Protocol):
     def deaf_for(self) -> float:
         """Seconds since there was proof that what is published reaches this process; 0 while there is no doubt."""
 
+    @property
+    def refusal(self) -> str | None:
+        """Why it lastingly refuses what is written, in its own words, though it may be heard; None where it does not.
+
+        For operators: they may name a user of the broker's.
+        """
+
     async def start(self, deliver: Deliver, resumed: Callable[[], None], missed: Callable[[Topic], None]) -> None:
         """Begin. `resumed` is called whenever the other side came back after it was away: what it held may be gone,
         and of every topic something may have been missed. `missed` is called where that is so of one topic alone."""

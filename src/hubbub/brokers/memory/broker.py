@@ -36,6 +36,10 @@ class MemoryBroker:
         return self._deliver is not None
 
     @property
+    def refusal(self) -> str | None:
+        return None
+
+    @property
     def deaf_for(self) -> float:
         return 0.0
 

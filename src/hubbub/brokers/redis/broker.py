@@ -7,6 +7,8 @@ and announcing are one step; messages are PUBLISHed and come back to the sender 
 import random
 from collections.abc import Callable, Sequence
 
+from redis.exceptions import ResponseError
+
 from hubbub.brokers.redis.commands import Commands
 from hubbub.brokers.redis.keys import Keys, decoded, encoded, quoted, quoted_whole, unquoted
 from hubbub.brokers.redis.listener import Listener
@@ -24,6 +26,7 @@ from hubbub.brokers.redis.publishing import (
 )
 from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.server import Server
+from hubbub.brokers.redis.writes import Writes
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History, Keep
 from hubbub.ports.broker import POSITION_KNOWN, Announcement, Declared, Deliver, Entry, Held, Past, Renewal
@@ -36,9 +39,13 @@ _RENEW, _LOST, _SWEEP = Script("renew"), Script("lost"), Script("sweep")
 _ENTER, _LEAVE = Script("enter"), Script("leave")
 _TURN, _GIVE_UP = Script("turn"), Script("give_up")
 _REPORT, _REPORTS = Script("report"), Script("reports")
+_PROBE = Script("probe")
 
 #: How long a lease's number is remembered after the last turn: a day.
 _TURNS = 24 * 60 * 60
+
+#: For how many milliseconds what the probe writes stays where its script is cut off in the middle.
+_PROBED = 1000
 
 #: For how many milliseconds a holder whose lease ran out is remembered as one.
 _LAPSED = 60 * 60 * 1000
@@ -47,8 +54,9 @@ _LAPSED = 60 * 60 * 1000
 class RedisBroker:
     """`url` as redis-py reads it, and `valkey://` likewise; `name` keeps two hubs on one server apart.
 
-    Times are seconds. Every call ends within `deadline`. It publishes to itself every `probe`; where that does not come
-    back for `silence`, it is not ready and connects again. Raises ConfigurationError where a parameter cannot be used.
+    Times are seconds. Every call ends within `deadline`. It writes and publishes to itself every `probe`. Where what it
+    published does not come back for `silence`, it is not ready and connects again; where what it writes is refused for
+    as long as `probe`, `refusal` says why. Raises ConfigurationError where a parameter cannot be used.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class RedisBroker:
         self._silence = silence
         self._metrics = Tally() if metrics is None else metrics
         self._probe: Probe | None = None
+        self._writes: Writes | None = None
         self._commands: Commands | None = None
         self._listener: Listener | None = None
 
@@ -89,6 +98,10 @@ class RedisBroker:
         return 0.0 if self._listener is None else self._listener.deaf_for
 
     @property
+    def refusal(self) -> str | None:
+        return None if self._writes is None else self._writes.refusal
+
+    @property
     def round_trip(self) -> float | None:
         """Seconds from publishing to hearing it, when it was measured last."""
         return None if self._probe is None else self._probe.round_trip
@@ -96,19 +109,37 @@ class RedisBroker:
     async def start(self, deliver: Deliver, resumed: Callable[[], None], missed: Callable[[Topic], None]) -> None:
         self._commands = commands = Commands(self._server.connect, deadline=self._deadline)
 
+        # A channel that nobody else knows; no room, user or other topic is called so.
+        own = Topic(f"probe:{random.getrandbits(64):016x}")
+        keys, channel = self._keys.probe(own), self._keys.channel(own)
+
         async def publish(channel: bytes, data: bytes) -> None:
             await commands.call(b"PUBLISH", channel, data)
 
-        # A channel that nobody else knows; no room, user or other topic is called so.
-        own = self._keys.channel(Topic(f"probe:{random.getrandbits(64):016x}"))
-        self._probe = Probe(publish, own, every=self._every)
+        async def write(to: Commands = commands) -> None:
+            await to.run(_PROBE, keys, _PROBED)
+
+        async def write_elsewhere() -> None:
+            other = Commands(self._server.connect, deadline=self._deadline)
+            try:
+                await write(other)
+            finally:
+                await other.stop()
+
+        def move(error: ResponseError) -> None:
+            commands.connect_again(error)
+            self._listening().connect_again(error)
+
+        address = str(self._server)
+        self._writes = Writes(write, write_elsewhere, move, address=address, lasting=self._every)
+        self._probe = Probe(publish, self._writes.attempt, channel, every=self._every)
         self._listener = Listener(
             self._server.connect,
             self._probe,
             deliver,
             resumed,
             missed,
-            address=str(self._server),
+            address=address,
             deadline=self._deadline,
             silence=self._silence,
             backoff=Backoff(random.uniform, first=0.1, ceiling=2.0),

@@ -3,15 +3,21 @@
 The server answers every channel of every command once. What it says without being asked is therefore news: somebody
 between us and it made a subscription again, or dropped one, and what was published in between did not arrive. The topic
 is then `missed`, after its subscription stands, so that who looks into history looks late enough.
+
+An error is an answer too, to the oldest command that has none: it says so and not to which channel. Who came for the
+channel hears of it; one that somebody is in already is asked for again and again.
 """
 
 import asyncio
 import contextvars
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from redis.exceptions import ResponseError
 
 from hubbub.brokers.redis.link import Link
+from hubbub.brokers.redis.refusals import told, unavailable
 from hubbub.brokers.redis.resp import packed
 from hubbub.errors import Unavailable
 from hubbub.types import Topic
@@ -27,12 +33,24 @@ _SUBSCRIBE, _UNSUBSCRIBE, _PING = b"SUBSCRIBE", b"UNSUBSCRIBE", b"PING"
 class _Wait:
     """Callers that wait for one subscription. `fresh`: nobody was subscribed before them."""
 
-    __slots__ = ("callers", "fresh", "stands")
+    __slots__ = ("callers", "fresh", "refusal", "stands")
 
     def __init__(self, *, fresh: bool) -> None:
         self.callers = 0
         self.fresh = fresh
+        self.refusal: ResponseError | None = None
         self.stands: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+
+class _Sent:
+    """A command on its way, and how many answers it still gets where it is not refused."""
+
+    __slots__ = ("channels", "command", "left")
+
+    def __init__(self, command: bytes, channels: Sequence[bytes]) -> None:
+        self.command = command
+        self.channels = channels
+        self.left = max(1, len(channels))
 
 
 class Channels:
@@ -47,8 +65,12 @@ class Channels:
         self._waits: dict[bytes, _Wait] = {}
         # Answers still to come: a channel left and taken again at once stands only after the last of them.
         self._owed: Counter[tuple[bytes, bytes]] = Counter()
+        self._sent: deque[_Sent] = deque()
         self._doubtful: set[bytes] = set()
+        # Those in which somebody is.
+        self._refused: dict[bytes, ResponseError] = {}
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
+        self._batch = _BATCH
         self._link: Link | None = None
         self._closed = False
         # What is asked for in one turn leaves together, whoever asked first.
@@ -60,6 +82,11 @@ class Channels:
         return bool(self._doubtful)
 
     @property
+    def refusal(self) -> ResponseError | None:
+        """Why the server does not let us hear something that somebody is in."""
+        return next(iter(self._refused.values()), None)
+
+    @property
     def owed(self) -> int:
         """Answers still to come."""
         return self._owed.total()
@@ -67,14 +94,14 @@ class Channels:
     def begin(self, link: Link) -> None:
         """Subscribe to everything on a new connection."""
         self.end()
-        self._link = link
+        self._link, self._batch = link, _BATCH
         for channel in (*self.topics, self._own):
             self._ask(_SUBSCRIBE, channel)
 
     def end(self) -> None:
         """The connection is gone, and every subscription with it."""
         self._link = None
-        for state in (self._standing, self._owed, self._doubtful, self._outgoing):
+        for state in (self._standing, self._owed, self._sent, self._doubtful, self._refused, self._outgoing):
             state.clear()
 
     def close(self) -> None:
@@ -85,7 +112,10 @@ class Channels:
         self._waits.clear()
 
     async def subscribe(self, channel: bytes, topic: Topic) -> None:
-        """Returns when the server confirmed it. Raises Unavailable after the deadline; then nothing stays behind."""
+        """Returns when the server confirmed it.
+
+        Raises Unavailable where it is refused, and after the deadline; then nothing stays behind.
+        """
         if self._closed:
             raise Unavailable
         if channel in self._standing:
@@ -105,6 +135,8 @@ class Channels:
                 del self._waits[channel]
                 if wait.fresh:
                     self.unsubscribe(channel)
+        if wait.refusal is not None:
+            raise unavailable(wait.refusal) from told(wait.refusal)
         if not wait.stands.done() or not wait.stands.result():
             raise Unavailable
 
@@ -113,14 +145,59 @@ class Channels:
             return
         self._standing.discard(channel)
         self._doubtful.discard(channel)
+        self._refused.pop(channel, None)
         wait = self._waits.pop(channel, None)
         if wait is not None:
             wait.stands.set_result(False)
         self._ask(_UNSUBSCRIBE, channel)
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Ask for a sign of life, and for what was refused."""
         self._ask(_PING)
+        for channel in self._refused:
+            if not self._owed[_SUBSCRIBE, channel]:
+                self._ask(_SUBSCRIBE, channel)
+
+    def ponged(self) -> None:
+        """The server says that it is there."""
+        self._advance(_PING)
+
+    def refused(self, error: ResponseError) -> None:
+        """The server says so to what was asked first of all that has no answer. Raises it for our own channel."""
+        if not self._sent:
+            return
+        sent = self._sent.popleft()
+        for channel in sent.channels:
+            self._owed[sent.command, channel] -= 1
+            if self._owed[sent.command, channel] <= 0:
+                del self._owed[sent.command, channel]
+        if sent.command == _UNSUBSCRIBE:
+            logger.warning("the broker refuses to end a subscription: %s", told(error))
+        elif len(sent.channels) > 1:
+            # One of them is enough for all to be refused: each on its own, and what is wanted does not stand meanwhile.
+            self._batch = 1
+            for channel in sent.channels:
+                self._ask(_SUBSCRIBE, channel)
+                if channel in self.topics and channel not in self._waits:
+                    self._refused[channel] = error
+        elif sent.channels:
+            self._refuse(sent.channels[0], error)
+
+    def _refuse(self, channel: bytes, error: ResponseError) -> None:
+        if channel == self._own:
+            raise error
+        if self._owed[_SUBSCRIBE, channel]:
+            return  # it was asked for again meanwhile
+        wait = self._waits.pop(channel, None)
+        if wait is not None:
+            wait.refusal = error
+            wait.stands.set_result(False)
+            if wait.fresh:
+                self.topics.pop(channel, None)
+        if channel in self.topics:
+            self._standing.discard(channel)
+            self._doubtful.add(channel)
+            self._refused[channel] = error
 
     def subscribed(self, channel: bytes) -> None:
         """The server says so."""
@@ -133,6 +210,7 @@ class Channels:
                 self._ask(_UNSUBSCRIBE, channel)
             return
         self._standing.add(channel)
+        self._refused.pop(channel, None)
         wait = self._waits.pop(channel, None)
         if wait is not None:
             wait.stands.set_result(True)
@@ -156,7 +234,18 @@ class Channels:
         still = self._owed.pop((command, channel), 0) - 1
         if still > 0:
             self._owed[command, channel] = still
+        if still >= 0:
+            self._advance(command)
         return still
+
+    def _advance(self, command: bytes) -> None:
+        """The first command of this kind has one more answer, and what left before it will get none any more."""
+        while self._sent and self._sent[0].command != command:
+            self._sent.popleft()
+        if self._sent:
+            self._sent[0].left -= 1
+            if not self._sent[0].left:
+                self._sent.popleft()
 
     def _ask(self, command: bytes, channel: bytes = b"") -> None:
         if self._link is None:
@@ -176,8 +265,9 @@ class Channels:
             while self._outgoing:
                 command, channel = self._outgoing.popleft()
                 channels = [channel] if channel else []
-                while channel and self._outgoing and self._outgoing[0][0] == command and len(channels) < _BATCH:
+                while channel and self._outgoing and self._outgoing[0][0] == command and len(channels) < self._batch:
                     channels.append(self._outgoing.popleft()[1])
+                self._sent.append(_Sent(command, channels))
                 commands.append(packed((command, *channels)))
             link.write(b"".join(commands))
         except Exception as error:  # noqa: BLE001 - who supervises the connection hears of it, and makes another

@@ -24,8 +24,9 @@ from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from hubbub.brokers.redis.link import Link
+from hubbub.brokers.redis.refusals import told, unavailable
 from hubbub.brokers.redis.requests import Request, Script, Sent, size_of
-from hubbub.brokers.redis.resp import Argument, Reader, without_arguments
+from hubbub.brokers.redis.resp import Argument, Reader
 from hubbub.errors import Unavailable
 
 logger = logging.getLogger("hubbub.brokers.redis")
@@ -57,6 +58,7 @@ class Commands:
         self._link: Link | None = None
         # What the server was sent whole on this link.
         self._known: set[Argument] = set()
+        self._ends_for: Exception | None = None
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._run(), name="hubbub-broker-commands")
 
     @property
@@ -98,10 +100,8 @@ class Commands:
     async def _answer(self, command: tuple[Argument, ...], channel: Argument | None = None, own: int = 0) -> Any:
         try:
             return await self._ask(command, channel, own)
-        except ResponseError as error:
-            raise Unavailable from without_arguments(error)
         except (RedisError, OSError) as error:
-            raise Unavailable from error
+            raise unavailable(error) from told(error)
 
     async def stop(self) -> None:
         task, self._task = self._task, None
@@ -112,6 +112,15 @@ class Commands:
             self._alarm.cancel()
         self._fail_round(NotConnected("stopped"))
         self._fail_waiting(NotConnected("stopped"))
+
+    def connect_again(self, error: Exception) -> None:
+        """Leave this link, for that reason, when what is on its way has been answered."""
+        self._ends_for = error
+        self._end_if_unused()
+
+    def _end_if_unused(self) -> None:
+        if self._ends_for is not None and self._link is not None and not self._round:
+            self._link.fail(self._ends_for)
 
     def _ask(self, command: tuple[Argument, ...], channel: Argument | None, own: int) -> asyncio.Future[Any]:
         if self._task is None:
@@ -183,6 +192,7 @@ class Commands:
                 self._waiting.extendleft(reversed(self._again))
                 self._again.clear()
             if not self._round:
+                self._end_if_unused()
                 # Not at once: those who were answered may have more to ask, and it leaves together.
                 self._leave_soon()
             yield
@@ -209,6 +219,7 @@ class Commands:
             link.read(self._read)
             self._link = link
             self._known.clear()
+            self._ends_for = None
             self._leave_soon()
             lost = await link.lost()
         finally:

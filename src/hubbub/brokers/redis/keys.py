@@ -15,6 +15,7 @@
     hubbub:{<name>}:words                   zset   how the hub's topics are to be treated -> when it was said last
     hubbub:{<name>}:version                 string changes with what is said in words
     hubbub:{<name>}:rules                   string what the release before said instead
+    hubbub:{<name>}:probe, hubbub:{<name>:<topic>}:probe    are gone when the script ends that writes them
 
 What the application chose is percent-encoded, so the only braces are ours and a topic's keys share one Cluster slot.
 In the sets of leases and topics the elements are encoded too, so that a script makes the keys of what a holder held.
@@ -63,8 +64,9 @@ class Keys:
         # The hub's part has no colon, so the first one ends it.
         self._hub = b"hubbub:{%b" % quoted_whole(name)
         self._channel = b"live:%d" % db
-        self.nodes, self.leases, self.lapsed, self.words, self.version, self.rules = (
-            self._hub + b"}:" + what for what in (b"nodes", b"leases", b"lapsed", b"words", b"version", b"rules")
+        self.nodes, self.leases, self.lapsed, self.words, self.version, self.rules, self._probe = (
+            self._hub + b"}:" + what
+            for what in (b"nodes", b"leases", b"lapsed", b"words", b"version", b"rules", b"probe")
         )
         self.all_holds = self._hub + b"}:holds:"
         """What the key of a holder's topics begins with; the holder follows."""
@@ -97,6 +99,10 @@ class Keys:
 
     def turns(self, lease: str) -> bytes:
         return self._key(lease, b"turns")
+
+    def probe(self, topic: Topic) -> tuple[bytes, bytes]:
+        """One of the hub's keys and one of a topic's, which a Cluster keeps apart."""
+        return self._probe, self._key(topic, b"probe")
 
     def _key(self, what: str, suffix: bytes) -> bytes:
         return b"%b%b}:%b" % (self.all_topics, quoted(what), suffix)

@@ -15,11 +15,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from hubbub.brokers.redis.channels import Channels
 from hubbub.brokers.redis.link import Link
 from hubbub.brokers.redis.probe import Probe
+from hubbub.brokers.redis.refusals import is_refusal, told
 from hubbub.brokers.redis.resp import Reader
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
@@ -75,8 +76,9 @@ class Listener:
         self._unanswered = self._unproved = 0
         # A connection that was not proved yet; one that ever was.
         self._fresh, self._stood = True, False
-        self._complained = False
+        self._complained = self._explained = False
         self.ready = False
+        self._link: Link | None = None
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._supervise(), name="hubbub-broker-listener")
 
     @property
@@ -96,13 +98,18 @@ class Listener:
         self._channels.close()
 
     async def subscribe(self, channel: bytes, topic: Topic) -> None:
-        """Returns when the server confirmed it. Raises Unavailable after the deadline; then nothing stays behind."""
+        """As `Channels.subscribe`."""
         if self._task is None:
             raise Unavailable
         await self._channels.subscribe(channel, topic)
 
     def unsubscribe(self, channel: bytes) -> None:
         self._channels.unsubscribe(channel)
+
+    def connect_again(self, error: Exception) -> None:
+        """Leave the connection, for that reason."""
+        if self._link is not None:
+            self._link.fail(error)
 
     async def _supervise(self) -> None:
         while True:
@@ -139,6 +146,7 @@ class Listener:
             self._unanswered = self._unproved = 0
             link.read(self._read)
             self._channels.begin(link)
+            self._link = link
             await self._watch(link)
 
     def _read(self, reader: Reader) -> Iterator[None]:
@@ -157,21 +165,25 @@ class Listener:
                     continue
                 if reply[1] == self._probe.channel and self._probe.heard(reply[2]):
                     self._proved()
-            elif isinstance(reply, RedisError):
-                raise reply
             else:
+                # Whatever it says, it is there; a full disk refuses PING too, and brings messages as before.
                 self._unanswered = 0
-                if type(reply) is list:
-                    self._answered(reply)
+                self._answered(reply)
             yield
 
-    def _answered(self, reply: list[Any]) -> None:
-        if reply[0] == b"subscribe":
+    def _answered(self, reply: Any) -> None:
+        if isinstance(reply, ResponseError):
+            self._channels.refused(reply)
+        elif type(reply) is not list:
+            self._channels.ponged()
+        elif reply[0] == b"subscribe":
             self._channels.subscribed(reply[1])
             if reply[1] == self._probe.channel:
                 self._probe.begin()
         elif reply[0] == b"unsubscribe":
             self._channels.unsubscribed(reply[1])
+        elif reply[0] == b"pong":
+            self._channels.ponged()
 
     async def _watch(self, link: Link) -> None:
         """Raises why the connection was lost."""
@@ -206,12 +218,18 @@ class Listener:
 
     def _proved(self) -> None:
         self._unproved = 0
+        refusal = self._channels.refusal
+        if refusal is not None:
+            # Deaf to a part of what somebody is in, whatever else comes.
+            self._doubt()
+            self._complain(refusal)
+            return
         if self.ready and not self._fresh:
             return
         self.ready = True
         self._backoff.reset()
         if self._complained:
-            self._complained = False
+            self._complained = self._explained = False
             logger.info("the broker at %s is %s", self._address, "back" if self._stood else "there")
         again = self._fresh and self._stood
         self._fresh, self._stood = False, True
@@ -230,13 +248,16 @@ class Listener:
         self._complain(error)
 
     def _complain(self, error: BaseException) -> None:
-        if self._complained:
+        refused = is_refusal(error)
+        # Once, and once more where only later a server says why.
+        if self._complained and (self._explained or not refused):
             return
-        self._complained = True
+        self._complained, self._explained = True, refused
         # What neither the network nor the server did is a mistake of ours, and wants its traceback.
         mistake = None if isinstance(error, RedisError | OSError) else error
         text = _LOST if self._stood else _NEVER_REACHED
-        logger.warning(text, self._address, str(error) or type(error).__name__, exc_info=mistake)
+        said = told(error) if isinstance(error, Exception) else error
+        logger.warning(text, self._address, str(said) or type(said).__name__, exc_info=mistake)
 
 
 def _is_to_end() -> bool:

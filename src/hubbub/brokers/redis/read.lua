@@ -7,7 +7,8 @@ if not epoch then
   epoch, top = ARGV[4], 0
   redis.call('HSET', KEYS[1], 'e', epoch, 's', 0)
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+-- A server that may not write still has what is kept.
+redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
 local time = redis.call('TIME')
 local young = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
 local limit, reverse = tonumber(ARGV[5]), ARGV[6] == '1'

@@ -22,11 +22,6 @@ class Reader(Protocol):
         """
 
 
-def without_arguments(error: ResponseError) -> ResponseError:
-    """The refusal as it may be told: "unknown command" quotes the arguments, and a message's body is one."""
-    return type(error)(str(error).partition(", with args")[0])
-
-
 def packed(command: Sequence[Argument]) -> bytes:
     parts = [b"*%d\r\n" % len(command)]
     for argument in command:
