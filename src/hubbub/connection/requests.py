@@ -208,8 +208,8 @@ class Requests:
             await client.admit()
         except ConnectionClosed:
             return
-        except Unavailable:
-            client.close(closes.OVERLOADED)
+        except Unavailable as error:
+            client.close(closes.OVERLOADED.because(error.message))
             return
         client.welcome(
             messages.welcome(connection=client.id, user=user.id, node=client.node, heartbeat=self._heartbeat, id=id)

@@ -79,14 +79,14 @@ class TakeOver(Protocol):
 
 @dataclass(slots=True)
 class Endpoint:
-    """Lets sockets in. `accepting` says whether this worker takes any now."""
+    """Lets sockets in. `unready` says why this worker takes none now."""
 
     context: Context
     authenticators: tuple[Authenticator, ...]
     origins: OriginRules
     refusals: Refusals
     """Whom to tell of a credential that proves nobody."""
-    accepting: Callable[[], bool]
+    unready: Callable[[], str | None]
     connections: set[Connection] = field(default_factory=set)
     """Accepted and not gone yet, let in or not."""
     handshakes: int = 0
@@ -260,8 +260,9 @@ class Endpoint:
             raise HTTPException(400, error.message) from None
 
     def _check_accepting(self) -> None:
-        if not self.accepting():
-            raise HTTPException(503, "this worker takes no connections now", RETRY_AFTER)
+        reason = self.unready()
+        if reason is not None:
+            raise HTTPException(503, reason, RETRY_AFTER)
 
     def _make_room(self) -> None:
         self._check_accepting()

@@ -215,8 +215,14 @@ class Hub:
 
     @property
     def ready(self) -> bool:
-        """Whether this worker can do its work: running, not stopping, and in touch with the broker."""
-        return self._life.runtime is not None and self._life.runtime.ready
+        """Whether this worker takes new connections: it runs, does not stop, hears its broker and may write there."""
+        return self.unready is None
+
+    @property
+    def unready(self) -> str | None:
+        """Why it is not `ready`, in a sentence that anybody may read; None where it is."""
+        runtime = self._life.runtime
+        return "this hub is not running" if runtime is None else runtime.unready
 
     # How sockets come in.
 

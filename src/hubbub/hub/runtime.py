@@ -67,15 +67,22 @@ class Runtime:
         )
         refusals = Refusals(self.parts.clock, metrics)
         context = _context(settings, declarations, self.parts, refusals)
-        self.endpoint = Endpoint(context, settings.authenticators, settings.origins, refusals, lambda: self.ready)
+        self.endpoint = Endpoint(context, settings.authenticators, settings.origins, refusals, lambda: self.unready)
         self._bounded_logs = (refusals, self.endpoint.told, context.endings)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
         self._always: list[asyncio.Task[None]] = []
 
     @property
-    def ready(self) -> bool:
-        return self.broker.ready and self._word.settled and not self.stopping
+    def unready(self) -> str | None:
+        """Why this worker takes nobody now, as anybody may be told; None where it does."""
+        if self.stopping:
+            return "this worker is stopping"
+        if not self.broker.ready:
+            return "this worker does not hear the broker"
+        if self.broker.refusal:
+            return _without_names(self.broker.refusal)
+        return None if self._word.settled else "this worker does not know yet what the others keep"
 
     async def start(self) -> None:
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
@@ -171,6 +178,12 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts, re
         begin=parts.background.begin,
         waker=parts.waker,
     )
+
+
+def _without_names(refusal: str) -> str:
+    """No more than the word it begins with, READONLY or MISCONF."""
+    kind, _, _ = refusal.partition(" ")
+    return f"the broker refuses writes ({kind})" if kind.isupper() else "the broker refuses writes"
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -16,8 +16,8 @@ from hubbub.hub.hub import Hub
 def operations(*, hub: Hub | None = None) -> APIRouter:
     """`/health/live`, `/health/ready` and `/stats` of `hub`, by default the one of the application.
 
-    Live: the event loop turns. Ready: 503 while this worker cannot do its work, so that a balancer sends clients
-    elsewhere. Stats: the whole cluster, whichever worker answers, at most a second old.
+    Live: the event loop turns. Ready: 503 and a `reason` while this worker takes no new connections, so that a balancer
+    sends clients elsewhere. Stats: the whole cluster, whichever worker answers, at most a second old.
     """
     router = APIRouter(tags=["operations"])
     which = hub_or_current(hub)
@@ -28,12 +28,13 @@ def operations(*, hub: Hub | None = None) -> APIRouter:
 
     @router.get("/health/ready")
     async def ready(hub: Annotated[Hub, Depends(which)], response: Response) -> dict[str, str]:
-        if hub.ready:
+        reason = hub.unready
+        if reason is None:
             return {"status": "ready", "node": hub.node}
         response.status_code = 503
         response.headers.update(RETRY_AFTER)
         try:
-            return {"status": "not ready", "node": hub.node}
+            return {"status": "not ready", "node": hub.node, "reason": reason}
         except ConfigurationError as error:
             return {"status": "not ready", "reason": str(error)}
 

@@ -1,0 +1,60 @@
+"""The broker is there and refuses what is written: nobody new is let in, and who is there goes on."""
+
+import httpx
+import pytest
+import redis
+import websockets
+
+from hubbub import Hub, Unavailable
+from hubbub.brokers.redis import RedisBroker
+from hubbub.integrations.operations import operations
+from hubbub.options import History
+from tests.integration.hub.conftest import Mortal
+from tests.kit.client import Tab
+from tests.kit.refusing import DEMOTED, FULL_DISK, NO_SCRIPTS, Refusal
+from tests.kit.serving import Names, serving, simple
+from tests.kit.waiting import until
+
+
+@pytest.mark.parametrize("refusal", [DEMOTED, FULL_DISK, NO_SCRIPTS], ids=str)
+async def test_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal, refusal: Refusal) -> None:
+    hub = Hub(RedisBroker(mortal.url, probe=0.1, silence=0.5), auth=Names())
+    app = simple(hub)
+    app.include_router(operations())
+
+    @hub.rooms("kept:{name}", history=History(size=10, ttl=60))
+    async def kept(name: str) -> bool:
+        return True
+
+    async with serving(app) as server, httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        await until(lambda: hub.ready, "it is ready")
+        with redis.Redis.from_url(mortal.url) as admin:
+            async with Tab(server.ws, token="ann") as ann, Tab(server.ws, token="bob") as bob:
+                for tab in (ann, bob):
+                    await tab.join("open:a")
+                with refusal.by(admin):
+                    await until(lambda: not hub.ready, "the refusal lasts")
+                    ready = await http.get("/health/ready")
+                    assert (ready.status_code, ready.json()["reason"]) == (
+                        503,
+                        f"the broker refuses writes ({refusal.words})",
+                    )
+                    with pytest.raises(websockets.InvalidStatus) as refused:
+                        async with Tab(server.ws, token="cid"):
+                            pass
+                    assert refused.value.response.status_code == 503
+                    with pytest.raises(Unavailable) as raised:
+                        await hub.room("kept:a").send({"type": "kept"})
+                    assert refusal.words in str(raised.value.__cause__)
+                    for number in range(5):
+                        await hub.room("open:a").send({"type": "live", "number": number})
+                    for tab in (ann, bob):
+                        await until(lambda tab=tab: len(tab.received("live")) == 5, "it is heard")  # type: ignore[misc]
+                        assert (await tab.request("ping"))["type"] == "pong"
+                await until(lambda: hub.ready, "it is over")
+                async with Tab(server.ws, token="cid") as cid:
+                    await cid.join("kept:a")
+                    assert await hub.room("kept:a").send({"type": "kept"}) is not None
+                    await until(lambda: cid.received("kept"), "it is heard")
+                for tab in (ann, bob):
+                    assert not tab.received("closing")
