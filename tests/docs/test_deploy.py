@@ -1,13 +1,26 @@
-"""What `docs/howto/deploy.md` says of health; flags are checked in `test_settings.py`, signals where the command is."""
+"""What `docs/howto/deploy.md` says of health and the broker's user.
+
+Flags are checked in `test_settings.py`, signals where the command is.
+"""
 
 from collections.abc import Callable
 from types import ModuleType
 
 import httpx
+from redis import Redis
 
+from hubbub import Hub
+from hubbub.cli import doctor
+from hubbub.cli.doctor import Finding
 from hubbub.cli.settings import Settings
+from hubbub.client.publisher import AsyncPublisher, Publisher
+from hubbub.integrations.operations import operations
+from hubbub.options import History
 from tests.docs.pages import read
-from tests.kit.serving import serving
+from tests.kit.client import Tab
+from tests.kit.rights import RIGHTS, as_documented
+from tests.kit.serving import Names, serving, simple
+from tests.kit.waiting import until
 
 PAGE = "docs/howto/deploy.md"
 
@@ -26,3 +39,59 @@ def test_the_stop_of_the_unit_is_longer_than_the_grace() -> None:
     assert f"`--grace`, {grace} s" in text
     stop = next(int(line.partition("=")[2]) for line in text.splitlines() if line.startswith("TimeoutStopSec="))
     assert stop > grace + 5  # what the command itself gives a worker beyond the grace
+
+
+async def test_the_rights_of_the_brokers_user_are_enough(valkey: str) -> None:
+    """Rooms, presence, history, a user's messages, both publishers, statistics, health, and the end."""
+    with Redis.from_url(valkey) as admin:
+        url = as_documented(admin, valkey)
+        hubs = [Hub(url, auth=Names(), inbox=History(size=10, ttl=60)) for _ in range(2)]
+        apps = [simple(hub) for hub in hubs]
+        for hub, app in zip(hubs, apps, strict=True):
+            app.include_router(operations())
+
+            @hub.rooms("kept:{name}", presence=True, history=History(size=10, ttl=60))
+            async def kept(name: str) -> bool:
+                return True
+
+        admin.acl_log_reset()
+        async with serving(apps[0]) as here, serving(apps[1]) as there, httpx.AsyncClient(trust_env=False) as http:
+            await until(lambda: all(hub.ready for hub in hubs), "both are ready")
+            async with Tab(here.ws, token="ann") as ann, Tab(there.ws, token="bob") as bob:
+                await ann.join("kept:a")
+                assert (await bob.join("kept:a"))["members"] == ["ann", "bob"]
+                await hubs[0].room("kept:a").send({"type": "said"}, idempotency_key="1")
+                async with AsyncPublisher(url) as publisher:
+                    await publisher.room("kept:a").send({"type": "said"})
+                with Publisher(url) as publisher:
+                    publisher.user("bob").send({"type": "said"})
+                    publisher.broadcast({"type": "said"})
+                await until(lambda: len(bob.received("said")) == 4, "all of it is heard")
+                assert len((await hubs[1].room("kept:a").history()).messages) == 2
+                assert (await http.get(f"{there.url}/health/ready")).json()["status"] == "ready"
+                stats = (await http.get(f"{here.url}/stats")).json()
+                assert (stats["users"], len(stats["workers"])) == (2, 2)
+        refused = [entry["object"] for entry in admin.acl_log() if entry["context"] != "auth"]
+        assert {*refused} <= {"client|setinfo"}  # with which redis-py introduces itself, where it may
+
+
+def test_doctor_names_whatever_right_is_missing(valkey: str) -> None:
+    """But for PING, whose refusal is an answer too, and the end of a subscription, which the log tells of."""
+    commands = [right[1:] for right in RIGHTS if right.startswith("+") and right not in ("+ping", "+unsubscribe")]
+    assert len(commands) > 30
+    with Redis.from_url(valkey) as admin:
+        assert _found(as_documented(admin, valkey)).verdict == "ok"
+        assert _found(as_documented(admin, valkey, "-ping", "-unsubscribe")).verdict == "ok"
+        for command in commands:
+            found = _found(as_documented(admin, valkey, f"-{command}"))
+            assert found.verdict == "wrong"
+            assert f"'{command}'" in found.said
+        for rules, what in (("resetkeys", "a key"), ("resetchannels", "a channel")):
+            found = _found(as_documented(admin, valkey, rules))
+            assert found.verdict == "wrong"
+            assert f"No permissions to access {what}" in found.said
+
+
+def _found(url: str) -> Finding:
+    """What doctor says of the broker."""
+    return doctor.examine(Settings(broker=url))[-1]

@@ -162,14 +162,15 @@ def _broker(settings: Settings) -> Finding:
         seconds = asyncio.run(_there_and_back(broker))
     except Unavailable as error:
         reason = str(error.__cause__ or "") or "no answer"
-        return Finding("broker", "wrong", f"{broker!r} does not answer: {reason}")
+        what = " does not answer" if error.message == Unavailable.default else f": {error.message}"
+        return Finding("broker", "wrong", f"{broker!r}{what}: {reason}")
     except TimeoutError:
         return Finding("broker", "wrong", f"{broker!r}: a message did not come back within {_BACK:g} s")
     return Finding("broker", "ok", f"{broker!r}: a message came back in {seconds * 1000:.1f} ms")
 
 
 async def _there_and_back(broker: Broker) -> float:
-    """Seconds from publishing to hearing it. Raises Unavailable or TimeoutError."""
+    """Seconds from publishing to hearing it. Raises Unavailable, also where it refuses writes, or TimeoutError."""
     topic = Topic("doctor")
     heard = asyncio.Event()
 
@@ -185,6 +186,14 @@ async def _there_and_back(broker: Broker) -> float:
             begun = time.perf_counter()
             await broker.publish(topic, b"")
             await heard.wait()
-            return time.perf_counter() - begun
+            took = time.perf_counter() - begun
+            # Twice, because a script is sent whole first, and then called by its name.
+            for _ in range(2):
+                await broker.report("doctor", b"", 1.0)
+            while not broker.ready:  # noqa: ASYNC110 - once, and a broker's state is no event
+                await asyncio.sleep(0.01)
+            if broker.refusal is not None:
+                raise Unavailable("the broker refuses writes") from RuntimeError(broker.refusal)
+            return took
     finally:
         await broker.stop()
