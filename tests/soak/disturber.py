@@ -9,10 +9,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import httpx
 
 from hubbub.testing import Acknowledged
+from tests.kit import refusing
+from tests.kit.refusing import Refusal
 from tests.soak.publishers import acknowledged, post
 from tests.soak.stage import Stage
 
@@ -30,12 +33,27 @@ class Kind(StrEnum):
     DELAY = "500 ms to worker"
     BLACKHOLE = "blackhole before worker"
     RESET = "connections reset of worker"
+    DEMOTE = "Valkey is a replica"
+    MASTERDOWN = "Valkey is a replica that says nothing"
+    FILL_DISK = "Valkey has no disk"
+    FILL_MEMORY = "Valkey has no memory"
+    TAKE_SCRIPTS = "the workers may run no scripts"
+    TAKE_CHANNELS = "the workers may hear no channel"
 
 
 #: What takes messages away, so that `recovered: false` or `gap` is the truth.
 DESTRUCTIVE = frozenset({Kind.DELETE_STREAM, Kind.DELETE_META})
 _OF_A_WORKER = frozenset({Kind.KILL_WORKER, Kind.END_WORKER, Kind.DELAY, Kind.BLACKHOLE, Kind.RESET})
-_OF_THE_VALKEY = frozenset({Kind.KILL_VALKEY, Kind.FREEZE_VALKEY, Kind.SHRINK_BUFFER})
+#: What the Valkey refuses, from one moment to another.
+REFUSALS: dict[Kind, Refusal] = {
+    Kind.DEMOTE: refusing.DEMOTED,
+    Kind.MASTERDOWN: refusing.MASTERDOWN,
+    Kind.FILL_DISK: refusing.FULL_DISK,
+    Kind.FILL_MEMORY: refusing.FULL_MEMORY,
+    Kind.TAKE_SCRIPTS: refusing.NO_SCRIPTS,
+    Kind.TAKE_CHANNELS: refusing.NO_CHANNELS,
+}
+_OF_THE_VALKEY = frozenset({Kind.KILL_VALKEY, Kind.FREEZE_VALKEY, Kind.SHRINK_BUFFER, *REFUSALS})
 
 _LIMIT = "client-output-buffer-limit"
 _BY_DEFAULT = "pubsub 33554432 8388608 60"
@@ -76,6 +94,9 @@ def plan(*, seed: int, seconds: float, kinds: Sequence[Kind], rooms: Sequence[st
         lasts = chance.uniform(0.3, 4.0 if long else 2.0)
         if kind is Kind.FREEZE_VALKEY:
             lasts = 15.0 if long else 4.0
+        elif kind in REFUSALS:
+            # Often longer than what is no more than a single error.
+            lasts = chance.uniform(0.3, 20.0 if long else 5.0)
         elif kind is Kind.BLACKHOLE and long:
             lasts = chance.uniform(5.0, 20.0)
         meets = rooms[: len(rooms) // 2] if kind in DESTRUCTIVE else rooms
@@ -87,7 +108,10 @@ def plan(*, seed: int, seconds: float, kinds: Sequence[Kind], rooms: Sequence[st
 
 
 class Disturber:
-    """Carries a plan out. `log` has what was done and when; `robbed` the rooms that lost messages by it."""
+    """Carries a plan out: of each kind there is a coroutine function that begins it, and returns when it is over.
+
+    `log` has what was done and when; `robbed` the rooms that lost messages by it.
+    """
 
     def __init__(self, stage: Stage, http: httpx.AsyncClient, began: float) -> None:
         self.log: list[str] = []
@@ -110,6 +134,7 @@ class Disturber:
             Kind.DELAY: self._delay,
             Kind.BLACKHOLE: self._blackhole,
             Kind.RESET: self._reset,
+            **{kind: partial(self._refuse, refusal) for kind, refusal in REFUSALS.items()},
         }
 
     async def carry_out(self, planned: Sequence[Disturbance]) -> None:
@@ -187,6 +212,11 @@ class Disturber:
 
     async def _reset(self, each: Disturbance) -> None:
         self._stage.workers[each.worker].proxy.reset()
+
+    async def _refuse(self, refusal: Refusal, each: Disturbance) -> None:
+        await asyncio.to_thread(refusal.begin, self._stage.valkey.admin)
+        await asyncio.sleep(each.lasts)
+        await asyncio.to_thread(refusal.end, self._stage.valkey.admin)
 
     async def _admin(self, *command: str | bytes) -> None:
         await asyncio.to_thread(self._stage.valkey.admin.execute_command, *command)

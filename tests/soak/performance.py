@@ -17,6 +17,7 @@ from tests.kit.waiting import until
 from tests.soak.clients import Visitor
 from tests.soak.diary import Diary, Excuse, epochs, excuses, received
 from tests.soak.disturber import Disturber
+from tests.soak.inspector import Inspector
 from tests.soak.publishers import OverHTTP, OverSocket, Publisher, same
 from tests.soak.stage import Stage
 
@@ -61,6 +62,8 @@ class Performance:
             disturber = self.disturber = Disturber(stage, http, self.began)
             clients = self.clients
             living = [asyncio.create_task(client.live()) for client in clients]
+            inspector = Inspector(stage.workers, http)
+            living += inspector.begin()
             try:
                 await until(lambda: all(c.joined == set(c.wanted) for c in clients), "everybody is in", within=60)
                 publishing = [asyncio.create_task(publisher.live()) for publisher in self._publishers]
@@ -83,7 +86,7 @@ class Performance:
             except Exception:  # noqa: BLE001 - what has gone wrong by then explains it
                 self._wrong.append(traceback.format_exc())
             finally:
-                self._wrong += disturber.wrong
+                self._wrong += disturber.wrong + inspector.wrong
                 self._wrong += [f"a worker logged an exception\n{tail}" for tail in _exceptions(stage)]
                 await _end(living)
         story = (

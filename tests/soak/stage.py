@@ -129,7 +129,7 @@ class Stage:
         """Returns when every worker says that it is."""
         async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client, asyncio.timeout(within):
             for worker in self.workers:
-                while not await _is_ready(client, worker):  # noqa: ASYNC110 - another process sets no event
+                while not await is_ready(client, worker):  # noqa: ASYNC110 - another process sets no event
                     await asyncio.sleep(0.05)
 
     async def _end(self) -> None:
@@ -140,7 +140,7 @@ class Stage:
         self.valkey.stop()
 
 
-async def _is_ready(client: httpx.AsyncClient, worker: Worker) -> bool:
+async def is_ready(client: httpx.AsyncClient, worker: Worker) -> bool:
     try:
         return (await client.get(f"{worker.url}/health/ready")).status_code == 200
     except httpx.HTTPError:

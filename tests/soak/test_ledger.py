@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.disturber import Kind, plan
+from tests.soak.disturber import REFUSALS, Kind, plan
 from tests.soak.performance import ROOMS, Performance
 
 SECONDS = float(os.environ.get("LEDGER_SECONDS", "30"))
@@ -21,6 +21,7 @@ REASONS = {
     "workers": [Kind.KILL_WORKER, Kind.END_WORKER],
     "Valkey": [Kind.KILL_VALKEY, Kind.FREEZE_VALKEY],
     "connections": [Kind.KILL_SUBSCRIBERS, Kind.SHRINK_BUFFER, Kind.DELAY, Kind.BLACKHOLE, Kind.RESET],
+    "refusals": list(REFUSALS),
     "forgetting": [Kind.DELETE_STREAM, Kind.DELETE_META, Kind.FLUSH_SCRIPTS],
 }
 
