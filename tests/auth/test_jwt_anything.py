@@ -48,6 +48,12 @@ class TestAnything:
     def test_payloads(self, payload: object) -> None:
         refused(HYPOTHETICAL, forge(HEADER, payload))
 
+    def test_nothing_but_brackets(self) -> None:
+        """Deeper than Python's own parser of JSON goes."""
+        for part in (b"[" * 6000, b'{"alg":' + b"[" * 6000, b'{"alg":' * 1500):
+            refused(HYPOTHETICAL, forge(part, claims()))
+            refused(HYPOTHETICAL, forge(HEADER, part))
+
     @given(st.text() | st.from_regex(r"[\w=-]*\.[\w=-]*\.[\w=-]*", fullmatch=True))
     def test_tokens(self, token: str) -> None:
         refused(HYPOTHETICAL, token)

@@ -77,6 +77,12 @@ def test_what_answers_nothing_is_refused_by_name(function: Any, name: str, says:
         assert name in str(refused.value)
 
 
+def test_what_is_no_function_is_refused() -> None:
+    for declare in (Hub().on(Say), Hub().rooms("room")):
+        with pytest.raises(ConfigurationError, match="None cannot be called; does a decorator of it end"):
+            declare(None)
+
+
 def test_what_a_partial_filled_is_no_parameter_any_more() -> None:
     async def check(limit: int, name: str, user: User, other: "Annotated[int, Depends(number)]") -> bool:
         return True

@@ -47,6 +47,17 @@ class Object:
         return plain()
 
 
+class Decorator:
+    """One that is an object, as some that count calls are."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+
+    async def __call__(self) -> Any:
+        return await self._function()
+
+
 class Blocking:
     def __call__(self) -> str:
         return plain()
@@ -77,6 +88,7 @@ IN_LOOP: list[Any] = [
     Object().method,
     wrapped(Object().method),
     functools.lru_cache(native),
+    Decorator(native),
     AsyncMock(return_value="answer"),
 ]
 IN_THREAD: list[Any] = [plain, wrapped(plain), functools.partial(plain), Object().blocking, Blocking(), lambda: plain()]
@@ -117,7 +129,9 @@ def test_what_makes_a_coroutine_by_itself(function: Any) -> None:
     assert makes_coroutine(function)
 
 
-@pytest.mark.parametrize("function", [wrapped(native), functools.partial(native), wrapping, *IN_THREAD, print, Object])
+@pytest.mark.parametrize(
+    "function", [wrapped(native), functools.partial(native), wrapping, Decorator(native), *IN_THREAD, print, Object]
+)
 def test_what_may_make_something_else(function: Any) -> None:
     assert not makes_coroutine(function)
 

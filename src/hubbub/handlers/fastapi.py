@@ -191,6 +191,8 @@ def _picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Sequence[Any]
 def _name(function: Any) -> str:
     while isinstance(function, partial):
         function = function.func
+    if not callable(function):
+        raise ConfigurationError(f"{function!r} cannot be called; does a decorator of it end without `return`?")
     return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 

@@ -45,11 +45,12 @@ def generates(function: Any) -> bool:
 
 def makes_coroutine(function: Any) -> bool:
     """Whether a call of it is a coroutine of its own, with no decorator and no partial between."""
-    while not (function is None or inspect.isroutine(function) or inspect.isclass(function)):
-        function = getattr(function, "__call__", None)  # noqa: B004 - as above
+    if hasattr(function, "__wrapped__"):
+        return False
+    if not (inspect.isroutine(function) or inspect.isclass(function)):
+        return makes_coroutine(function.__call__)
     code = getattr(function, "__code__", None)
-    whole = isinstance(code, CodeType) and bool(code.co_flags & inspect.CO_COROUTINE)
-    return whole and not hasattr(function, "__wrapped__")
+    return isinstance(code, CodeType) and bool(code.co_flags & inspect.CO_COROUTINE)
 
 
 async def settled(answer: Any) -> Any:

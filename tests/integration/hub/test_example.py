@@ -164,13 +164,24 @@ async def test_what_a_check_raises_becomes_an_error(caplog: pytest.LogCaptureFix
 
     app = FastAPI()
     app.include_router(hub.router)
-    codes = {401: "unauthorized", 403: "forbidden", 429: "rate_limited", 503: "unavailable"}
+    codes = {
+        400: "invalid_message",
+        401: "unauthorized",
+        402: "refused",
+        403: "forbidden",
+        404: "not_found",
+        409: "conflict",
+        422: "invalid_message",
+        429: "rate_limited",
+        499: "refused",
+        503: "unavailable",
+    }
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
         for status, code in codes.items():
             answer = await tab.request("join_room", room=f"in:{status}")
             assert (answer["code"], answer["message"], answer["retry_after"]) == (code, "because", 3000)
         caplog.clear()
-        for room in ("in:404", "in:broken"):
+        for room in ("in:500", "in:broken"):
             answer = await tab.request("join_room", room=room)
             assert answer == {"type": "error", "code": "internal", "message": "internal error", "id": answer["id"]}
         logged = [record for record in caplog.records if record.levelno >= logging.WARNING]
