@@ -1,6 +1,7 @@
 import re
 from dataclasses import FrozenInstanceError
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -88,6 +89,11 @@ def test_the_applications_reason_is_cut_to_what_a_close_frame_can_carry(reason: 
 )
 def test_a_cut_reason_is_whole_characters(reason: str, cut: str) -> None:
     assert closes.DISCONNECTED.because(reason).reason == cut
+
+
+@pytest.mark.parametrize(("reason", "told"), [(ValueError("bye"), "bye"), (7, "7"), ("\ud800", "?"), (None, "")])
+def test_what_is_no_text_is_told_as_one(reason: Any, told: str) -> None:
+    assert closes.short(reason) == told
 
 
 def test_without_a_reason_the_close_keeps_its_own() -> None:

@@ -7,6 +7,8 @@ the same numbers (`showcase/static/backoff.js` is checked against this table by 
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from hubbub.errors import text_of
+
 #: RFC 6455 section 5.5: a control frame carries 125 bytes, of which the code takes two.
 MAX_REASON_BYTES = 123
 
@@ -23,7 +25,7 @@ class Return(Enum):
 
 def short(reason: str | bytes) -> str:
     """A reason as it may be told: what a close frame can carry of it, whatever it was."""
-    data = reason if isinstance(reason, bytes) else reason.encode("utf-8", "replace")
+    data = reason if isinstance(reason, bytes) else text_of(reason).encode()
     return data[:MAX_REASON_BYTES].decode("utf-8", "ignore")
 
 

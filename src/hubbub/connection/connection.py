@@ -195,14 +195,16 @@ class Connection:
 
         From a thread, soon.
         """
+        # First: where it is no Close, nothing has been given back yet, and the socket would stay open for nobody.
+        told = close.because(reason)
         if not self._context.home.here:
-            self._context.home.hand_over(partial(self.close, close, reason=reason))
+            self._context.home.hand_over(partial(self.close, told))
             return
         if not self.closed:
             self._context.batcher.flush()
         transport = self.outbound.transport
         if self._end() and transport is not None:
-            transport.close(close.because(reason))
+            transport.close(told)
             self._context.endings.tell(self.id, getattr(self.outbound, "user", None), close)
 
     def __aiter__(self) -> "Connection":

@@ -44,6 +44,7 @@ from hubbub.ports.transport import Driven, Transport
 from hubbub.protocol.handshake import Handshake, Usual
 from hubbub.protocol.messages import check_name, check_user
 from hubbub.scheduling.limited_log import LimitedLog
+from hubbub.scheduling.tasks import is_our_end
 from hubbub.transports.asgi import EXTENSION, GONE, ASGITransport
 from hubbub.types import ConnectionId, User, UserId
 
@@ -141,9 +142,10 @@ class Endpoint:
                 connection.close()
                 await socket.wait()
                 raise _quiet(websocket, error) from None
-            except Exception:
-                connection.close(closes.OUR_FAULT)
-                await socket.wait()
+            except BaseException as error:
+                if not is_our_end(error):
+                    connection.close(closes.OUR_FAULT)
+                    await socket.wait()
                 raise
             connection.finish()
             await socket.wait()

@@ -8,13 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import pytest
 import websockets
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, WebSocket
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
 
 from hubbub import (
     ConfigurationError,
     Conflict,
+    Connection,
     ConnectionClosed,
     Credential,
     Forbidden,
@@ -299,6 +300,59 @@ async def test_one_that_cancels_itself_is_answered() -> None:
         await at_rest(hub)
 
 
+async def test_a_close_is_what_it_says_or_is_not_begun() -> None:
+    hub = Hub(auth=Names())
+
+    @hub.on(Say)
+    async def say(message: Say, connection: Connection) -> None:
+        if message.what == "text":
+            connection.close("bye")  # type: ignore[arg-type]
+        connection.close(reason=ValueError("bye"))  # type: ignore[arg-type]
+
+    app = FastAPI()
+    app.include_router(hub.router)
+    async with serving(app) as server, Tab(server.ws, token="ann") as tab:
+        assert (await tab.request("say", what="text", how=""))["code"] == "internal"
+        assert (await tab.request("ping"))["type"] == "pong"
+        await tab.send({"type": "say", "what": "", "how": ""})
+        assert await tab.closed() == 1000
+        assert tab.socket.close_reason == "bye"
+        await at_rest(hub)
+
+
+@pytest.mark.parametrize("what", ["plain", "refused", "exit", "cancelled", "ending"])
+async def test_a_route_that_raises_closes_its_connection_with_a_word(what: str) -> None:
+    hub = Hub(auth=Names())
+    app = FastAPI()
+    app.include_router(hub.router)
+
+    @app.websocket("/plain")
+    async def plain(connection: Annotated[Connection, Depends(hub.accept)]) -> None:
+        async for message in connection:
+            raising(message["what"])
+
+    async with serving(app) as server, Tab(server.ws, "/plain", token="ann") as tab:
+        await tab.send({"type": "any", "what": what, "id": 1})
+        assert await tab.closed() == 1011
+        await at_rest(hub)
+
+
+async def test_a_route_that_gives_no_user_lets_nobody_in(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub()
+    app = FastAPI()
+    app.include_router(hub.router)
+
+    @app.websocket("/of/{name}")
+    async def of(websocket: WebSocket, name: str) -> None:
+        await hub.serve(websocket, user=(name, "of somewhere"))  # type: ignore[arg-type]
+
+    async with serving(app) as server:
+        with pytest.raises(websockets.InvalidStatus) as refusal:
+            await Tab(server.ws, "/of/ann").connect()
+        assert refusal.value.response.status_code == 500
+        assert "user is a User or a str, not tuple" in caplog.text
+
+
 class Raises:
     cookie: str | None = None
     bearer = True
@@ -312,9 +366,18 @@ async def test_whatever_an_authenticator_raises_ends_the_connection_and_nothing_
     app = FastAPI()
     app.include_router(hub.router)
     async with serving(app) as server:
-        for what in RAISED:
-            if what == "cancelled":
-                continue  # the server's own way to end a call
+        for what in (
+            "refused",
+            "own",
+            "403",
+            "plain",
+            "mute",
+            "credential",
+            "timeout",
+            "exit",
+            "generator-exit",
+            "group",
+        ):
             is_credential = what == "credential"
             with pytest.raises(websockets.InvalidStatus) as refusal:
                 await Tab(server.ws, token=what).connect()
