@@ -70,3 +70,16 @@ async def test_a_fact_that_is_not_json_is_left_out_and_said_once(fact: Any, capl
     assert len(errors) == 2
     assert "<locals>.bad failed" in errors[0]
     assert "<locals>.fails failed" in errors[1]
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError(), GeneratorExit(), StopIteration()])
+async def test_whatever_a_fact_raises_the_node_goes_on_reporting(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> dict[str, Any]:
+        raise error
+
+    [worker] = (await reported(fails, lambda: {"good": 1}, times=2)).workers
+    assert worker.facts == {"good": 1}
+    [line] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "<locals>.fails failed" in line

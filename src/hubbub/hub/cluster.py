@@ -12,6 +12,7 @@ from typing import Any
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker
 from hubbub.scheduling.home_loop import HomeLoop
+from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import OCCUPIED, ONLINE, NodeId
 
 _log = logging.getLogger("hubbub.cluster")
@@ -121,7 +122,9 @@ class Cluster:
                 # Strictly: json would write NaN and halves of surrogate pairs, which nobody may be able to read.
                 json.dumps(measured, allow_nan=False, ensure_ascii=False).encode()
                 facts.update(measured)
-            except Exception:  # noqa: BLE001 - the application's; without its fact the node is still to be seen
+            except BaseException as error:  # the application's; without its fact the node is still to be seen
+                if is_our_end(error):
+                    raise
                 self._complain(measure)
         said = {"pid": os.getpid(), "connections": self._connections(), "facts": facts, "kept": self._kept()}
         return json.dumps(said).encode()
