@@ -41,9 +41,20 @@ class Commanded:
 
 @contextlib.contextmanager
 def commanded(
-    command: Sequence[str], *, cwd: Path, env: Mapping[str, str | None] | None = None, ready: str = "/health/ready"
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str | None] | None = None,
+    ready: str = "/health/ready",
+    scheme: str = "http",
+    client: httpx.Client | None = None,
+    after: str = "",
 ) -> Iterator[Commanded]:
-    """`python -m command`, with `{port}` filled in, once GET `ready` says 200; what outlives the block is killed."""
+    """`python -m command`, with `{port}` filled in, once GET `ready` says 200; what outlives the block is killed.
+
+    `client`: for a server that is reached in another way, not before it has printed `after`.
+    """
+    client = client or httpx.Client(trust_env=False)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="commanded-") as own:
@@ -57,13 +68,13 @@ def commanded(
                 stderr=output,
                 start_new_session=True,
             )
-        server = Commanded(process, f"http://127.0.0.1:{port}", log)
+        server = Commanded(process, f"{scheme}://127.0.0.1:{port}", log)
         try:
 
             def answers() -> bool:
                 assert process.poll() is None, server.output
                 with contextlib.suppress(httpx.TransportError):
-                    return httpx.get(server.url + ready, trust_env=False).status_code == 200
+                    return after in server.output and client.get(server.url + ready).status_code == 200
                 return False
 
             wait_for(answers, what=f"{command[0]} is ready")
@@ -75,3 +86,4 @@ def commanded(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            client.close()

@@ -3,12 +3,8 @@
 import ipaddress
 from urllib.parse import urlsplit
 
+from hubbub.cli.listening import address
 from hubbub.cli.settings import Settings
-
-
-def address(host: str, port: int) -> str:
-    """The URL, with an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def start_line(application: str | None, settings: Settings, port: int, valkey: int | None) -> str:
@@ -19,7 +15,7 @@ def start_line(application: str | None, settings: Settings, port: int, valkey: i
         broker = f"embedded Valkey, process {valkey}"
     else:
         broker = _without_credentials(settings.broker or "memory")
-    return f"Hubbub serves {what} at {address(settings.host, port)} ({workers}, {broker})"
+    return f"Hubbub serves {what} at {address(settings, port)} ({workers}, {broker})"
 
 
 def what_development_allows(settings: Settings, *, showcase: bool, generated: bool) -> str:
@@ -35,7 +31,7 @@ def what_development_allows(settings: Settings, *, showcase: bool, generated: bo
         lines.append("  HUBBUB_DEV=1 for the application")
     if generated:
         lines.append("  HUBBUB_SECRET was not set: one was generated, and its tokens end with this process")
-    if not _loopback(settings.host):
+    if settings.uds is None and not _loopback(settings.host):
         lines.append(f"  everybody who reaches {settings.host} may do so")
     return "\n".join(lines)
 

@@ -49,6 +49,22 @@ def serve(
     port: Annotated[
         str | None, typer.Option(metavar="PORT", help="0 takes a free one. [HUBBUB_PORT, default 8000]")
     ] = None,
+    uds: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="A unix socket to listen at, instead of host and port. [HUBBUB_UDS]"),
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="What a proxy takes off the path before it asks us. [HUBBUB_ROOT_PATH]"),
+    ] = None,
+    ssl_certfile: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="The certificate chain, in PEM: serve by TLS. [HUBBUB_SSL_CERTFILE]"),
+    ] = None,
+    ssl_keyfile: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Its key, where that is in a file of its own. [HUBBUB_SSL_KEYFILE]"),
+    ] = None,
     workers: Annotated[
         str | None, typer.Option(metavar="N", help="Processes that serve. [HUBBUB_WORKERS, default 1]")
     ] = None,
@@ -83,6 +99,30 @@ def serve(
             "[HUBBUB_MAX_MESSAGE, default 65536]",
         ),
     ] = None,
+    timeout_keep_alive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long an idle HTTP connection stays open; longer than the balancer in front keeps it. "
+            "[HUBBUB_TIMEOUT_KEEP_ALIVE, default 75]",
+        ),
+    ] = None,
+    limit_max_requests: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="A worker that has answered so many requests drains and is replaced. "
+            "[HUBBUB_LIMIT_MAX_REQUESTS, default never]",
+        ),
+    ] = None,
+    limit_max_requests_jitter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Up to so many more, by chance, so that not all workers end at once. "
+            "[HUBBUB_LIMIT_MAX_REQUESTS_JITTER, default 0]",
+        ),
+    ] = None,
     log_level: Annotated[
         str | None,
         typer.Option(metavar="LEVEL", help="critical to debug. [HUBBUB_LOG_LEVEL, default info]"),
@@ -98,9 +138,16 @@ def serve(
     """
     from hubbub.cli.serve import serve as run
 
-    flags = {"host": host, "port": port, "workers": workers, "broker": broker}
-    times = {"grace": grace, "drain": drain}
-    settings = read_settings(**flags, **times, dev=dev, max_message=max_message, log_level=log_level)
+    where = {"host": host, "port": port, "uds": uds, "root_path": root_path}
+    tls = {"ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+    times = {"grace": grace, "drain": drain, "timeout_keep_alive": timeout_keep_alive}
+    limits = {
+        "max_message": max_message,
+        "limit_max_requests": limit_max_requests,
+        "limit_max_requests_jitter": limit_max_requests_jitter,
+    }
+    flags = {"workers": workers, "broker": broker, "dev": dev, "log_level": log_level}
+    settings = read_settings(**where, **tls, **times, **limits, **flags)
     raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
 
 

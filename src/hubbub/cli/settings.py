@@ -19,7 +19,7 @@ _CONCURRENCY = "WEB_CONCURRENCY"
 Level = Literal["critical", "error", "warning", "info", "debug"]
 
 
-def _revealed(secret: SecretStr | None) -> str | None:
+def revealed(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
@@ -37,6 +37,11 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    uds: str | None = Field(default=None, min_length=1)
+    root_path: str = ""
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_keyfile_password: SecretStr | None = None
     workers: int = Field(default=1, ge=1, le=256)
     broker: str | None = None
     secret: SecretStr | None = None
@@ -46,6 +51,10 @@ class Settings(BaseSettings):
     grace: int = Field(default=10, ge=0, le=3600)
     drain: float = Field(default=Leaving().window, ge=0, le=3600)
     max_message: int = Field(default=Limits().message, ge=1)
+    # Longer than a balancer keeps a connection, or it sends a request into one that is closed just then: a 502.
+    timeout_keep_alive: int = Field(default=75, ge=0, le=3600)
+    limit_max_requests: int | None = Field(default=None, ge=1)
+    limit_max_requests_jitter: int = Field(default=0, ge=0)
 
 
 def read_settings(**flags: Any) -> Settings:
@@ -67,16 +76,24 @@ def write_environment(settings: Settings) -> None:
     values: dict[str, str | None] = {
         "HOST": settings.host,
         "PORT": str(settings.port),
+        "UDS": settings.uds,
+        "ROOT_PATH": settings.root_path,
+        "SSL_CERTFILE": settings.ssl_certfile,
+        "SSL_KEYFILE": settings.ssl_keyfile,
+        "SSL_KEYFILE_PASSWORD": revealed(settings.ssl_keyfile_password),
         "WORKERS": str(settings.workers),
         "BROKER": settings.broker,
-        "SECRET": _revealed(settings.secret),
+        "SECRET": revealed(settings.secret),
         # Not removed where it is off: a worker that reads .env itself would turn it on again.
         "DEV": "1" if settings.dev else "0",
-        "PUBLISH_KEY": _revealed(settings.publish_key),
+        "PUBLISH_KEY": revealed(settings.publish_key),
         "LOG_LEVEL": settings.log_level,
         "GRACE": str(settings.grace),
         "DRAIN": f"{settings.drain:g}",
         "MAX_MESSAGE": str(settings.max_message),
+        "TIMEOUT_KEEP_ALIVE": str(settings.timeout_keep_alive),
+        "LIMIT_MAX_REQUESTS": None if settings.limit_max_requests is None else str(settings.limit_max_requests),
+        "LIMIT_MAX_REQUESTS_JITTER": str(settings.limit_max_requests_jitter),
     }
     for name, value in values.items():
         if value:
@@ -97,6 +114,6 @@ def _in_words(error: dict[str, Any], given: dict[str, Any]) -> str:
         source = variable
     else:
         source = f"{variable} in .env"
-    secret = name in {"secret", "publish_key", "broker"}
+    secret = name in {"secret", "publish_key", "broker", "ssl_keyfile_password"}
     value = "" if secret else f", not {error['input']!r}"
     return f"{source}: {error['msg'][0].lower()}{error['msg'][1:]}{value}"
