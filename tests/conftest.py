@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from coverage import Coverage
 
+from tests.kit.loop import backend
 from tests.kit.running import Served
 
 #: Whether this is one of several processes that run tests beside each other.
@@ -30,8 +31,8 @@ _coverage = pytest.StashKey[Coverage | None]()
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return backend()
 
 
 @pytest.fixture(scope="session")

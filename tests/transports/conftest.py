@@ -1,5 +1,6 @@
 """Everything here that runs a loop runs on asyncio's and on uvloop's."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -7,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from hubbub import Limits
 from tests.kit.certificates import make_certificate
+from tests.kit.loop import backend
 from tests.kit.raw_peers import Both, both, hub_of
 from tests.transports.driven import Ends, ends_of
 
 
 @pytest.fixture(scope="session", params=["asyncio", "uvloop"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return ("asyncio", {"use_uvloop": request.param == "uvloop"})
+    return backend(uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop)
 
 
 @pytest.fixture(scope="session")

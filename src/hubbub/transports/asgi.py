@@ -4,6 +4,9 @@ The only transport with a reader: a task that always has a `receive` pending, be
 a message stops reading, never sees the peer's pong, and closes a healthy client. Writing is a task that exists while
 the outbox has something. What ASGI cannot do is abort: a peer that takes neither data nor close frame is left to the
 server after `closing` seconds, while the hub has let go of it at once.
+
+A task may have ended when the call that began it returns: an application can choose `asyncio.eager_task_factory`. So
+what a task says of itself is said by itself, never by what its task is assigned to.
 """
 
 import asyncio
@@ -42,13 +45,16 @@ class ASGITransport:
         self._context = contextvars.copy_context()
         self._reader = asyncio.create_task(self._read())
         self._writer: asyncio.Task[None] | None = None
+        """The last one."""
+        self._writing = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def ping(self) -> None:
         """The server does, where it was told to."""
 
     def flush(self) -> None:
-        if self._writer is None and not self._reader.done():
+        if not self._writing and not self._reader.done():
+            self._writing = True
             self._writer = self._context.copy().run(asyncio.create_task, self._write())
 
     def close(self, close: Close) -> None:
@@ -75,6 +81,8 @@ class ASGITransport:
         self._driven.lost()
 
     async def _read(self) -> None:
+        # Not before the connection has been given this transport, whatever the task factory.
+        await asyncio.sleep(0)
         try:
             while True:
                 event = await self._websocket.receive()
@@ -107,4 +115,4 @@ class ASGITransport:
             _log.exception("writing to a socket failed")
             self._reader.cancel()
         finally:
-            self._writer = None
+            self._writing = False

@@ -74,6 +74,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         self._deadline = self.loop.call_later(HANDSHAKE, self._too_late)
 
     async def run_asgi(self) -> None:
+        if self.transport.get_protocol() is not self:
+            # Begun eagerly, within the turn in which uvicorn gives the socket to this object.
+            await asyncio.sleep(0)
         if not self.handshake_complete:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self._offer
         await super().run_asgi()

@@ -5,7 +5,6 @@ The same on both transports, and on Starlette's TestClient, with which applicati
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextvars import ContextVar
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -13,48 +12,14 @@ from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry import context as otel
 from pydantic import BaseModel
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hubbub import Connection, Hub, User
-from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.ports.auth import Credential
-from hubbub.ports.metrics import Count, Tally
-from hubbub.types import NodeId, Topic, UserId
+from hubbub.types import UserId
+from tests.integration.hub.tenants import MARK, TENANT, Say, Tenants, belonging
 from tests.kit.client import Tab
 from tests.kit.serving import Names, serving
 from tests.kit.waiting import until
-
-TENANT: ContextVar[str] = ContextVar("tenant", default="nobody's")
-MARK: ContextVar[str] = ContextVar("mark", default="unset")
-
-
-class Tenants:
-    """A middleware as people write it: the variable is there for the length of the call."""
-
-    def __init__(self, app: ASGIApp, sent: list[tuple[str, str]] | None = None) -> None:
-        self.app = app
-        self.sent = sent
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def noted(message: Message) -> None:
-            if self.sent is not None and "text" in message:
-                self.sent.append((TENANT.get(), message["text"]))
-            await send(message)
-
-        tenant = dict(scope.get("headers", ())).get(b"x-tenant")
-        if tenant is None:
-            await self.app(scope, receive, noted)
-            return
-        token = TENANT.set(tenant.decode())
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            TENANT.reset(token)
-
-
-class Say(BaseModel):
-    type: Literal["say"] = "say"
-    what: str = ""
 
 
 class Plain(BaseModel):
@@ -133,10 +98,6 @@ async def everything(tab: Tab, tenant: str) -> None:
     assert (await tab.request("say", what="hello"))["result"] == [tenant] * 3
     assert (await tab.request("plain"))["result"] == tenant
     assert (await tab.join(f"r:{tenant}"))["room"] == f"r:{tenant}"
-
-
-def belonging(tenant: str) -> dict[str, Any]:
-    return {"additional_headers": {"x-tenant": tenant}}
 
 
 async def test_everything_of_a_connection_finds_what_middleware_has_set() -> None:
@@ -256,102 +217,3 @@ async def test_what_is_attached_can_be_detached_behind_any_wait(caplog: pytest.L
             seen = (await alice.request("say"))["result"]
             assert seen == ["the dependency's", *["the handler's"] * 2, "set", "the dependency's", "unset"]
     assert not [record for record in caplog.records if "detach" in record.getMessage()]
-
-
-class Noting(Tally):
-    """Notes in whose name is written, whoever it is for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: set[str] = set()
-
-    def count(self, what: Count, by: int = 1) -> None:
-        if what is Count.DELIVERIES:
-            self.written.add(TENANT.get())
-        super().count(what, by)
-
-
-class Asked(MemoryBroker):
-    """Notes in whose name it is told what nobody waits for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[tuple[str, str]] = []
-
-    async def leave(self, topic: Topic, member: str, *rest: Any) -> bool:
-        self.told.append(("leave", TENANT.get()))
-        return await super().leave(topic, member, *rest)
-
-    async def unsubscribe(self, topic: Topic) -> None:
-        self.told.append(("unsubscribe", TENANT.get()))
-        await super().unsubscribe(topic)
-
-    async def report(self, node: NodeId, *rest: Any) -> None:
-        self.told.append(("report", TENANT.get()))
-        await super().report(node, *rest)
-
-
-async def test_what_the_hub_does_for_all_is_done_in_nobodys_name() -> None:
-    """What a message was the cause of and outlives it: presence, subscriptions, and everybody's frames."""
-    broker, metrics = Asked(), Noting()
-    hub = Hub(broker, auth=Names(), metrics=metrics)
-
-    @hub.rooms("r:{name}", presence=True)
-    async def check(name: str) -> bool:
-        return True
-
-    @hub.on(Say)
-    async def say(message: Say, connection: Connection) -> None:
-        # More than is gathered: it is written at once, within this handler.
-        for _ in range(8):
-            await connection.room("r:x").send({"type": "said", "what": message.what})
-        await connection.leave("r:x")
-
-    app = FastAPI()
-    app.include_router(hub.router)
-    app.add_middleware(Tenants)
-    async with serving(app) as server, Tab(server.ws, token="bob", **belonging("red")) as bob:
-        async with Tab(server.ws, token="alice", **belonging("blue")) as alice:
-            await alice.join("r:x")
-            await bob.join("r:x")
-            await alice.request("say", what="x" * 50_000)
-            for _ in range(8):
-                await bob.receive("said")
-        await bob.receive("user_left_room")
-        await bob.leave("r:x")
-        done = {"leave", "unsubscribe", "report"}
-        await until(lambda: {what for what, _ in broker.told} >= done, "all of it was done")
-        await bob.close()
-    assert metrics.written == {"nobody's"}
-    assert {name for _, name in broker.told} == {"nobody's"}
-
-
-async def test_what_is_sent_through_middleware_is_sent_in_the_name_of_its_connection(
-    request: pytest.FixtureRequest,
-) -> None:
-    """Where middleware sees messages at all, which is on any server's own transport."""
-    sent: list[tuple[str, str]] = []
-    hub = Hub(auth=Names())
-
-    @hub.rooms("r:{name}")
-    async def check(name: str) -> bool:
-        return True
-
-    @hub.on(Say)
-    async def say(_: Say, connection: Connection) -> None:
-        await connection.room("r:x").send({"type": "said"})
-
-    app = FastAPI()
-    app.include_router(hub.router)
-    app.add_middleware(Tenants, sent=sent)
-    async with (
-        serving(app) as server,
-        Tab(server.ws, token="alice", **belonging("blue")) as alice,
-        Tab(server.ws, token="bob", **belonging("red")) as bob,
-    ):
-        for tab in (alice, bob):
-            await tab.join("r:x")
-        await alice.request("say")
-        await bob.receive("said")
-    seen = sorted(tenant for tenant, text in sent if '"said"' in text)
-    assert seen == ([] if "direct" in request.node.name else ["blue", "red"])
