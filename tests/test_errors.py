@@ -13,6 +13,7 @@ from hubbub.errors import (
     ConfigurationError,
     ConnectionClosed,
     CredentialError,
+    CredentialFault,
     ExpiredCredential,
     HubbubError,
     InternalError,
@@ -21,6 +22,7 @@ from hubbub.errors import (
     RateLimited,
     Refused,
 )
+from hubbub.ports.metrics import Count
 from hubbub.protocol.codec import encode
 
 CODES = (
@@ -76,6 +78,15 @@ def test_a_closed_connection_is_named() -> None:
     error = ConnectionClosed("c-1")
     assert error.connection == "c-1"
     assert str(error) == "connection c-1 is closed"
+
+
+def test_a_credential_is_counted_by_its_fault() -> None:
+    assert (CredentialError().fault, InvalidCredential("no").fault) == (CredentialFault.OTHER, CredentialFault.OTHER)
+    assert ExpiredCredential().fault == CredentialFault.EXPIRED
+    assert ExpiredCredential("gone", fault=CredentialFault.REVOKED).fault == CredentialFault.REVOKED
+    assert str(InvalidCredential("no such key", fault=CredentialFault.UNKNOWN)) == "no such key"
+    counted = {what.removeprefix("credentials_") for what in Count if what.startswith("credentials_")}
+    assert counted == set(CredentialFault)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=by_name)

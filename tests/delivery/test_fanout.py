@@ -61,11 +61,16 @@ def test_what_is_no_text_is_counted_and_harms_nobody(kind: Kind, payload: bytes)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x02\x01\x00\x00{}", b"\x01\x63\x00\x00{}", b"\x01\x01\x00\x09{}"])
-def test_what_is_no_envelope_is_counted_and_harms_nobody(data: bytes) -> None:
+def test_what_is_no_envelope_is_counted_and_told_and_harms_nobody(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     s = FannedRooms()
     ann = s.member("ann")
-    s.fanout.deliver(ROOM, data)
-    assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1}
+    for _ in range(3):
+        s.fanout.deliver(ROOM, data)
+    assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 3}
+    [told] = [each.levelname for each in caplog.records]
+    assert told == "WARNING"
     assert (ann.told, ann.closes) == ([], [])
 
 

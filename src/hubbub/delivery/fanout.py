@@ -84,6 +84,8 @@ class Fanout:
         self._slow: dict[Topic, Slow] = {}
         self._paused: dict[Topic, dict[Recipient, _Paused]] = {}
         self._note: Note | None = None
+        self._told: set[str] = set()
+        """Why messages could not be read: kinds of faults, and at most 256 versions."""
 
     def __len__(self) -> int:
         """How many pauses there are: each of one recipient in one topic."""
@@ -208,7 +210,15 @@ class Fanout:
 
     def _unknown(self, error: UnknownEnvelope) -> None:
         self._metrics.count(Count.UNKNOWN_ENVELOPES)
-        _log.debug("ignored an envelope: %s", error)
+        self._lost(str(error))
+
+    def _lost(self, why: str) -> None:
+        """Its members miss it, and nobody can tell them what. Told once, because a flood of them has one fault."""
+        if why not in self._told:
+            self._told.add(why)
+            _log.warning(
+                "a message from the broker cannot be read and is left out (%s), as will be others like it", why
+            )
 
     def _outgoing(self, topic: Topic, envelope: Envelope, position: Position | None) -> Outgoing | None:
         payload = envelope.payload
@@ -217,6 +227,7 @@ class Fanout:
             payload.isascii() or payload.decode()
         except UnicodeDecodeError:
             self._metrics.count(Count.UNKNOWN_ENVELOPES)
+            self._lost("its payload is no text")
             return None
         if position is not None:
             payload = wire.with_offset(payload, position.offset)
