@@ -9,10 +9,8 @@ to resolve, nothing of this happens.
 """
 
 import inspect
-import typing
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -36,9 +34,10 @@ from hubbub.errors import (
     Unavailable,
 )
 from hubbub.handlers.results import telling
+from hubbub.handlers.signatures import name_of, signature_of
 from hubbub.ports.injection import Caller
 from hubbub.protocol.handshake import Handshake
-from hubbub.scheduling.calls import awaiting, generates, layers, makes_coroutine, runs_in_loop, settled
+from hubbub.scheduling.calls import awaiting, makes_coroutine, runs_in_loop, settled
 from hubbub.types import User
 
 # Where the hub's own values stand in what a function is called with.
@@ -64,8 +63,9 @@ class FastAPIInjection:
     def prepare(
         self, function: Callable[..., Any], *, message: type | None, caller: type, path_params: frozenset[str]
     ) -> "InjectedFunction":
-        name = _name(function)
-        parameters, returned = _signature(function, name)
+        name = name_of(function)
+        signature = signature_of(function, name)
+        parameters = [_annotated(parameter, name) for parameter in signature.parameters.values()]
         places = {caller: _CALLER, User: _USER}
         if message is not None:
             places[message] = _MESSAGE
@@ -84,7 +84,7 @@ class FastAPIInjection:
             _refuse_what_messages_lack(part, name)
         annotations = {parameter.name: parameter.annotation for parameter in parameters}
         # What a check says is yes or no, and an annotation that makes one of it would let in.
-        told = telling(returned, name) if message is not None else None
+        told = telling(signature.return_annotation, name) if message is not None else None
         return InjectedFunction(function, name, annotations, mine, dependant if rest else None, told)
 
 
@@ -178,8 +178,7 @@ class InjectedFunction:
                 embed_body_fields=False,
             )
             if solved.errors:
-                first = solved.errors[0]
-                raise InvalidMessage(first["msg"], field=".".join(str(part) for part in first["loc"]))
+                raise InvalidMessage(solved.errors)
             return await self._call({**solved.values, **values})
         raise RuntimeError(f"a dependency of {self.name} swallowed an exception; let it through after cleaning up")
 
@@ -188,55 +187,13 @@ def _picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Sequence[Any]
     return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
 
 
-def _name(function: Any) -> str:
-    while isinstance(function, partial):
-        function = function.func
-    if not callable(function):
-        raise ConfigurationError(f"{function!r} cannot be called; does a decorator of it end without `return`?")
-    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
-
-
-def _signature(function: Callable[..., Any], name: str) -> tuple[list[inspect.Parameter], Any]:
-    """The parameters that are to be filled, and what is returned, with annotations resolved."""
-    if inspect.isclass(function):
-        raise ConfigurationError(
-            f"{name} is a class, and would only be made; declare a function, or an object with a call"
-        )
-    if generates(function):
-        raise ConfigurationError(f"{name} has a `yield`, and nothing of it would run; it returns what it has to say")
-    # What a partial has filled is filled: FastAPI would take another from the query string.
-    filled = {key for layer in layers(function) if isinstance(layer, partial) for key in layer.keywords}
-    try:
-        signature = inspect.signature(function)
-        parameters = [each for each in signature.parameters.values() if each.name not in filled]
-        hints = _resolved(function, parameters, signature.return_annotation)
-    except NameError as error:
-        raise ConfigurationError(
-            f"{name}: the annotation {error.name!r} does not resolve where the function is defined; "
-            "import it at module level, or FastAPI would take the parameter from the query string"
-        ) from None
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ConfigurationError(
-                f"{name}: {parameter.name!r} cannot be filled; parameters are passed by name, and a decorator shows "
-                "those of its function by functools.wraps"
-            )
-        if parameter.name not in hints and not isinstance(parameter.default, Depends):
-            raise ConfigurationError(f"{name}: {parameter.name!r} needs an annotation, which says what it is")
-    resolved = [parameter.replace(annotation=hints.get(parameter.name, Any)) for parameter in parameters]
-    return resolved, hints.get("return", Any)
-
-
-def _resolved(function: Any, parameters: Sequence[inspect.Parameter], returned: Any) -> dict[str, Any]:
-    """Annotations by name, those that are text read where the innermost function stands. Raises NameError."""
-
-    def shell() -> None:
-        """Carries the annotations."""
-
-    annotations = {each.name: each.annotation for each in parameters} | {"return": returned}
-    shell.__annotations__ = {key: each for key, each in annotations.items() if each is not inspect.Parameter.empty}
-    scopes = [layer.__globals__ for layer in layers(function) if hasattr(layer, "__globals__")]
-    return typing.get_type_hints(shell, scopes[-1] if scopes else None, include_extras=True)
+def _annotated(parameter: inspect.Parameter, name: str) -> inspect.Parameter:
+    """With an annotation that says what it is, which a dependency needs not."""
+    if parameter.annotation is not parameter.empty:
+        return parameter
+    if isinstance(parameter.default, Depends):
+        return parameter.replace(annotation=Any)
+    raise ConfigurationError(f"{name}: {parameter.name!r} needs an annotation, which says what it is")
 
 
 def _retry_after(error: HTTPException) -> int | None:

@@ -5,6 +5,7 @@ What is annotated is validated and written as the annotation says, so that a row
 and for None and Any, it goes out as it is, and nothing of this happens.
 """
 
+import inspect
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine
 from types import NoneType
@@ -16,7 +17,7 @@ from pydantic_core import PydanticSerializationError
 
 from hubbub.errors import ConfigurationError, WrongAnswer
 
-_AS_IT_IS = (Any, object, None, NoneType, Never, NoReturn)
+_AS_IT_IS = (inspect.Signature.empty, Any, object, None, NoneType, Never, NoReturn)
 
 
 def telling(annotation: Any, name: str) -> Callable[[Any], Any] | None:
@@ -35,11 +36,18 @@ def telling(annotation: Any, name: str) -> Callable[[Any], Any] | None:
             "annotate what the client gets, or Any"
         ) from None
 
+    def written(fitting: Any) -> Any:
+        return adapter.dump_python(fitting, mode="json", by_alias=True, warnings="error")
+
     def told(result: Any) -> Any:
         try:
             fitting = adapter.validate_python(result, from_attributes=True)
-            # What was changed since it was validated, or never was, would be written whole, with a warning.
-            return adapter.dump_python(fitting, mode="json", by_alias=True, warnings="error")
+            try:
+                return written(fitting)
+            except PydanticSerializationError:
+                # An instance is believed, and one that was changed since it was validated, or never was, would be
+                # written whole, with a warning: so it is taken apart, and validated by its parts.
+                return written(adapter.validate_python(adapter.dump_python(fitting, by_alias=True, warnings=False)))
         except ValidationError as error:
             # The texts of Pydantic and of validators may quote the value.
             faults = [(".".join(map(str, fault["loc"])), fault["type"]) for fault in error.errors(include_input=False)]

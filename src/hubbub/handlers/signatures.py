@@ -1,0 +1,68 @@
+"""What a function of the application's asks for and gives, read from its signature once, when it is declared.
+
+Under decorators and partials the function itself says it: `functools.wraps` shows its parameters, and annotations that
+are text are read where it stands.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from hubbub.errors import ConfigurationError
+from hubbub.scheduling.calls import generates, layers
+
+
+def name_of(function: Any) -> str:
+    """Module and qualified name. Raises ConfigurationError for what cannot be called."""
+    while isinstance(function, partial):
+        function = function.func
+    if not callable(function):
+        raise ConfigurationError(f"{function!r} cannot be called; does a decorator of it end without `return`?")
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+def signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
+    """With the parameters that are still to be filled, and annotations resolved.
+
+    Raises ConfigurationError for what answers nothing, and for a parameter or annotation that says nothing.
+    """
+    if inspect.isclass(function):
+        raise ConfigurationError(
+            f"{name} is a class, and would only be made; declare a function, or an object with a call"
+        )
+    if generates(function):
+        raise ConfigurationError(f"{name} has a `yield`, and nothing of it would run; it returns what it has to say")
+    # What a partial has filled is filled: FastAPI would take another from the query string.
+    filled = {key for layer in layers(function) if isinstance(layer, partial) for key in layer.keywords}
+    try:
+        signature = inspect.signature(function)
+        parameters = [each for each in signature.parameters.values() if each.name not in filled]
+        hints = _resolved(function, parameters, signature.return_annotation)
+    except NameError as error:
+        raise ConfigurationError(
+            f"{name}: the annotation {error.name!r} does not resolve where the function is defined; "
+            "import it at module level, or FastAPI would take the parameter from the query string"
+        ) from None
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise ConfigurationError(
+                f"{name}: {parameter.name!r} cannot be filled; parameters are passed by name, and a decorator shows "
+                "those of its function by functools.wraps"
+            )
+    nothing = inspect.Parameter.empty
+    resolved = [parameter.replace(annotation=hints.get(parameter.name, nothing)) for parameter in parameters]
+    return inspect.Signature(resolved, return_annotation=hints.get("return", nothing))
+
+
+def _resolved(function: Any, parameters: Sequence[inspect.Parameter], returned: Any) -> dict[str, Any]:
+    """Annotations by name, those that are text read where the innermost function stands. Raises NameError."""
+
+    def shell() -> None:
+        """Carries the annotations."""
+
+    annotations = {each.name: each.annotation for each in parameters} | {"return": returned}
+    shell.__annotations__ = {key: each for key, each in annotations.items() if each is not inspect.Parameter.empty}
+    scopes = [layer.__globals__ for layer in layers(function) if hasattr(layer, "__globals__")]
+    return typing.get_type_hints(shell, scopes[-1] if scopes else None, include_extras=True)
