@@ -60,22 +60,6 @@ async def test_data_that_comes_before_the_answer() -> None:
             await peer.drop()
 
 
-async def test_too_much_before_the_answer() -> None:
-    async with both() as server:
-
-        @server.app.websocket("/never")
-        async def never(websocket: WebSocket) -> None:
-            await websocket.receive()
-            await websocket.receive()
-
-        peer = await server.peer("/never").open(head=False)
-        peer.writer.write(peer.request())
-        await asyncio.sleep(0.05)
-        await peer.send(bytes(200_000))
-        assert await peer.ended() == b""
-        await until(lambda: not server.connections, "dropped")
-
-
 async def test_a_middleware_that_waits_after_accept(caplog: pytest.LogCaptureFixture) -> None:
     """Then it is too late to take the socket over, and the connection works as on any ASGI server."""
     hub = hub_of()

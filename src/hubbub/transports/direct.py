@@ -17,10 +17,10 @@ from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
 from hubbub.protocol.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
 from hubbub.scheduling.token_bucket import TokenBucket
-from hubbub.transports import timeouts
+from hubbub.transports import lingering, timeouts
 from hubbub.transports.null import NOBODY
 from hubbub.transports.socket_writer import SocketWriter
-from hubbub.transports.timeouts import Deadline, Stall
+from hubbub.transports.timeouts import Deadline, Stall, or_abort
 
 FRAGMENTS = 1024
 """Frames of one message, empty ones counted."""
@@ -46,13 +46,13 @@ class DirectTransport(asyncio.Protocol):
         "_close",
         "_close_sent",
         "_closing",
-        "_deaf",
         "_driven",
         "_gone",
         "_held",
         "_over",
         "_parser",
         "_pings",
+        "_quiet",
         "_waiting",
         "writer",
     )
@@ -79,7 +79,7 @@ class DirectTransport(asyncio.Protocol):
         self._gone = gone
         self._close: Close | None = None
         self._close_sent = False
-        self._deaf = False
+        self._quiet: Deadline | None = None
         self._held = False
         self._over = False
         self._pings: TokenBucket | None = None
@@ -152,12 +152,15 @@ class DirectTransport(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server ends (uvicorn's name for it)."""
-        self._driven.close(closes.RESTARTING)
+        with or_abort(self):
+            self._driven.close(closes.RESTARTING)
 
     # What the event loop calls.
 
     def data_received(self, data: bytes) -> None:
         anew = False
+        if self._quiet is not None and self._quiet.running:
+            self._quiet.start()
         for item in self._parser.feed(data):
             if type(item) is str or isinstance(item, (str, bytes)):
                 anew = True
@@ -190,9 +193,10 @@ class DirectTransport(asyncio.Protocol):
         self._over = True
         self.writer.let_go()
         self._set_alarm(None)
-        if self._assembly is not None:
-            self._assembly.cancel()
-            self._assembly = None
+        for deadline in (self._assembly, self._quiet):
+            if deadline is not None:
+                deadline.cancel()
+        self._assembly = self._quiet = None
         self._gone(self)
         for future in self._waiting or ():
             if not future.done():
@@ -218,10 +222,11 @@ class DirectTransport(asyncio.Protocol):
                 self._leave()
                 self._let_go()
             case Broken(close):
-                self._deaf = True
+                # Its close frame will not be seen, so that it is quiet must do: `lingering.py` says why it is read on.
+                self._quiet = Deadline(lingering.QUIET, self._let_go)
                 self._driven.close(close)
                 if self._close_sent:
-                    self._hang_up()
+                    self._quiet.start()
 
     def _is_flooding(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -244,17 +249,6 @@ class DirectTransport(asyncio.Protocol):
         if not self.writer.socket.is_closing():
             self.writer.socket.close()
 
-    def _hang_up(self) -> None:
-        """All is said to a peer that is not listened to any more, so its own close frame will not be seen.
-
-        Its end of the stream will: a `close` now, with something of the peer's unread, would be a reset, by which the
-        peer may lose what it was told.
-        """
-        if self.writer.socket.can_write_eof():
-            self.writer.socket.write_eof()
-        else:
-            self._let_go()
-
     def _rest(self) -> None:
         """Everything is out."""
         if self._close is None:
@@ -262,8 +256,8 @@ class DirectTransport(asyncio.Protocol):
         elif not self._close_sent:
             self._close_sent = True
             self.writer.send(close_frame(self._close.code, self._close.reason))
-            if self._deaf:
-                self._hang_up()
+            if self._quiet is not None:
+                self._quiet.start()
 
     def _watch_assembly(self, *, anew: bool) -> None:
         """A message has begun; `anew` says that it is another one than last time."""
@@ -273,7 +267,8 @@ class DirectTransport(asyncio.Protocol):
             self._assembly.start()
 
     def _not_whole(self) -> None:
-        self._driven.close(TOO_LONG_IN_COMING)
+        with or_abort(self):
+            self._driven.close(TOO_LONG_IN_COMING)
 
     def _watch_stall(self) -> None:
         self._set_alarm(None)

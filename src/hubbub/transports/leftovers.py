@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hubbub.transports.direct import DirectTransport
-from hubbub.transports.timeouts import acknowledged
+from hubbub.transports.timeouts import Progress
 
 _log = logging.getLogger("hubbub.transports.leftovers")
 
@@ -33,11 +33,15 @@ class Leftovers:
 
     async def drop_idle(self) -> None:
         """Abort those of which the peer takes nothing; looks twice."""
-        before = [(transport, _progress(transport)) for transport in self._closed(of_uvicorn=True)]
+        before = [
+            (transport, Progress(transport))
+            for transport in self._closed(of_uvicorn=True)
+            if transport.get_write_buffer_size()  # else it waits for its peer's end, which has a bound of its own
+        ]
         if not before:
             return
         await asyncio.sleep(_IDLE)
-        idle = [transport for transport, progress in before if _progress(transport) == progress]
+        idle = [transport for transport, progress in before if not Progress(transport).since(progress)]
         for transport in idle:
             transport.abort()
         if idle:
@@ -52,7 +56,3 @@ class Leftovers:
                 transport: Any = connection.transport
                 if transport.is_closing():
                     yield transport
-
-
-def _progress(transport: asyncio.Transport) -> tuple[int, int]:
-    return transport.get_write_buffer_size(), acknowledged(transport)

@@ -1,36 +1,63 @@
-"""How long a peer is waited for: to take bytes, to end a message it has begun, to let a socket go.
+"""How long a peer is waited for: to take bytes, to end a message it has begun.
 
-Whether a peer takes anything is asked of the kernel where it can say (Linux: what the peer has acknowledged). What is
-left in asyncio's buffer alone does not tell: a socket counts as writable only when a third of its own buffer is free,
-and TLS shows none of the 64 KiB below it, so a slow reader would look like one that has stalled.
+Whether a peer takes anything is asked of the kernel: how much of what it was given is still in its queue, whatever
+kind of socket it is and whoever encrypts above it. What is left in asyncio's buffer alone does not tell: a socket
+counts as writable only when a third of its own buffer is free (a unix socket: three quarters), and TLS shows none of
+the 64 KiB below it, so a slow reader would look like one that has stalled. Where the kernel cannot say, patience is as
+long as such a buffer may take.
 """
 
+import array
 import asyncio
-import socket
-import sys
-from collections.abc import Callable
-from typing import Any
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows
+    _OUTQ = None
+else:
+    _OUTQ = termios.TIOCOUTQ
+
+_log = logging.getLogger("hubbub.transports.timeouts")
 
 STALLED = 10.0
 """Seconds without any byte taken before the socket is aborted."""
+UNSEEN = 60.0
+"""The same where only asyncio's buffer can be seen."""
 ASSEMBLED = 30.0
 """Seconds for a message that has begun to become whole."""
 
-_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
-# struct tcp_info of Linux: tcpi_bytes_acked, an unsigned 64-bit number, from 4.1 on.
-_ACKNOWLEDGED = slice(120, 128)
+
+class Progress:
+    """How far a peer has come with what it was sent."""
+
+    __slots__ = ("buffered", "queued")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.buffered = transport.get_write_buffer_size()
+        self.queued = _queued(transport)
+        """Bytes the kernel has still to send, None where it cannot say."""
+
+    def since(self, before: "Progress") -> bool:
+        """Whether the peer has taken anything. Its queue may also grow: what was taken made room for more."""
+        return self.buffered < before.buffered or self.queued != before.queued
 
 
-def acknowledged(transport: asyncio.Transport) -> int:
-    """Bytes the peer's kernel has taken since the beginning, 0 where that cannot be known."""
+def _queued(transport: asyncio.Transport) -> int | None:
+    """Bytes given to the kernel that the peer's has not taken (unix(7), tcp(7): SIOCOUTQ); None where it cannot say."""
     peer = transport.get_extra_info("socket")
-    if _TCP_INFO is None or peer is None:
-        return 0
+    if _OUTQ is None or peer is None:
+        return None
+    size = array.array("i", [0])
     try:
-        info = peer.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _ACKNOWLEDGED.stop)
-    except (OSError, ValueError):  # uvloop's word for a socket that is closed already is a ValueError
-        return 0
-    return int.from_bytes(info[_ACKNOWLEDGED], sys.byteorder) if len(info) == _ACKNOWLEDGED.stop else 0
+        fcntl.ioctl(peer.fileno(), _OUTQ, size)
+    except (OSError, ValueError):  # closed already, or of a kind that has no such queue
+        return None
+    return size[0]
 
 
 class Stall:
@@ -39,24 +66,25 @@ class Stall:
     Calls back once when the peer has taken nothing for `STALLED` seconds.
     """
 
-    __slots__ = ("_acknowledged", "_left", "_ring", "_timer", "_transport")
+    __slots__ = ("_progress", "_ring", "_timer", "_transport")
 
     def __init__(self, transport: asyncio.Transport, ring: Callable[[], object]) -> None:
         self._transport = transport
         self._ring = ring
-        self._remember()
+        self._remember(Progress(transport))
 
     def cancel(self) -> None:
         self._timer.cancel()
 
-    def _remember(self) -> None:
-        self._left = self._transport.get_write_buffer_size()
-        self._acknowledged = acknowledged(self._transport)
-        self._timer = asyncio.get_running_loop().call_later(STALLED, self._look)
+    def _remember(self, progress: Progress) -> None:
+        self._progress = progress
+        seconds = UNSEEN if progress.queued is None else STALLED
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _look(self) -> None:
-        if self._transport.get_write_buffer_size() < self._left or acknowledged(self._transport) > self._acknowledged:
-            self._remember()
+        progress = Progress(self._transport)
+        if progress.since(self._progress):
+            self._remember(progress)
         else:
             self._ring()
 
@@ -105,31 +133,15 @@ class Deadline:
             self._ring()
 
 
-class Bounded:
-    """A transport whose `close` becomes an `abort` where the peer has not taken what is left within `seconds`.
+class Abortable(Protocol):
+    def abort(self) -> None: ...
 
-    asyncio's own waits until the buffer is empty, which may be never; and a second `close` of its TLS makes a later
-    `abort` have no effect. `lost` at the end.
-    """
 
-    __slots__ = ("_seconds", "_timer", "transport", "write")
-
-    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
-        self.transport = transport
-        self.write = transport.write
-        self._seconds = seconds
-        self._timer: asyncio.TimerHandle | None = None
-
-    def close(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self.transport.abort)
-
-    def lost(self) -> None:
-        self._seconds = 0
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
+@contextlib.contextmanager
+def or_abort(socket: Abortable) -> Iterator[None]:
+    """Around what ends a socket: where that fails, whatever state it had to do with, the socket is aborted."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - a socket that stays would keep its server from ending
+        _log.exception("a socket could not be ended in order and is dropped")
+        socket.abort()

@@ -5,7 +5,10 @@ finds an extension in the scope by which it takes the accepted socket over (`dir
 object is needed any more: on the hub's own route not even the ASGI call, unless somebody waits for its end.
 
 What uvicorn leaves open is bounded for plain routes too: time until `websocket.accept`, fragments of a message and the
-time they take, pings, and peers that take nothing, which are aborted.
+time they take, pings, and peers that take nothing, which are aborted. A socket that ends lingers (`lingering.py`).
+
+The head has been read by uvicorn's HTTP class, and is not parsed once more: websockets' own parser would bound its
+lines anew, by less than a credential may take, and refuses without a word.
 
 It depends on uvicorn's insides; the tests run it on the oldest and the newest version that is supported.
 """
@@ -18,9 +21,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import is_ssl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.version import version
 
 from hubbub import closes
 from hubbub.closes import Close
@@ -31,12 +38,17 @@ from hubbub.transports import direct, timeouts
 from hubbub.transports.asgi import EXTENSION
 from hubbub.transports.compression import Compression
 from hubbub.transports.direct import DirectTransport
+from hubbub.transports.lingering import End, Lingering
 from hubbub.transports.null import NOWHERE
-from hubbub.transports.timeouts import Bounded, Deadline, Stall
+from hubbub.transports.timeouts import Deadline, Stall, or_abort
 
 HANDSHAKE = 10.0
 """Seconds for the application to accept or refuse."""
 _EARLY = 64 * 1024
+# All that websockets' parser sees of a handshake.
+_ANY_HEAD = b"GET / HTTP/1.1\r\n\r\n"
+# How it decodes the value of a header; uvicorn's class encodes it again.
+_DECODING = ("latin-1", "strict") if int(version.split(".")[0]) >= 17 else ("ascii", "surrogateescape")
 _TOO_MANY_FRAGMENTS = closes.FLOODING.because("too many fragments of one message")
 
 
@@ -70,7 +82,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         # The answer must be out before anybody writes past asyncio.
         self.transport.set_write_buffer_limits(high=int(is_ssl(self.transport)))
-        self.transport = cast("asyncio.Transport", Bounded(self.transport, self.close_timeout))
+        self.transport = cast("asyncio.Transport", Lingering(self.transport, self.close_timeout, self._end))
         self._deadline = self.loop.call_later(HANDSHAKE, self._too_late)
 
     async def run_asgi(self) -> None:
@@ -82,15 +94,39 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     def data_received(self, data: bytes) -> None:
-        if self.handshake_initiated and self._early is not None and not self.close_sent:
+        if self.transport.is_closing():
+            self._discard(data)
+        elif not self.handshake_initiated:
+            self._begin(data)
+        elif self._early is not None and not self.close_sent:
             # RFC 6455 section 4.1 has the client wait, but some do not; it is the accepted socket's.
             self._early += data
             if len(self._early) > _EARLY:
-                self.transport.abort()
-            return
-        whole = self._whole
-        super().data_received(data)
-        self._watch_assembly(anew=self._whole > whole)
+                self.transport.pause_reading()
+        else:
+            whole = self._whole
+            super().data_received(data)
+            self._watch_assembly(anew=self._whole > whole)
+
+    def _begin(self, data: bytes) -> None:
+        """The whole head, as uvicorn's HTTP class has written it anew."""
+        head, _, behind = data.partition(b"\r\n\r\n")
+        request, *lines = head.split(b"\r\n")
+        method, target, _ = request.split(b" ")
+        fields = [line.split(b": ", 1) for line in lines]
+        headers = Headers([(name.decode("ascii"), value.decode(*_DECODING)) for name, value in fields])
+        self.conn.receive_data(_ANY_HEAD)
+        self.conn.events_received()
+        if method != b"GET":
+            self._turn_away(HTTPStatus.METHOD_NOT_ALLOWED, "a WebSocket begins with GET")
+        elif "Transfer-Encoding" in headers or not set(headers.get_all("Content-Length")) <= {"0"}:
+            self._turn_away(HTTPStatus.BAD_REQUEST, "a request for a WebSocket has no body")
+        elif not target.isascii():
+            self._turn_away(HTTPStatus.BAD_REQUEST, "a path and a query are of ASCII alone, all else percent-encoded")
+        else:
+            self.handle_connect(Request(target.decode(), headers))
+        if behind:
+            self.data_received(behind)
 
     async def send(self, message: Any) -> None:
         if self._taken is not None:
@@ -122,17 +158,22 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self.transport.set_write_buffer_limits()
             early, self._early = self._early, None
             if early:
+                self.transport.resume_reading()
                 self.data_received(bytes(early))
 
     def _too_late(self) -> None:
-        self._offer.withdraw()
         if not self.handshake_complete and not self.transport.is_closing():
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-            self.conn.send_response(
-                self.conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, "not let in within the time allowed")
-            )
-            # What the application answers from now on, it answers to nobody.
-            self.handshake_complete = self.close_sent = self.disconnected = True
+            self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "not let in within the time allowed")
+
+    def _turn_away(self, status: HTTPStatus, text: str) -> None:
+        """Not accepted, and not by the application."""
+        self._offer.withdraw()
+        self._cancel_deadline()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        # What the application answers from now on, it answers to nobody.
+        self.handshake_complete = self.close_sent = self.disconnected = True
+        with or_abort(self.transport):
+            self.conn.send_response(self.conn.reject(status, text))
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
@@ -148,7 +189,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
 
         None where it is too late for that, and where uvicorn has not finished giving the socket to this object.
         """
-        transport = cast("Bounded", self.transport).transport
+        transport = cast("Lingering", self.transport).transport
         if self.disconnected or not self.handshake_complete or self.close_sent or transport.get_protocol() is not self:
             return None
         self._cancel_deadline()
@@ -178,6 +219,44 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         del self.conn, self.request, self.response, self.queue, self.writable
         return taken
 
+    # The end.
+
+    def shutdown(self) -> None:
+        """The server ends, and with it this socket, however it stands with that."""
+        if self.transport.is_closing():
+            return
+        if self.handshake_complete:
+            with or_abort(self.transport):
+                super().shutdown()
+        else:
+            self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "the server ends")
+
+    def keepalive_timeout(self) -> None:
+        with or_abort(self.transport):
+            super().keepalive_timeout()
+        self.disconnected = True
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        # To the application the peer is gone: it has no part in this, and a `send` of its is no mistake.
+        self.disconnected = True
+
+    def _end(self) -> End:
+        """What has been said when the socket is closed."""
+        if self.conn.state is State.CONNECTING:
+            return End.ANSWERED
+        return End.SAID if self.conn.close_sent is not None and self.conn.close_rcvd is None else End.AGREED
+
+    def _discard(self, data: bytes) -> None:
+        """What comes after the end: all that is looked for is the peer's own."""
+        cast("Lingering", self.transport).heard()
+        with or_abort(self.transport):
+            self.conn.receive_data(data)
+            self.conn.events_received()
+            self.conn.data_to_send()
+        if self.conn.close_rcvd is not None:
+            self.transport.close()
+
     # Bounds for the routes that are no hub's.
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -186,7 +265,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         self._cancel_stall()
         if self._assembly is not None:
             self._assembly.cancel()
-        cast("Bounded", self.transport).lost()
+        cast("Lingering", self.transport).lost()
         super().connection_lost(exc)
 
     def handle_text(self, event: Frame) -> None:
@@ -263,8 +342,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
     def _fail(self, close: Close) -> None:
         self.frames = []
         if not self.close_sent:
-            self.conn.fail(close.code, close.reason)
-            self.handle_parser_exception()
+            with or_abort(self.transport):
+                self.conn.fail(close.code, close.reason)
+                self.handle_parser_exception()
 
     def _cancel_stall(self) -> None:
         if self._stall is not None:

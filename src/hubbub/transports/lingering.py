@@ -1,0 +1,81 @@
+"""How a socket ends that is no hub's, so that what was said last arrives.
+
+A socket that is closed while the peer is sending is reset, and a reset takes away what the peer, or the proxy between,
+has not read yet: a close code becomes 1006, a refusal nothing at all. So what still comes is read and thrown away until
+the peer ends too, or was quiet for a moment, or has had its time (RFC 6455 section 7.1.1, RFC 9112 section 9.6).
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from hubbub.transports.timeouts import Deadline
+
+QUIET = 1.0
+"""Seconds without a byte after which a peer that was told the end is taken to have heard it."""
+
+
+class End(Enum):
+    """What a `close` comes after."""
+
+    AGREED = "both sides have said so, or there is nothing to be said: closed now"
+    ANSWERED = "an answer by HTTP: the peer sees the end of the stream at once"
+    SAID = "a close frame: a proxy that sees the end of the stream behind it may reset its own client"
+
+
+class Lingering:
+    """A transport whose `close` waits for the peer, at most `seconds`, and then aborts. `lost` at the end.
+
+    asyncio's own drops what comes, and waits for its buffer to be empty, which may be never; and a second `close` of
+    its TLS makes a later `abort` have no effect.
+    """
+
+    __slots__ = ("_end", "_quiet", "_seconds", "_timer", "transport", "write")
+
+    def __init__(self, transport: asyncio.Transport, seconds: float, end: Callable[[], End]) -> None:
+        self.transport = transport
+        self.write = transport.write
+        self._seconds = seconds
+        self._end: Callable[[], End] | None = end
+        self._timer: asyncio.TimerHandle | None = None
+        self._quiet: Deadline | None = None
+
+    def is_closing(self) -> bool:
+        return self._timer is not None or self.transport.is_closing()
+
+    def close(self) -> None:
+        """Nothing is written any more. A second time is for what has changed since."""
+        if self._end is None:
+            return
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self.transport.abort)
+        end = self._end()
+        if end is End.AGREED:
+            self._let_go()
+        elif self._quiet is None and not self.transport.is_closing():
+            self._quiet = Deadline(QUIET, self._let_go)
+            self._quiet.start()
+            self.transport.resume_reading()
+            if end is End.ANSWERED and self.transport.can_write_eof():
+                self.transport.write_eof()
+
+    def heard(self) -> None:
+        """Something came that nobody is to see."""
+        if self._quiet is not None:
+            self._quiet.start()
+
+    def lost(self) -> None:
+        """The socket is gone."""
+        self._end = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._quiet is not None:
+            self._quiet.cancel()
+
+    def _let_go(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
