@@ -3,9 +3,11 @@
 import itertools
 from collections import Counter
 
+import pytest
+
 from hubbub import closes
 from hubbub.testing import settle
-from tests.kit.crowd import Crowd, emptying
+from tests.kit.crowd import Crowd, Peer, emptying
 
 
 async def test_each_is_told_once_when_to_come_back_and_closed_with_1012() -> None:
@@ -152,3 +154,19 @@ async def test_a_loop_that_was_held_up_does_not_catch_up_in_a_burst() -> None:
     steps = Counter(peer.closed_at for peer in crowd.all)
     assert max(steps.values()) <= 25  # 800 over the 40 steps that were left
     assert crowd.elapsed <= 5.2
+
+
+@pytest.mark.parametrize("window", [0.0, 4.0])
+async def test_one_that_cannot_be_sent_away_holds_up_nobody(window: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = Crowd(20)
+    broken = {crowd.come(), crowd.come()}
+    tell, close = Peer.answer, Peer.close
+
+    def breaks(self: Peer, *_: object) -> None:
+        raise RuntimeError("not in order")
+
+    monkeypatch.setattr(Peer, "answer", lambda self, message: (breaks if self in broken else tell)(self, message))
+    monkeypatch.setattr(Peer, "close", lambda self, code: (breaks if self in broken else close)(self, code))
+    await crowd.until(emptying(crowd, window))
+    assert crowd.here == broken
+    assert all(len(peer.told) == 1 for peer in crowd.all if peer not in broken)

@@ -1,3 +1,5 @@
+import pytest
+
 from hubbub.scheduling.waker import Waker
 from hubbub.testing import ManualClock
 
@@ -88,3 +90,25 @@ def test_nobody_sleeps_for_longer_than_an_hour() -> None:
     clock.move(1.0)
     assert month.at == hour.at == [3700.0]
     assert waker.buckets == 0
+
+
+def test_one_that_fails_holds_up_nobody_and_is_woken_again(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock(start=100.0)
+    waker: Waker[Ticked] = Waker(clock, resolution=0.5)
+
+    class Broken(Ticked):
+        def tick(self, now: float) -> None:
+            super().tick(now)
+            if len(self.at) == 1:
+                raise RuntimeError("a metric of the application's")
+
+    broken, others = Broken(), [Ticked() for _ in range(3)]
+    for one in (others[0], broken, *others[1:]):
+        waker.wake_at(one, 105.0)
+    waker.wake_at(others[0], 120.0)
+    clock.move(5.0)
+    assert [one.at for one in others] == [[], [105.0], [105.0]]
+    clock.move(15.0)
+    assert others[0].at == [120.0]
+    assert len(broken.at) == 2
+    assert len(caplog.records) == 1

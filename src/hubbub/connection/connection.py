@@ -319,9 +319,9 @@ class Connection:
             return
         match self._deadlines.tick(now):
             case Close() as close:
+                self.close(close)
                 if close is closes.NO_HEARTBEAT:
                     self._context.metrics.count(Count.DEAD)
-                self.close(close)
             case Beat.PING if self.text and self.outbound.transport is not None:
                 self.outbound.transport.ping()
             case Beat.PING:

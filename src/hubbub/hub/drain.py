@@ -9,6 +9,7 @@ that was held up goes on a little faster instead of catching up in a burst.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Collection, Iterator
@@ -128,9 +129,11 @@ class Drain:
     def _send_away(self, clients: list[Client], close: Close, returns: Iterator[float]) -> None:
         # All are told before the first is closed, which is when what was said leaves: together.
         for client in clients:
-            client.answer(messages.closing(close, retry_after=next(returns)))
+            with _the_others_go_on():
+                client.answer(messages.closing(close, retry_after=next(returns)))
         for client in clients:
-            client.close(close)
+            with _the_others_go_on():
+                client.close(close)
 
     async def _until(self, when: float) -> None:
         """Or until there is a hurry."""
@@ -143,6 +146,14 @@ class Drain:
         finally:
             self._waiting.discard(over)
             alarm.cancel()
+
+
+@contextlib.contextmanager
+def _the_others_go_on() -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - whatever is wrong with one
+        _log.exception("a client could not be sent away")
 
 
 def _spread(count: int, window: float) -> Iterator[float]:

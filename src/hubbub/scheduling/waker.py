@@ -1,12 +1,17 @@
 """One alarm for the deadlines of all."""
 
+import logging
 from typing import Generic, Protocol, TypeVar
 
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.scheduling.timer_wheel import TimerWheel
 
+_log = logging.getLogger("hubbub.lifecycle")
+
 # A credential may be good for a month, and the wheel would keep a bucket for it as long, whoever has left meanwhile.
 _LONGEST_SLEEP = 3600.0
+# Who failed when it was woken has a deadline still.
+_AGAIN = 1.0
 
 
 class Ticks(Protocol):
@@ -62,5 +67,9 @@ class Waker(Generic[T]):
         self._alarm_at = float("inf")
         now = self._clock.now()
         for who in self._timers.expired(now):
-            who.tick(now)
+            try:
+                who.tick(now)
+            except Exception:  # noqa: BLE001 - the others' deadlines have nothing to do with it
+                _log.exception("what was due for one could not be done, and is tried again")
+                self._timers.set(who, now + _AGAIN)
         self._set_alarm()
