@@ -8,7 +8,7 @@ import pytest
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.memory.store import Store
 from hubbub.options import History
-from hubbub.ports.broker import Announcement, Renewal
+from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Renewal
 from hubbub.testing import ManualClock
 from hubbub.types import Position, Topic, room_topic
 
@@ -38,6 +38,23 @@ async def test_turns_and_reports_end_exactly_with_their_time() -> None:
         clock.move(0.1)
         assert await broker.take_turn("numbers", "n2", 10) == 2
         assert await broker.reports() == {}
+
+
+async def test_a_declaration_is_new_again_where_nobody_who_lives_said_it_and_is_forgotten_in_the_end() -> None:
+    clock = ManualClock(start=100.0)
+    broker = MemoryBroker(clock=clock.now)
+    async with started(broker):
+        first = await broker.declare(b"one")
+        clock.move(LIVING)
+        assert not (await broker.declare(b"one")).fresh
+        clock.move(LIVING + 1)
+        again = await broker.declare(b"one")
+        assert again.fresh
+        assert again.version != first.version
+        clock.move(DECLARATION_KNOWN)
+        assert (await broker.declare(b"two")).words == {b"one": DECLARATION_KNOWN, b"two": 0.0}
+        clock.move(1)
+        assert (await broker.declare(b"two")).words == {b"two": 0.0}
 
 
 async def test_nothing_is_left_of_who_was_there() -> None:

@@ -19,7 +19,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.redis.keys import Keys
 from hubbub.client import publisher as module
 from hubbub.client.publisher import AsyncPublisher
-from hubbub.ports.broker import Declared
+from hubbub.ports.broker import DECLARATION_KNOWN, Declared
 from hubbub.testing import ManualClock
 from hubbub.types import room_topic
 from tests.kit.client import Tab
@@ -220,6 +220,18 @@ async def test_what_a_service_took_back_is_not_kept_any_more_and_forgotten(
     async with open_publisher(url, name=name) as publish:
         assert await publish("room", "a", {"type": "x"}) is None
     assert await kept_in(url, name, "a") == 0
+
+
+async def test_what_nobody_has_said_for_a_month_is_forgotten_when_something_is_said(
+    url: str, name: str, open_publisher: OpenPublisher
+) -> None:
+    said = b'{"rooms": [["a", 10, 60]], "inbox": null}'
+    await declare(url, name, said)
+    with Redis.from_url(url) as admin:
+        admin.zincrby(Keys(name).words, -1000 * (DECLARATION_KNOWN + 1), said)
+    await declare(url, name, b'{"rooms": [], "inbox": null}')
+    async with open_publisher(url, name=name) as publish:
+        assert await publish("room", "a", {"type": "x"}) is None
 
 
 async def test_what_the_release_before_declared_is_kept_while_no_hub_of_this_one_has_run(

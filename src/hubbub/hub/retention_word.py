@@ -63,7 +63,7 @@ class RetentionWord:
         """Marks of the words that this worker knows, for those who left them."""
         self._mine: set[bytes] = set()
         self._read: dict[bytes, Word | None] = {}
-        self._state: Sequence[tuple[bytes, bool]] = ()
+        self._state: tuple[list[bytes], list[bytes]] | None = None
         self._told: set[str] = set()
         self._soon = asyncio.Event()
 
@@ -88,7 +88,10 @@ class RetentionWord:
                 async with asyncio.timeout(_INTERVAL):
                     await self._soon.wait()
             self._soon.clear()
-            await self.settle()
+            try:
+                await self.settle()
+            except Exception:  # noqa: BLE001 - whatever it is, the next look may find it gone
+                _log.exception("what is kept could not be agreed on; it is tried again")
 
     def resumed(self) -> None:
         """The broker is back, and may have forgotten."""
@@ -115,7 +118,7 @@ class RetentionWord:
 
     async def _restore(self, declared: Declared) -> Declared:
         """The broker forgot: those whose words it had may not run now to leave them again."""
-        for lost in self._read.keys() - declared.words.keys():
+        for lost in (said for each in self._state or () for said in each if said not in declared.words):
             await self._broker.declare(lost)
         return (await self._broker.declared())._replace(fresh=True)
 
@@ -123,7 +126,9 @@ class RetentionWord:
         """Whether there was anything to learn."""
         self.known = [_mark(said) for said in declared.words]
         others = {said: age for said, age in declared.words.items() if said not in self._mine}
-        state = [(said, age <= LIVING) for said, age in sorted(others.items(), key=lambda each: each[1])]
+        # Of those that live all count alike, of the others who said it last.
+        living = sorted(said for said, age in others.items() if age <= LIVING)
+        state = (living, sorted(others.keys() - {*living}, key=lambda said: others[said]))
         if state == self._state:
             return False
         self._state = state
