@@ -108,6 +108,12 @@ class History:
 Keep: TypeAlias = History | Literal[False] | None
 
 
+def check_keep(keep: object, field: str) -> None:
+    """Raises ValueError for what is no `Keep`."""
+    if not (keep is None or keep is False or isinstance(keep, History)):
+        raise ValueError(f"{field} is History(size=…, ttl=…), None or False, not {keep!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
     """When somebody who is gone counts as gone, and how a worker goes. Times are seconds."""
@@ -153,7 +159,8 @@ class RoomOptions:
     `history`: what is kept of its messages, see `Keep`. Default None.
     `slow`: what becomes of a message that a reader is too slow for. Default: the reader is closed with 1013.
 
-    Raises ValueError for `latest` with history: of values that replace each other nothing can be missed.
+    Raises ValueError for a `history` that is none of these, and for `latest` with history: of values that replace each
+    other nothing can be missed.
     """
 
     presence: bool = False
@@ -162,5 +169,6 @@ class RoomOptions:
     slow: Slow = Slow.DISCONNECT
 
     def __post_init__(self) -> None:
+        check_keep(self.history, "history")
         if self.slow is Slow.LATEST and self.history:
             raise ValueError('a room with slow="latest" keeps no history: leave out history=, or slow=')

@@ -158,3 +158,15 @@ async def test_a_handle_is_kept_until_another_rule_is_declared(monkeypatch: pyte
                 hub.room(bad)  # type: ignore[arg-type]
     finally:
         await hub.stop()
+
+
+@pytest.mark.parametrize("keep", [True, 0, 100, "100", {"size": 1, "ttl": 1}])
+def test_what_is_kept_is_a_history_or_nothing(keep: Any) -> None:
+    with pytest.raises(ConfigurationError, match="history is History"):
+        Declarations().rooms("a", history=keep)(anybody)
+    with pytest.raises(ConfigurationError, match="inbox is History"):
+        Hub(inbox=keep)
+
+
+async def anybody() -> bool:
+    return True

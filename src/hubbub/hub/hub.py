@@ -30,7 +30,7 @@ from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import leaving_from_environment
 from hubbub.hub.upgrade import UpgradeRequired, upgrade_required
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, Slow
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, Slow, check_keep
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -87,6 +87,10 @@ class Hub:
         clock: Clock | None = None,
     ) -> None:
         self._declarations = Declarations()
+        try:
+            check_keep(inbox, "inbox")
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
         chosen = broker if broker is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
         self._broker = check_broker_url(chosen) if isinstance(chosen, str) else chosen
         self._name = name
