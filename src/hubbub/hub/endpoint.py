@@ -51,6 +51,7 @@ from hubbub.types import ConnectionId, User, UserId
 _log = logging.getLogger("hubbub.endpoint")
 
 _NO_AUTH = "refused a connection: the hub has no auth=, so nobody can be let in"
+_FAILED = "authenticating a handshake failed"
 _BAD_ORIGIN = "refused a handshake by its Origin"
 # The others are told where they are found, with what is known there.
 _NOT_YET_TOLD = {400, 503}
@@ -246,7 +247,7 @@ class Endpoint:
         except TimeoutError:
             raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
         except Exception as error:  # noqa: BLE001 - the application's store, or its authenticator
-            _log.error("authenticating a handshake failed: %s", described(error))
+            self.told.tell(_FAILED, "%s: %s", _FAILED, described(error), level=logging.ERROR)
             raise HTTPException(500, "the credential could not be checked") from None
 
     def _user(self, user: User | str) -> User:
