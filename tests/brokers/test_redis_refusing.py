@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -24,6 +25,7 @@ from hubbub.types import room_topic
 from tests.kit.broker_servers import LOGGER, lines, path_of
 from tests.kit.brokers import Worker, heard_again, started
 from tests.kit.refusing import DEMOTED, FULL_DISK, FULL_MEMORY, MASTERDOWN, OF_WRITES, Refusal
+from tests.kit.rights import SCRIPTS, used_by_scripts
 from tests.kit.valkey import Valkey, free_port
 from tests.kit.waiting import until
 
@@ -140,17 +142,9 @@ class TestWrites:
                     assert [entry.data for entry in past.entries] == [b"kept"]
 
     def test_are_proved_by_all_that_any_script_does(self) -> None:
-        import re
-
-        scripts = Path(RedisBroker.__init__.__code__.co_filename).parent
-        used = {
-            name
-            for script in scripts.glob("*.lua")
-            for name in re.findall(r"redis\.p?call\('(\w+)'", script.read_text())
-        }
-        asked = re.findall(r"\.call\(b\"(\w+)\"", (scripts / "broker.py").read_text())
+        asked = re.findall(r"\.call\(b\"(\w+)\"", (SCRIPTS / "broker.py").read_text())
         proved = {*re.findall(r"\{'(\w+)'", Script("probe").body.decode())}
-        assert (used | {*asked}) - proved == {"PUBLISH"}
+        assert (used_by_scripts() | {*asked}) - proved == {"PUBLISH"}
 
     async def test_leave_nothing_of_the_probe(self, own: EmbeddedValkey) -> None:
         with Redis.from_url(own.url) as admin:

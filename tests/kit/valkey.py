@@ -15,6 +15,7 @@ from pathlib import Path
 from redis import Redis
 
 from hubbub.brokers.embedded import server_binary
+from tests.kit.waiting import wait_for
 
 
 def free_port() -> int:
@@ -36,18 +37,17 @@ class Valkey:
         self._durable = durable
         self._options = options or {}
         self.port = free_port()
+        self.socket = directory / "socket"
         self._process: subprocess.Popen[bytes] | None = None
         # An own connection for each command: one that is kept would be killed, frozen and cut like the others.
-        self.admin = Redis(
-            unix_socket_path=str(directory / "socket"), socket_timeout=20, single_connection_client=False
-        )
+        self.admin = Redis(unix_socket_path=str(self.socket), socket_timeout=20, single_connection_client=False)
 
     def start(self) -> None:
         """Returns when it has loaded what it kept and answers."""
         options = {
             "port": str(self.port),
             "bind": "127.0.0.1",
-            "unixsocket": str(self._directory / "socket"),
+            "unixsocket": str(self.socket),
             "save": "",
             "appendonly": "yes" if self._durable else "no",
             "appendfsync": "always",
@@ -85,6 +85,20 @@ class Valkey:
         if self._process is not None and self._process.poll() is None:
             self.kill()
         self.admin.close()
+
+    def take_over(self, leader: "Valkey") -> None:
+        """Follow it until all that it has is here, and then let it follow. Neither takes writes in between."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        self.admin.execute_command("REPLICAOF", "127.0.0.1", leader.port)
+        wait_for(lambda: self._said("master_link_status") == "up", what="it follows")
+        wait_for(lambda: leader.admin.info("replication").get("connected_slaves") == 1, what="it is followed")
+        leader.admin.execute_command("FAILOVER", "TO", "127.0.0.1", self.port)
+        wait_for(lambda: self._said("role") == "master", what="it leads")
+        wait_for(lambda: leader._said("role") == "slave", what="the other follows")  # noqa: SLF001 - its own kind
+
+    def _said(self, what: str) -> object:
+        return self.admin.info("replication").get(what)
 
     def keys(self, room: str, what: str) -> list[bytes]:
         """The room's keys that end in `what`: `stream`, `meta`."""

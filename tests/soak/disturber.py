@@ -33,6 +33,7 @@ class Kind(StrEnum):
     DELAY = "500 ms to worker"
     BLACKHOLE = "blackhole before worker"
     RESET = "connections reset of worker"
+    FAIL_OVER = "another Valkey takes over"
     DEMOTE = "Valkey is a replica"
     MASTERDOWN = "Valkey is a replica that says nothing"
     FILL_DISK = "Valkey has no disk"
@@ -53,7 +54,7 @@ REFUSALS: dict[Kind, Refusal] = {
     Kind.TAKE_SCRIPTS: refusing.NO_SCRIPTS,
     Kind.TAKE_CHANNELS: refusing.NO_CHANNELS,
 }
-_OF_THE_VALKEY = frozenset({Kind.KILL_VALKEY, Kind.FREEZE_VALKEY, Kind.SHRINK_BUFFER, *REFUSALS})
+_OF_THE_VALKEY = frozenset({Kind.KILL_VALKEY, Kind.FREEZE_VALKEY, Kind.SHRINK_BUFFER, Kind.FAIL_OVER, *REFUSALS})
 
 _LIMIT = "client-output-buffer-limit"
 _BY_DEFAULT = "pubsub 33554432 8388608 60"
@@ -126,6 +127,7 @@ class Disturber:
             Kind.END_WORKER: self._end_worker,
             Kind.KILL_VALKEY: self._kill_valkey,
             Kind.FREEZE_VALKEY: self._freeze_valkey,
+            Kind.FAIL_OVER: lambda _: asyncio.to_thread(self._stage.fail_over),
             Kind.KILL_SUBSCRIBERS: lambda _: self._admin("CLIENT", "KILL", "TYPE", "pubsub"),
             Kind.FLUSH_SCRIPTS: lambda _: self._admin("SCRIPT", "FLUSH"),
             Kind.DELETE_STREAM: lambda each: self._delete(each, "stream"),

@@ -1,7 +1,7 @@
 """Three workers that can each be killed, ended and cut off, and a Valkey that keeps what it said it has.
 
 Every worker is a `hubbub serve` of its own on a port of its own, which it keeps when it is started again, and reaches
-the Valkey through a proxy of its own.
+the Valkey through a proxy of its own. There is a second Valkey, which is not started before it is to take over.
 """
 
 import asyncio
@@ -94,7 +94,8 @@ class Stage:
         self, directory: Path, *, workers: int = 3, lease: float = 3.0, window: float = 1.0, durable: bool = True
     ) -> None:
         # What an earlier one has kept in the same directory is none of ours.
-        self.valkey = Valkey(Path(tempfile.mkdtemp(dir=directory)), durable=durable)
+        self.valkey, self._spare = (Valkey(Path(tempfile.mkdtemp(dir=directory)), durable=durable) for _ in range(2))
+        self._address = Path(tempfile.mkdtemp(dir=directory)) / "valkey"
         self.valkey_busy = asyncio.Lock()
         environment = {
             "HUBBUB_LEDGER_LEASE": str(lease),
@@ -109,9 +110,10 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         self.valkey.start()
+        self._address.symlink_to(self.valkey.socket)
         try:
             for number in range(self._count):
-                proxy = self._proxies.enter_context(Proxy(f"127.0.0.1:{self.valkey.port}"))
+                proxy = self._proxies.enter_context(Proxy(str(self._address)))
                 self.workers.append(Worker(number, proxy, self._environment))
             for worker in self.workers:
                 await worker.start()
@@ -132,12 +134,21 @@ class Stage:
                 while not await is_ready(client, worker):  # noqa: ASYNC110 - another process sets no event
                     await asyncio.sleep(0.05)
 
+    def fail_over(self) -> None:
+        """The other Valkey has all that this one has, leads, and is at its address. Blocks."""
+        self.valkey, self._spare = self._spare, self.valkey
+        self.valkey.take_over(self._spare)
+        address = self._address.with_suffix(".new")
+        address.symlink_to(self.valkey.socket)
+        address.replace(self._address)
+
     async def _end(self) -> None:
         with suppress(AssertionError, ProcessLookupError):
             self.valkey.thaw()
         await asyncio.gather(*(worker.stop() for worker in self.workers))
         self._proxies.close()
         self.valkey.stop()
+        self._spare.stop()
 
 
 async def is_ready(client: httpx.AsyncClient, worker: Worker) -> bool:

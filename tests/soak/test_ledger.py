@@ -21,7 +21,7 @@ REASONS = {
     "workers": [Kind.KILL_WORKER, Kind.END_WORKER],
     "Valkey": [Kind.KILL_VALKEY, Kind.FREEZE_VALKEY],
     "connections": [Kind.KILL_SUBSCRIBERS, Kind.SHRINK_BUFFER, Kind.DELAY, Kind.BLACKHOLE, Kind.RESET],
-    "refusals": list(REFUSALS),
+    "refusals": [Kind.FAIL_OVER, *REFUSALS],
     "forgetting": [Kind.DELETE_STREAM, Kind.DELETE_META, Kind.FLUSH_SCRIPTS],
 }
 

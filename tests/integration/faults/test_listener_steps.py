@@ -48,6 +48,8 @@ STEPS = [
     "channels.Channels.subscribed",
     "channels.Channels.unsubscribed",
     "channels.Channels._answered",
+    "channels.Channels.ponged",
+    "channels.Channels._advance",
     "channels.Channels._ask",
     "channels.Channels._send",
     "channels.packed",
@@ -55,6 +57,7 @@ STEPS = [
     "probe.Probe.end",
     "probe.Probe.heard",
     "probe.Probe._run",
+    "writes.Writes._tried",
 ]
 
 

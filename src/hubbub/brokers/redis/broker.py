@@ -7,8 +7,6 @@ and announcing are one step; messages are PUBLISHed and come back to the sender 
 import random
 from collections.abc import Callable, Sequence
 
-from redis.exceptions import ResponseError
-
 from hubbub.brokers.redis.commands import Commands
 from hubbub.brokers.redis.keys import Keys, decoded, encoded, quoted, quoted_whole, unquoted
 from hubbub.brokers.redis.listener import Listener
@@ -73,6 +71,8 @@ class RedisBroker:
             raise ConfigurationError("a broker's deadline and probe must be above 0, and silence longer than probe")
         self._server = Server(url, deadline=deadline)
         self._keys = Keys(name, db=self._server.db)
+        # The topic of the probe, which nobody else knows; no room, user or other topic is called so.
+        self._own = Topic(f"probe:{random.getrandbits(64):016x}")
         self._deadline = deadline
         self._every = probe
         self._silence = silence
@@ -107,32 +107,11 @@ class RedisBroker:
         return None if self._probe is None else self._probe.round_trip
 
     async def start(self, deliver: Deliver, resumed: Callable[[], None], missed: Callable[[Topic], None]) -> None:
-        self._commands = commands = Commands(self._server.connect, deadline=self._deadline)
-
-        # A channel that nobody else knows; no room, user or other topic is called so.
-        own = Topic(f"probe:{random.getrandbits(64):016x}")
-        keys, channel = self._keys.probe(own), self._keys.channel(own)
-
-        async def publish(channel: bytes, data: bytes) -> None:
-            await commands.call(b"PUBLISH", channel, data)
-
-        async def write(to: Commands = commands) -> None:
-            await to.run(_PROBE, keys, _PROBED)
-
-        async def write_elsewhere() -> None:
-            other = Commands(self._server.connect, deadline=self._deadline)
-            try:
-                await write(other)
-            finally:
-                await other.stop()
-
-        def move(error: ResponseError) -> None:
-            commands.connect_again(error)
-            self._listening().connect_again(error)
-
+        self._commands = Commands(self._server.connect, deadline=self._deadline)
         address = str(self._server)
-        self._writes = Writes(write, write_elsewhere, move, address=address, lasting=self._every)
-        self._probe = Probe(publish, self._writes.attempt, channel, every=self._every)
+        self._writes = Writes(self._write, self._write_elsewhere, self._move, address=address, lasting=self._every)
+        channel = self._keys.channel(self._own)
+        self._probe = Probe(self._publish, self._writes.attempt, channel, every=self._every)
         self._listener = Listener(
             self._server.connect,
             self._probe,
@@ -261,6 +240,27 @@ class RedisBroker:
 
     async def withdraw(self, node: str) -> None:
         await self._asking().call(b"HDEL", self._keys.nodes, encoded(node))
+
+    async def _publish(self, channel: bytes, data: bytes) -> None:
+        await self._asking().call(b"PUBLISH", channel, data)
+
+    async def _write(self) -> None:
+        await self._write_by(self._asking())
+
+    async def _write_elsewhere(self) -> None:
+        commands = Commands(self._server.connect, deadline=self._deadline)
+        try:
+            await self._write_by(commands)
+        finally:
+            await commands.stop()
+
+    async def _write_by(self, commands: Commands) -> None:
+        await commands.run(_PROBE, self._keys.probe(self._own), _PROBED)
+
+    def _move(self, error: Exception) -> None:
+        for connection in (self._commands, self._listener):
+            if connection is not None:
+                connection.connect_again(error)
 
     async def _presence(
         self, script: Script, topic: Topic, member: str, holder: str, announce: Announcement | None

@@ -1,5 +1,9 @@
 -- KEYS: the topic's members, what this holder holds of them, the topics it holds something in.
 -- ARGV: member, topic, channel or '', announcement.
+may('HINCRBY', KEYS[1], ARGV[1], 1)
+if ARGV[3] ~= '' then
+  may('PUBLISH', ARGV[3], '')
+end
 if redis.call('SADD', KEYS[2], ARGV[1]) == 0 then
   return 0
 end

@@ -1,6 +1,7 @@
 -- KEYS: the leases, those that ran out. ARGV: limit, for how many milliseconds a holder whose lease ran out is
 -- remembered as one, what the keys begin with of what a holder holds: its topics; its members in a topic.
 -- Returns holder, topic, members, holder, topic, members, ...
+may('ZADD', KEYS[2], 0, '')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)

@@ -7,8 +7,16 @@ if KEYS[3] then
     return seen
   end
 end
+may('PUBLISH', ARGV[1], '')
+may('XADD', KEYS[2], '*', 'd', '')
+if KEYS[3] then
+  may('SET', KEYS[3], '')
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local epoch = redis.call('HGET', KEYS[1], 'e')
 if not epoch then
+  may('DEL', KEYS[2])
   epoch = ARGV[7]
   redis.call('HSET', KEYS[1], 'e', epoch, 's', 0)
 end
@@ -17,12 +25,14 @@ if before == 0 then
   -- What an earlier life left: its offsets would not let new ones in.
   redis.call('DEL', KEYS[2])
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for i = 8, #ARGV do
   local offset = string.format('%.0f', before + i - 7)
   redis.call('XADD', KEYS[2], 'MAXLEN', '=', ARGV[2], offset .. '-0', 'd', ARGV[i], 't', now)
   redis.call('PUBLISH', ARGV[1], table.concat({ARGV[6], epoch, ':', offset, ':', ARGV[i]}))
+end
+local first = epoch .. string.format(':%.0f', before + 1)
+if KEYS[3] then
+  redis.call('SET', KEYS[3], first, 'PX', ARGV[5])
 end
 -- A bounded number, so that nobody waits for all that a burst left; what is too old is not read in any case.
 for _ = 1, 100 do
@@ -34,8 +44,4 @@ for _ = 1, 100 do
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-local first = epoch .. string.format(':%.0f', before + 1)
-if KEYS[3] then
-  redis.call('SET', KEYS[3], first, 'PX', ARGV[5])
-end
 return first

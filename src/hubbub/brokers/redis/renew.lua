@@ -1,5 +1,6 @@
 -- KEYS: the leases, those that ran out. ARGV: holder, ttl in milliseconds. Returns whether it ran out, and was known.
 -- Removed first: a server that is out of memory refuses to add, except after a script has begun to write.
+may('ZADD', KEYS[1], 0, '')
 local lapsed = redis.call('ZREM', KEYS[2], ARGV[1])
 local known = redis.call('ZREM', KEYS[1], ARGV[1])
 local time = redis.call('TIME')

@@ -63,8 +63,14 @@ class Script:
     """
 
     def __init__(self, name: str) -> None:
-        self.body = Path(__file__).with_name(f"{name}.lua").read_bytes()
+        self.body = _lua(name)
+        if b"may(" in self.body:
+            self.body = _lua("may") + self.body
         self.sha = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
+
+
+def _lua(name: str) -> bytes:
+    return Path(__file__).with_name(f"{name}.lua").read_bytes()
 
 
 def size_of(command: tuple[Argument, ...]) -> int:

@@ -1,6 +1,13 @@
 -- KEYS: the leases that ran out, the topic's members, what this holder holds of them, the topics it holds something in.
 -- ARGV: holder, topic, then of each member: itself, channel or '', announcement. Returns for each whether it was the
 -- last: 0 for all where the holder is alive again, or was never dead.
+may('HINCRBY', KEYS[2], '', -1)
+may('HDEL', KEYS[2], '')
+for i = 4, #ARGV, 3 do
+  if ARGV[i] ~= '' then
+    may('PUBLISH', ARGV[i], '')
+  end
+end
 local lasts, alive = {}, not redis.call('ZSCORE', KEYS[1], ARGV[1])
 for i = 3, #ARGV, 3 do
   local last = 0

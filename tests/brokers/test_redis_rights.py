@@ -1,0 +1,67 @@
+"""A right on the broker that is taken away in the middle of everything, and given back."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from redis import Redis
+
+from hubbub.brokers.redis import RedisBroker
+from hubbub.brokers.redis.keys import Keys
+from hubbub.errors import Unavailable
+from hubbub.options import History
+from hubbub.ports.broker import Announcement
+from hubbub.types import room_topic
+from tests.kit.brokers import started
+from tests.kit.rights import RIGHTS, as_documented, used_by_scripts
+from tests.kit.waiting import until
+
+ROOM = room_topic("lobby")
+KEEP = History(size=10, ttl=60)
+
+#: Each as it is taken away.
+_IN_SCRIPTS = [f"-{right[1:]}" for right in RIGHTS if right[1:].upper() in used_by_scripts()]
+
+
+def _now(admin: Redis) -> int:
+    seconds, microseconds = admin.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+@pytest.mark.parametrize("right", ["resetchannels", *_IN_SCRIPTS])
+async def test_what_is_refused_for_a_right_is_not_half_done(url: str, admin: Redis, right: str) -> None:
+    """Each call is made without it, and where it is refused once more with it: it has happened once, and was told."""
+
+    async def without_it(call: Callable[[], Awaitable[object]]) -> None:
+        as_documented(admin, url, right)
+        try:
+            await call()
+            refused = False
+        except Unavailable:
+            refused = True
+        as_documented(admin, url)
+        if refused:
+            await call()
+
+    async with (
+        started(RedisBroker(url)) as hears,
+        started(RedisBroker(as_documented(admin, url), probe=60, silence=100)) as worker,
+    ):
+        broker = worker.broker
+        await hears.broker.subscribe(ROOM)
+        await without_it(lambda: broker.publish(ROOM, b"said", keep=KEEP, idempotency_key="k"))
+        await without_it(lambda: broker.enter(ROOM, "ann", "here", Announcement(ROOM, b"joined")))
+        await without_it(lambda: broker.leave(ROOM, "ann", "here", Announcement(ROOM, b"left")))
+        await broker.enter(ROOM, "bob", "dead")
+        await broker.renew("dead", 0.001)
+        await until(lambda: admin.zrangebyscore(Keys("hubbub").leases, 0, _now(admin)), "the lease is over")
+
+        async def sweep() -> None:
+            for held in await broker.lost(10):
+                await broker.sweep(held, [Announcement(ROOM, b"swept")])
+
+        await without_it(sweep)
+        await until(lambda: hears.data(ROOM)[-1:] == [b"swept"], "all is told")
+        past = await broker.read(ROOM, KEEP, limit=10)
+        assert (past.top.offset, [(entry.offset, entry.data) for entry in past.entries]) == (1, [(1, b"said")])
+        assert hears.data(ROOM) == [b"said", b"joined", b"left", b"swept"]
+        assert await broker.members(ROOM) == []
