@@ -10,7 +10,8 @@ time they take, pings, and peers that take nothing, which are aborted. A socket 
 The head has been read by uvicorn's HTTP class, and is not parsed once more: websockets' own parser would bound its
 lines anew, by less than a credential may take, and refuses without a word.
 
-It depends on uvicorn's insides; the tests run it on the oldest and the newest version that is supported.
+It depends on uvicorn's insides; the tests run it on the oldest and the newest version that is supported. What
+uvicorn has in one class, which calls itself everywhere, is overridden in one: that is why this file is long.
 """
 
 import asyncio
