@@ -138,7 +138,10 @@ class InjectedFunction:
         return kind(error.detail if isinstance(error.detail, str) else None, retry_after=_retry_after(error))
 
     async def _tell(self, called: Coroutine[Any, Any, Any]) -> Any:
-        return self._told(await settled(called))  # type: ignore[misc]
+        result = await called
+        if inspect.iscoroutine(result):
+            result = await settled(result)
+        return self._told(result)  # type: ignore[misc]
 
     async def _call(self, values: Mapping[str, Any]) -> Any:
         result = await self._awaited(**values)

@@ -36,18 +36,21 @@ def telling(annotation: Any, name: str) -> Callable[[Any], Any] | None:
             "annotate what the client gets, or Any"
         ) from None
 
+    # For every message: the adapter's own methods take half as long again.
+    validate, write = adapter.validator.validate_python, adapter.serializer.to_python
+
     def written(fitting: Any) -> Any:
-        return adapter.dump_python(fitting, mode="json", by_alias=True, warnings="error")
+        return write(fitting, mode="json", by_alias=True, warnings="error")
 
     def told(result: Any) -> Any:
         try:
-            fitting = adapter.validate_python(result, from_attributes=True)
+            fitting = validate(result, from_attributes=True)
             try:
                 return written(fitting)
             except PydanticSerializationError:
                 # An instance is believed, and one that was changed since it was validated, or never was, would be
                 # written whole, with a warning: so it is taken apart, and validated by its parts.
-                return written(adapter.validate_python(adapter.dump_python(fitting, by_alias=True, warnings=False)))
+                return written(validate(write(fitting, by_alias=True, warnings=False)))
         except ValidationError as error:
             # The texts of Pydantic and of validators may quote the value.
             faults = [(".".join(map(str, fault["loc"])), fault["type"]) for fault in error.errors(include_input=False)]
