@@ -91,13 +91,14 @@ class Valkey:
         if self._process is None or self._process.poll() is not None:
             self.start()
         self.admin.execute_command("REPLICAOF", "127.0.0.1", leader.port)
-        wait_for(lambda: self._said("master_link_status") == "up", what="it follows")
+        wait_for(lambda: self.replication("master_link_status") == "up", what="it follows")
         wait_for(lambda: leader.admin.info("replication").get("connected_slaves") == 1, what="it is followed")
         leader.admin.execute_command("FAILOVER", "TO", "127.0.0.1", self.port)
-        wait_for(lambda: self._said("role") == "master", what="it leads")
-        wait_for(lambda: leader._said("role") == "slave", what="the other follows")  # noqa: SLF001 - its own kind
+        wait_for(lambda: self.replication("role") == "master", what="it leads")
+        wait_for(lambda: leader.replication("role") == "slave", what="the other follows")
 
-    def _said(self, what: str) -> object:
+    def replication(self, what: str) -> object:
+        """What it says of itself in that section of INFO."""
         return self.admin.info("replication").get(what)
 
     def keys(self, room: str, what: str) -> list[bytes]:
