@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hubbub.transports.lingering import End, Lingering
+from hubbub.transports.telling import telling_of
 from hubbub.transports.timeouts import or_abort
 
 try:
@@ -62,7 +63,7 @@ class _Punctual(_Base):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._context = contextvars.copy_context()
-        self.transport = cast("asyncio.Transport", Lingering(transport, LINGERING, self._end))
+        self.transport = cast("asyncio.Transport", Lingering(transport, LINGERING, self._end, self.server_state))
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -121,6 +122,10 @@ class _Punctual(_Base):
         """`msg` is uvicorn's, for all that is no request. Nothing is said in the middle of another's answer."""
         self._deaf = True
         self._stop_waiting()
+        status = HTTPStatus(self._complaint())
+        if status is not HTTPStatus.BAD_REQUEST:
+            msg = f"The head of a request has {HEAD_SIZE} bytes at most."
+        telling_of(self.server_state).refused(self.transport, status, msg)
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             cycle.keep_alive = False  # it is answered before this, and last
@@ -129,12 +134,10 @@ class _Punctual(_Base):
             cycle.disconnected = True
             cycle.message_event.set()
         if cycle is None or not (cycle.more_body and cycle.response_started):
-            self._answer(HTTPStatus(self._complaint()), msg)
+            self._answer(status, msg)
         self.transport.close()
 
     def _answer(self, status: HTTPStatus, text: str) -> None:
-        if status is not HTTPStatus.BAD_REQUEST:
-            text = f"The head of a request has {HEAD_SIZE} bytes at most."
         head = [
             f"HTTP/1.1 {status.value} {status.phrase}".encode(),
             *(b"%s: %s" % header for header in self.server_state.default_headers),
@@ -168,7 +171,11 @@ class _Punctual(_Base):
 
     def _wait_for_head(self) -> None:
         if self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(HEAD, self.transport.abort)
+            self._deadline = self.loop.call_later(HEAD, self._too_late)
+
+    def _too_late(self) -> None:
+        telling_of(self.server_state).dropped(self.transport, f"no whole head of a request within {HEAD:g} s")
+        self.transport.abort()
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -218,7 +225,6 @@ else:
                 except httptools.HttpParserUpgrade as upgrade:
                     data = self._turn(data[upgrade.args[0] :])
                 except httptools.HttpParserError:
-                    self.logger.warning(_INVALID)
                     self.send_400_response(_INVALID)
                     return
                 else:

@@ -28,8 +28,11 @@ class Leftovers:
 
     def drop(self) -> None:
         """Abort all that are closed, whatever they have still to send."""
-        for transport in tuple(self._closed()):
+        closed = tuple(self._closed())
+        for transport in closed:
             transport.abort()
+        if closed:
+            _log.info("dropped %d sockets that were closed and did not end", len(closed))
 
     async def drop_idle(self) -> None:
         """Abort those of which the peer takes nothing; looks twice."""
@@ -45,7 +48,7 @@ class Leftovers:
         for transport in idle:
             transport.abort()
         if idle:
-            _log.info("dropped %d sockets that took nothing", len(idle))
+            _log.warning("dropped %d sockets that took nothing", len(idle))
 
     def _closed(self, *, of_uvicorn: bool = False) -> Iterator[Any]:
         for connection in self._connections:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from hubbub.transports.telling import telling_of
 from hubbub.transports.timeouts import Deadline
 
 QUIET = 1.0
@@ -27,16 +28,19 @@ class End(Enum):
 class Lingering:
     """A transport whose `close` waits for the peer, at most `seconds`, and then aborts. `lost` at the end.
 
+    `server`: whose socket it is, as `telling.py` has it.
+
     asyncio's own drops what comes, and waits for its buffer to be empty, which may be never; and a second `close` of
     its TLS makes a later `abort` have no effect.
     """
 
-    __slots__ = ("_end", "_quiet", "_seconds", "_timer", "transport", "write")
+    __slots__ = ("_end", "_quiet", "_seconds", "_server", "_timer", "transport", "write")
 
-    def __init__(self, transport: asyncio.Transport, seconds: float, end: Callable[[], End]) -> None:
+    def __init__(self, transport: asyncio.Transport, seconds: float, end: Callable[[], End], server: object) -> None:
         self.transport = transport
         self.write = transport.write
         self._seconds = seconds
+        self._server = server
         self._end: Callable[[], End] | None = end
         self._timer: asyncio.TimerHandle | None = None
         self._quiet: Deadline | None = None
@@ -49,7 +53,7 @@ class Lingering:
         if self._end is None:
             return
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self.transport.abort)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self.give_up)
         end = self._end()
         if end is End.AGREED:
             self._let_go()
@@ -72,6 +76,15 @@ class Lingering:
             self._timer.cancel()
         if self._quiet is not None:
             self._quiet.cancel()
+
+    def give_up(self) -> None:
+        """It has had its time to end."""
+        telling = telling_of(self._server)
+        if self.transport.get_write_buffer_size():
+            telling.dropped(self.transport, "it was closed, and did not take what was said last", loses=True)
+        else:
+            telling.dropped(self.transport, "it was closed, and did not end")
+        self.transport.abort()
 
     def _let_go(self) -> None:
         if not self.transport.is_closing():

@@ -41,6 +41,7 @@ from hubbub.transports.compression import Compression
 from hubbub.transports.direct import DirectTransport
 from hubbub.transports.lingering import End, Lingering
 from hubbub.transports.null import NOWHERE
+from hubbub.transports.telling import Telling, telling_of
 from hubbub.transports.timeouts import Deadline, Stall, or_abort
 
 HANDSHAKE = 10.0
@@ -66,6 +67,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         if config.ws_per_message_deflate:
             self.conn = ServerProtocol(extensions=[Compression()], max_size=config.ws_max_size, logger=self.logger)
+        self._server = server_state
         self._taken: DirectTransport | None = None
         self._offer = _Offer(self)
         self._early: bytearray | None = bytearray()
@@ -83,7 +85,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         # The answer must be out before anybody writes past asyncio.
         self.transport.set_write_buffer_limits(high=int(is_ssl(self.transport)))
-        self.transport = cast("asyncio.Transport", Lingering(self.transport, self.close_timeout, self._end))
+        self.transport = cast(
+            "asyncio.Transport", Lingering(self.transport, self.close_timeout, self._end, self._server)
+        )
         self._deadline = self.loop.call_later(HANDSHAKE, self._too_late)
 
     async def run_asgi(self) -> None:
@@ -126,6 +130,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._turn_away(HTTPStatus.BAD_REQUEST, "a path and a query are of ASCII alone, all else percent-encoded")
         else:
             self.handle_connect(Request(target.decode(), headers))
+            if self._taken is None and self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                # What it answers quotes the peer.
+                self._telling().refused(self.transport, self.response.status_code, "no handshake of a WebSocket")
         if behind:
             self.data_received(behind)
 
@@ -144,7 +151,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self.loop.call_soon(self._settle)
         if self.close_timer is not None and message["type"] == "websocket.close":
             self.close_timer.cancel()
-            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+            self.close_timer = self.loop.call_later(self.close_timeout, cast("Lingering", self.transport).give_up)
 
     async def receive(self) -> Any:
         if self._taken is not None:
@@ -166,8 +173,12 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_complete and not self.transport.is_closing():
             self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "not let in within the time allowed")
 
+    def _telling(self) -> Telling:
+        return telling_of(self._server)
+
     def _turn_away(self, status: HTTPStatus, text: str) -> None:
         """Not accepted, and not by the application."""
+        self._telling().refused(self.transport, status, text)
         self._offer.withdraw()
         self._cancel_deadline()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
@@ -233,11 +244,15 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "the server ends")
 
     def keepalive_timeout(self) -> None:
+        if not (self.close_sent or self.transport.is_closing()):
+            self._telling().dropped(self.transport, "it did not answer a ping")
         with or_abort(self.transport):
             super().keepalive_timeout()
         self.disconnected = True
 
     def handle_parser_exception(self) -> None:
+        if self.conn.close_sent is not None:
+            self._telling().closed(self.transport, self.conn.close_sent.code, self.conn.close_sent.reason)
         super().handle_parser_exception()
         # To the application the peer is gone: it has no part in this, and a `send` of its is no mistake.
         self.disconnected = True
@@ -312,11 +327,15 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._stall is None:
-            self._stall = Stall(self.transport, self.transport.abort)
+            self._stall = Stall(self.transport, self._stalled)
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._cancel_stall()
+
+    def _stalled(self) -> None:
+        self._telling().dropped(self.transport, direct.TAKES_NOTHING.reason, loses=True)
+        self.transport.abort()
 
     def _is_flooding(self) -> bool:
         now = self.loop.time()
