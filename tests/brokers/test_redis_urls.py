@@ -15,8 +15,9 @@ from hubbub.brokers.redis.server import Server
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.ports.broker import Announcement
 from hubbub.types import room_topic
-from tests.kit.broker_servers import LOGGER, connections_to, over_tcp, own_certificate
+from tests.kit.broker_servers import LOGGER, connections_to, over_tcp
 from tests.kit.brokers import Worker, running
+from tests.kit.certificates import make_certificate
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
@@ -65,11 +66,12 @@ class TestUrls:
 
     def test_over_tls(self, url: str, tmp_path: Path) -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(own_certificate(tmp_path / "own.pem"))
+        certificate, key = make_certificate(tmp_path)
+        tls.load_cert_chain(certificate, key)
 
         async def main() -> None:
             with over_tcp(url.removeprefix("unix://"), tls) as port:
-                trusting = f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path / 'own.pem'}"
+                trusting = f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}"
                 worker = Worker(RedisBroker(trusting.replace("rediss", "valkeys")))
                 await worker.start()
                 await worker.broker.subscribe(ROOM)

@@ -1,52 +1,22 @@
 """Addresses, and TLS."""
 
-import datetime
-import ipaddress
 import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from hubbub.errors import ConfigurationError
 from hubbub.loadtest.result import Errors
 from hubbub.loadtest.run import run
 from hubbub.loadtest.workloads import BenchError, Target, Workload
+from tests.kit.certificates import make_certificate
 from tests.loadtest.scripted import Plain, Server
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "certificate.pem"
-    no_password = serialization.NoEncryption()
-    file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
-
-
-def test_tls(certificate: Path) -> None:
+def test_tls(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
     served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    served.load_cert_chain(certificate)
+    served.load_cert_chain(certificate, key)
     trusting = ssl.create_default_context(cafile=certificate)
     with Server(tls=served) as server:
         target = Target("127.0.0.1", server.port, tls=True, context=trusting)
