@@ -14,18 +14,12 @@ from pydantic import BaseModel
 
 from hubbub import Credential, Hub, InvalidCredential, SessionAuth, User
 from tests.kit.client import Tab
-from tests.kit.serving import Names, serving
+from tests.kit.serving import Names, serving, simple
 
 
 class Say(BaseModel):
     type: Literal["say"] = "say"
     what: Any = None
-
-
-def app_of(hub: Hub) -> FastAPI:
-    app = FastAPI()
-    app.include_router(hub.router)
-    return app
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -168,7 +162,7 @@ async def test_a_check_is_asked_however_it_is_written(caplog: pytest.LogCaptureF
     hub = Hub(auth=Names())
     for kind, check in CHECKS.items():
         hub.rooms(f"{kind}:{{name}}")(check)
-    async with serving(app_of(hub)) as server, Tab(server.ws, "/ws?allowed=bob", token="ann") as tab:
+    async with serving(simple(hub)) as server, Tab(server.ws, "/ws?allowed=bob", token="ann") as tab:
         loops[:] = [asyncio.get_running_loop()]
         for kind in CHECKS:
             assert (await tab.request("join_room", room=f"{kind}:ann"))["type"] == "room_joined", kind
@@ -196,7 +190,7 @@ async def test_only_true_admits_and_what_is_neither_is_told_by_its_type(caplog: 
     async def annotated(what: str) -> bool:
         return WRONG[what][0]  # type: ignore[no-any-return]
 
-    async with serving(app_of(hub)) as server, Tab(server.ws, token="ann") as tab:
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         for kind in ("async", "plain", "annotated"):
             for what, (_, name) in WRONG.items():
                 caplog.clear()

@@ -4,24 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
-from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Path, Query, WebSocket
+from fastapi import Cookie, Depends, Header, HTTPException, Path, Query, WebSocket
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from hubbub import Connection, Hub, User
 from tests.kit.client import Tab
-from tests.kit.serving import Names, serving
+from tests.kit.serving import Names, serving, simple
 
 
 class Say(BaseModel):
     type: Literal["say"] = "say"
     what: Any = None
-
-
-def served(hub: Hub) -> FastAPI:
-    app = FastAPI()
-    app.include_router(hub.router)
-    return app
 
 
 async def test_a_pool_of_one_connection_serves_many_tabs() -> None:
@@ -46,7 +40,7 @@ async def test_a_pool_of_one_connection_serves_many_tabs() -> None:
     async def check(name: str, number: Annotated[int, Depends(database)]) -> bool:
         return number > 0
 
-    async with serving(served(hub)) as server:
+    async with serving(simple(hub)) as server:
         tabs = [Tab(server.ws, token=f"u{number}") for number in range(8)]
         for tab in tabs:
             await tab.__aenter__()
@@ -83,7 +77,7 @@ async def test_it_is_closed_before_the_answer_leaves() -> None:
         events.append("handler")
         return value
 
-    async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         await tab.send({"type": "say", "id": 1})
         await tab.nothing("ack")
         assert events == ["outer in", "inner in", "handler", "inner out"]
@@ -128,7 +122,7 @@ async def test_a_rollback_sees_the_exception() -> None:
     async def swallow(message: Swallow, _: Annotated[None, Depends(swallowing)]) -> None:
         raise LookupError
 
-    async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         assert (await tab.request("say", what="http"))["code"] == "forbidden"
         assert (await tab.request("say", what="broken"))["code"] == "internal"
         assert (await tab.request("say"))["type"] == "ack"
@@ -153,7 +147,7 @@ async def test_overrides_of_the_application_hold() -> None:
     async def check(value: Annotated[str, Depends(real)]) -> bool:
         return value == "fake"
 
-    app = served(hub)
+    app = simple(hub)
     app.dependency_overrides[real] = lambda: "fake"
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
         assert (await tab.request("say"))["result"] == "fake"
@@ -175,7 +169,7 @@ async def test_a_check_and_its_dependencies_share_the_rooms_parameters() -> None
         seen.append((team_id, part, value, user.id))
         return True
 
-    async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         await tab.join("team:7:abc")
         assert seen == [(7, "abc", "<8/abc>", "ann")]
         refused = await tab.request("join_room", room="team:7:abcd")
@@ -206,7 +200,7 @@ async def test_the_handshake_is_at_hand() -> None:
     async def say(message: Say, value: Annotated[list[Any], Depends(about)], connection: Connection) -> list[Any]:
         return [*value, connection.user.id]
 
-    app = served(hub)
+    app = simple(hub)
     app.state.secret = "s3"
     headers = {"X-Colour": "red", "Cookie": "taste=sweet; session=ann"}
     async with (
@@ -238,7 +232,7 @@ async def test_a_dependency_cannot_take_the_socket() -> None:
     @hub.on(Loud)
     async def shout(message: Loud, _: Annotated[None, Depends(loud)]) -> None: ...
 
-    async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         assert (await tab.request("say"))["code"] == "internal"
         assert (await tab.request("loud"))["code"] == "internal"
         assert [each["type"] for each in tab.log] == ["welcome", "error", "error"]
@@ -269,6 +263,6 @@ async def test_a_dependency_is_asked_once_a_message() -> None:
     ) -> list[int]:
         return [a, b, c, d]
 
-    async with serving(served(hub)) as server, Tab(server.ws, token="ann") as tab:
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
         assert (await tab.request("say"))["result"] == [1, 1, 2, 1]
         assert (await tab.request("say"))["result"] == [3, 3, 4, 3]
