@@ -22,6 +22,29 @@ import httpx
 from tests.kit.running import clean_environment
 from tests.kit.waiting import wait_for
 
+APPLICATION = """
+from fastapi import FastAPI
+from hubbub import Hub, User
+from hubbub.integrations.operations import operations
+
+class Names:
+    cookie, bearer = None, True
+
+    async def authenticate(self, credential):
+        return User(credential.value)
+
+hub = Hub(auth=Names())
+
+@hub.rooms("tea", presence=True)
+async def anybody() -> bool:
+    return True
+
+app = FastAPI()
+app.include_router(hub.router)
+app.include_router(operations())
+"""
+"""For a file: whoever says a name is let in, anybody may join `tea`, and it can be asked whether it is ready."""
+
 
 @dataclass
 class Commanded:

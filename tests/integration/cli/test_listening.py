@@ -13,25 +13,12 @@ from websockets.asyncio.client import connect, unix_connect
 
 from tests.integration.cli.conftest import Command
 from tests.kit.certificates import make_certificate
-from tests.kit.commanded import commanded
+from tests.kit.commanded import APPLICATION, commanded
 from tests.kit.running import Served
 from tests.kit.waiting import wait_for
 
-APP = """
-from fastapi import FastAPI, Request
-from hubbub import Hub, User
-from hubbub.integrations.operations import operations
-
-class Names:
-    cookie, bearer = None, True
-
-    async def authenticate(self, credential):
-        return User(credential.value)
-
-hub = Hub(auth=Names())
-app = FastAPI()
-app.include_router(hub.router)
-app.include_router(operations())
+APP = f"""{APPLICATION}
+from fastapi import Request
 
 @app.get("/root")
 async def root(request: Request) -> str:

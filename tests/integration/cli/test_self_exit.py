@@ -11,29 +11,7 @@ import pytest
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.transports import HTTP, PROTOCOL
 from tests.kit.client import Tab
-from tests.kit.commanded import Commanded, commanded
-
-APP = """
-from fastapi import FastAPI
-from hubbub import Hub, User
-from hubbub.integrations.operations import operations
-
-class Names:
-    cookie, bearer = None, True
-
-    async def authenticate(self, credential):
-        return User(credential.value)
-
-hub = Hub(auth=Names())
-
-@hub.rooms("tea", presence=True)
-async def anybody() -> bool:
-    return True
-
-app = FastAPI()
-app.include_router(hub.router)
-app.include_router(operations())
-"""
+from tests.kit.commanded import APPLICATION, Commanded, commanded
 
 #: Requests; those that ask whether it is ready count.
 LIMIT = 60
@@ -45,7 +23,7 @@ GUNICORN = ["gunicorn", "tired:app", "--bind", "127.0.0.1:{port}", "-k", "uvicor
 
 @pytest.fixture
 def tired(tmp_path: Path) -> Path:
-    (tmp_path / "tired.py").write_text(APP)
+    (tmp_path / "tired.py").write_text(APPLICATION)
     return tmp_path
 
 
