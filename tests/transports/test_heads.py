@@ -141,6 +141,7 @@ async def test_a_head_without_an_end(protocol: str, before: bytes) -> None:
 async def test_too_much_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not read, and holds up neither the answer nor the end."""
     monkeypatch.setattr(uvicorn, "HANDSHAKE", 0.3)
+    monkeypatch.setattr(lingering, "QUIET", 0.1)
     async with both() as server:
 
         @server.app.websocket("/never")
@@ -162,7 +163,7 @@ async def test_a_server_ends_whatever_its_sockets_are_in(
     state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(timeouts, "STALLED", 60.0)
-    async with both(timeout_graceful_shutdown=1) as server:
+    async with both(timeout_graceful_shutdown=0.3) as server:
 
         @server.app.websocket("/undecided")
         async def undecided(websocket: WebSocket) -> None:
