@@ -15,6 +15,7 @@ from hubbub.options import History
 from hubbub.ports.broker import Announcement, Entry, Renewal
 from hubbub.types import Position, room_topic
 from tests.kit.brokers import Worker, eventually, running
+from tests.kit.refusing import FULL_MEMORY
 from tests.kit.waiting import until
 
 ROOM = room_topic("lobby")
@@ -226,27 +227,25 @@ def test_a_full_server_refuses_what_grows_and_lets_people_go(valkey: EmbeddedVal
                     for member in ("alice", "bob"):
                         await broker.enter(ROOM, member, holder)
                 await broker.renew("n2", 0.001)
-                admin.config_set("maxmemory-policy", "noeviction")
-                admin.config_set("maxmemory", 1)
-                asks = [
-                    broker.publish(ROOM, b"secret", keep=KEEP),
-                    broker.publish(ROOM, b"secret", keep=KEEP, idempotency_key="k"),
-                    broker.publish(room_topic("new"), b"secret", keep=KEEP),
-                    broker.enter(ROOM, "carol", "n1"),
-                ]
-                for refused in await asyncio.gather(*asks, return_exceptions=True):
-                    assert isinstance(refused, Unavailable)
-                    assert "OOM" in str(refused.__cause__)
-                    assert "secret" not in str(refused.__cause__)
-                # What is there can be read, and what was not kept goes out.
-                assert await offsets(worker) == [1, 2]
-                assert await broker.publish(ROOM, b"plain") is None
-                assert await broker.renew("n1", 60) is Renewal.KEPT
-                (held,) = await eventually(lambda: broker.lost(10), bool)
-                assert await broker.sweep(held, [None, None]) == [False, False]
-                assert await broker.leave(ROOM, "alice", "n1", Announcement(ROOM, b"went"))
-                await until(lambda: worker.data(ROOM)[2:] == [b"plain", b"went"], "both are heard")
-                admin.config_set("maxmemory", 0)
+                with FULL_MEMORY.by(admin):
+                    asks = [
+                        broker.publish(ROOM, b"secret", keep=KEEP),
+                        broker.publish(ROOM, b"secret", keep=KEEP, idempotency_key="k"),
+                        broker.publish(room_topic("new"), b"secret", keep=KEEP),
+                        broker.enter(ROOM, "carol", "n1"),
+                    ]
+                    for refused in await asyncio.gather(*asks, return_exceptions=True):
+                        assert isinstance(refused, Unavailable)
+                        assert "OOM" in str(refused.__cause__)
+                        assert "secret" not in str(refused.__cause__)
+                    # What is there can be read, and what was not kept goes out.
+                    assert await offsets(worker) == [1, 2]
+                    assert await broker.publish(ROOM, b"plain") is None
+                    assert await broker.renew("n1", 60) is Renewal.KEPT
+                    (held,) = await eventually(lambda: broker.lost(10), bool)
+                    assert await broker.sweep(held, [None, None]) == [False, False]
+                    assert await broker.leave(ROOM, "alice", "n1", Announcement(ROOM, b"went"))
+                    await until(lambda: worker.data(ROOM)[2:] == [b"plain", b"went"], "both are heard")
                 assert await publish(worker) == Position(last.epoch, 3)
                 assert await broker.members(ROOM) == ["bob"]
 

@@ -9,7 +9,6 @@ For `hubbub serve` there is more in `tests/kit/running.py`.
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from tests.kit.running import clean_environment
+from tests.kit.valkey import free_port
 from tests.kit.waiting import wait_for
 
 APPLICATION = """
@@ -78,8 +78,7 @@ def commanded(
     `client`: for a server that is reached in another way, not before it has printed `after`.
     """
     client = client or httpx.Client(trust_env=False)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="commanded-") as own:
         log = Path(own, "output")
         with log.open("wb") as output:

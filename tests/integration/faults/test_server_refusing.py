@@ -16,6 +16,7 @@ from hubbub.types import room_topic
 from tests.integration.faults.deliveries import KEEP, ROOM, Deliveries
 from tests.kit.broker_servers import path_of
 from tests.kit.brokers import running, started
+from tests.kit.refusing import FULL_MEMORY
 from tests.kit.stopwatch import Stopwatch
 from tests.kit.waiting import until
 
@@ -56,19 +57,17 @@ class TestAServerWithoutMemory:
             async with running(RedisBroker(valkey.url, probe=0.1, silence=0.5)) as (worker,):
                 await worker.broker.subscribe(ROOM)
                 await worker.broker.publish(ROOM, b"kept", keep=KEEP)
-                admin.config_set("maxmemory-policy", "noeviction")
-                admin.config_set("maxmemory", 1)
-                for call in (
-                    worker.broker.publish(ROOM, b"lost", keep=KEEP),
-                    worker.broker.enter(ROOM, "alice", "holder"),
-                ):
-                    with pytest.raises(Unavailable) as refused:
-                        await call
-                    assert "OOM" in str(refused.value.__cause__)
-                await worker.broker.publish(ROOM, b"live")
-                await asyncio.sleep(0.8)
-                assert worker.broker.ready
-                admin.config_set("maxmemory", 0)
+                with FULL_MEMORY.by(admin):
+                    for call in (
+                        worker.broker.publish(ROOM, b"lost", keep=KEEP),
+                        worker.broker.enter(ROOM, "alice", "holder"),
+                    ):
+                        with pytest.raises(Unavailable) as refused:
+                            await call
+                        assert "OOM" in str(refused.value.__cause__)
+                    await worker.broker.publish(ROOM, b"live")
+                    await asyncio.sleep(0.8)
+                    assert worker.broker.ready
                 position = await worker.broker.publish(ROOM, b"kept too", keep=KEEP)
                 assert position is not None
                 assert position.offset == 2
