@@ -12,7 +12,7 @@ from typing import Any
 from hubbub.testing import Client, Lost, Refusal
 from hubbub.types import Position
 from tests.soak.diary import Diary
-from tests.soak.stage import Worker
+from tests.soak.stage import Door
 
 _HANDSHAKE = 5.0
 #: Longer than any deadline of the server's: an answer that is not there by now never comes.
@@ -21,12 +21,15 @@ _FOREVER = 3600.0
 
 
 class Visitor(Client):
-    """`wanted`: the rooms it wants to be in. `comes_and_goes`: while it is `restless`; others stay while they may."""
+    """`doors`: where it may come in. `wanted`: the rooms it wants to be in.
+
+    `comes_and_goes`: while it is `restless`; others stay while they may.
+    """
 
     def __init__(
         self,
         diary: Diary,
-        workers: Sequence[Worker],
+        doors: Sequence[Door],
         wanted: Sequence[str],
         chance: random.Random,
         *,
@@ -47,10 +50,10 @@ class Visitor(Client):
         self.wanted = list(wanted)
         self.comes_and_goes = comes_and_goes
         self.restless = False
-        self.worker: Worker | None = None
+        self.door: Door | None = None
         """The one it tried last."""
         self.unanswered: list[str] = []
-        self._workers = workers
+        self._doors = doors
 
     @property
     def name(self) -> str:
@@ -112,6 +115,6 @@ class Visitor(Client):
             await asyncio.sleep(refusal.error.get("retry_after", 300) / 1000)
 
     def _somewhere(self) -> str:
-        worker = self.worker = self._chance.choice(self._workers)
-        self.diary.tried(worker.number)
-        return f"{worker.ws}/ws/as/{self.name}"
+        door = self.door = self._chance.choice(self._doors)
+        self.diary.tried(door.name)
+        return f"{door.ws}/ws/as/{self.name}"

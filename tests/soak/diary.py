@@ -33,9 +33,9 @@ class Diary(Ledger):
         """Who came and went."""
         self._began = began
 
-    def tried(self, worker: int) -> None:
+    def tried(self, door: str) -> None:
         """To connect to it."""
-        self._write("tried", {"worker": worker})
+        self._write("tried", {"door": door})
 
     def sent(self, message: Mapping[str, Any]) -> None:
         self._write("sent", message)

@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -16,13 +17,16 @@ import httpx
 from hubbub.testing import Acknowledged
 from tests.kit import refusing
 from tests.kit.refusing import Refusal
-from tests.soak.publishers import acknowledged, post
-from tests.soak.stage import Stage
+from tests.soak.publishers import OverHTTP, acknowledged, post
+from tests.soak.stage import Stage, Worker
 
 
 class Kind(StrEnum):
     KILL_WORKER = "SIGKILL to worker"
     END_WORKER = "SIGTERM to worker"
+    SERVED_ENOUGH = "requests enough for worker"
+    SECOND_SERVICE = "a second service, which keeps nothing"
+    RELOAD_NGINX = "nginx reloaded"
     KILL_VALKEY = "SIGKILL to Valkey"
     FREEZE_VALKEY = "SIGSTOP to Valkey"
     KILL_SUBSCRIBERS = "CLIENT KILL TYPE pubsub"
@@ -44,7 +48,9 @@ class Kind(StrEnum):
 
 #: What takes messages away, so that `recovered: false` or `gap` is the truth.
 DESTRUCTIVE = frozenset({Kind.DELETE_STREAM, Kind.DELETE_META})
-_OF_A_WORKER = frozenset({Kind.KILL_WORKER, Kind.END_WORKER, Kind.DELAY, Kind.BLACKHOLE, Kind.RESET})
+_OF_A_WORKER = frozenset(
+    {Kind.KILL_WORKER, Kind.END_WORKER, Kind.SERVED_ENOUGH, Kind.DELAY, Kind.BLACKHOLE, Kind.RESET}
+)
 #: What the Valkey refuses, from one moment to another.
 REFUSALS: dict[Kind, Refusal] = {
     Kind.DEMOTE: refusing.DEMOTED,
@@ -56,7 +62,9 @@ REFUSALS: dict[Kind, Refusal] = {
 }
 _OF_THE_VALKEY = frozenset({Kind.KILL_VALKEY, Kind.FREEZE_VALKEY, Kind.SHRINK_BUFFER, Kind.FAIL_OVER, *REFUSALS})
 
-_LIMIT = "client-output-buffer-limit"
+#: Requests that a worker answers before it ends: more than until somebody is there.
+_ENOUGH = 200
+_BUFFERS = "client-output-buffer-limit"
 _BY_DEFAULT = "pubsub 33554432 8388608 60"
 
 
@@ -71,12 +79,15 @@ class Disturbance:
     lasts: float
     ways: str
     """What a blackhole swallows: what goes `up` to the Valkey, `down` from it, or `both`."""
+    killed: bool
+    """Whether the second service ends by SIGKILL, and not by SIGTERM."""
 
     def __str__(self) -> str:
         whom = f" {self.worker}" if self.kind in _OF_A_WORKER else ""
         which = f" of {self.room}" if self.kind in DESTRUCTIVE or self.kind is Kind.SHRINK_BUFFER else ""
         ways = f" ({self.ways})" if self.kind is Kind.BLACKHOLE else ""
-        return f"{self.at:7.2f} {self.kind}{whom}{which}{ways}, {self.lasts:.1f} s"
+        end = f" ({'SIGKILL' if self.killed else 'SIGTERM'})" if self.kind is Kind.SECOND_SERVICE else ""
+        return f"{self.at:7.2f} {self.kind}{whom}{which}{ways}{end}, {self.lasts:.1f} s"
 
 
 def plan(*, seed: int, seconds: float, kinds: Sequence[Kind], rooms: Sequence[str], workers: int) -> list[Disturbance]:
@@ -102,7 +113,8 @@ def plan(*, seed: int, seconds: float, kinds: Sequence[Kind], rooms: Sequence[st
             lasts = chance.uniform(5.0, 20.0)
         meets = rooms[: len(rooms) // 2] if kind in DESTRUCTIVE else rooms
         ways = chance.choice(["up", "down", "both"])
-        planned.append(Disturbance(at, kind, chance.randrange(workers), chance.choice(meets), lasts, ways))
+        worker, room, killed = chance.randrange(workers), chance.choice(meets), chance.random() < 0.5
+        planned.append(Disturbance(at, kind, worker, room, lasts, ways, killed))
         # Between two of these there is time for something to be said.
         at += chance.uniform(0.3, 8.0 if long else 1.6) + (lasts if kind in _OF_THE_VALKEY else 0.0)
     return planned
@@ -125,6 +137,9 @@ class Disturber:
         self._does: dict[Kind, Callable[[Disturbance], Awaitable[None]]] = {
             Kind.KILL_WORKER: self._kill_worker,
             Kind.END_WORKER: self._end_worker,
+            Kind.SERVED_ENOUGH: self._serve_enough,
+            Kind.SECOND_SERVICE: self._second_service,
+            Kind.RELOAD_NGINX: lambda _: asyncio.to_thread(self._stage.nginx.reload),
             Kind.KILL_VALKEY: self._kill_valkey,
             Kind.FREEZE_VALKEY: self._freeze_valkey,
             Kind.FAIL_OVER: lambda _: asyncio.to_thread(self._stage.fail_over),
@@ -148,13 +163,22 @@ class Disturber:
                 running.create_task(self._disturb(each))
 
     async def _disturb(self, each: Disturbance) -> None:
-        lock = self._stage.workers[each.worker].busy if each.kind in _OF_A_WORKER else self._stage.valkey_busy
-        async with lock:
+        async with self._busy(each):
             begins = time.monotonic() - self._began
             place = len(self.log)
             self.log.append(f"{begins:9.3f} …         {each}")
             await self._does[each.kind](each)
             self.log[place] = f"{begins:9.3f} {time.monotonic() - self._began:9.3f} {each}"
+
+    def _busy(self, each: Disturbance) -> asyncio.Lock:
+        match each.kind:
+            case Kind.SECOND_SERVICE:
+                return self._stage.other.busy
+            case Kind.RELOAD_NGINX:
+                return self._stage.nginx_busy
+            case kind if kind in _OF_A_WORKER:
+                return self._stage.workers[each.worker].busy
+        return self._stage.valkey_busy
 
     async def _kill_worker(self, each: Disturbance) -> None:
         worker = self._stage.workers[each.worker]
@@ -163,10 +187,41 @@ class Disturber:
 
     async def _end_worker(self, each: Disturbance) -> None:
         worker = self._stage.workers[each.worker]
-        code = await worker.end()
-        if code != 0:
-            self.wrong.append(f"worker {each.worker} ended with {code} on SIGTERM\n{worker.output[-4000:]}")
+        self._ended(worker, await worker.end())
         await worker.start()
+
+    async def _serve_enough(self, each: Disturbance) -> None:
+        """No signal ends it, and whoever has come to it meanwhile is sent away."""
+        worker = self._stage.workers[each.worker]
+        self._ended(worker, await worker.end())
+        await worker.start(limit=_ENOUGH)
+        await asyncio.sleep(each.lasts)
+        for _ in range(_ENOUGH):
+            with suppress(httpx.HTTPError):
+                await self._http.get(f"{worker.url}/health/live")
+        self._ended(worker, await worker.ended())
+        await worker.start()
+
+    async def _second_service(self, each: Disturbance) -> None:
+        """What its publisher has begun when it ends, that publisher says again at another door."""
+        other = self._stage.other
+        await other.start()
+        chance = random.Random(f"{each}")
+        publisher = OverHTTP(f"second-{each.at:.2f}", each.room, chance, [other], self._http, pause=0.05)
+        publishing = asyncio.create_task(publisher.live())
+        await asyncio.sleep(each.lasts)
+        if each.killed:
+            await other.kill()
+        else:
+            self._ended(other, await other.end())
+        publisher.doors = self._stage.doors
+        publisher.enough()
+        await publishing
+        self.acknowledged += publisher.acknowledged
+
+    def _ended(self, worker: Worker, code: int) -> None:
+        if code != 0:
+            self.wrong.append(f"{worker.name} ended with {code}\n{worker.output[-4000:]}")
 
     async def _kill_valkey(self, each: Disturbance) -> None:
         await asyncio.to_thread(self._stage.valkey.kill)
@@ -185,14 +240,14 @@ class Disturber:
 
     async def _shrink(self, each: Disturbance) -> None:
         """Whoever subscribes to the room is thrown out by the server as soon as the message is there for them."""
-        await self._admin("CONFIG", "SET", _LIMIT, "pubsub 32768 0 0")
+        await self._admin("CONFIG", "SET", _BUFFERS, "pubsub 32768 0 0")
         publisher = f"loud-{each.at:.2f}"
         worker = self._stage.workers[each.worker]
         position = await post(self._http, worker, each.room, publisher, 1, padding=100_000)
         if position is not None:
             self.acknowledged.append(acknowledged(each.room, publisher, 1, position))
         await asyncio.sleep(each.lasts)
-        await self._admin("CONFIG", "SET", _LIMIT, _BY_DEFAULT)
+        await self._admin("CONFIG", "SET", _BUFFERS, _BY_DEFAULT)
 
     async def _delay(self, each: Disturbance) -> None:
         proxy = self._stage.workers[each.worker].proxy

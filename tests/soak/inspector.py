@@ -49,7 +49,7 @@ class Inspector:
                 continue
             since = since or began
             if time.monotonic() - since > self._mistaken:
-                self.wrong.append(f"worker {worker.number} was ready for {self._mistaken:g} s and took nobody")
+                self.wrong.append(f"{worker.name} was ready for {self._mistaken:g} s and took nobody")
                 return
 
     async def _takes_somebody(self, worker: Worker) -> bool:
@@ -63,4 +63,4 @@ class Inspector:
             return False
 
     async def _takes_something(self, worker: Worker, number: int) -> bool:
-        return await post(self._http, worker, _ROOM, f"inspector-{worker.number}", number) is not None
+        return await post(self._http, worker, _ROOM, f"inspector of {worker.name}", number) is not None

@@ -34,15 +34,19 @@ KEPT = 1_000
 
 
 class Performance:
-    """`clients`: a twentieth of them also publish over their sockets, half of the rest are restless."""
+    """`clients`: a twentieth of them also publish over their sockets, half of the rest are restless.
 
-    def __init__(self, directory: Path, *, seed: int, clients: int, lease: float = 3.0) -> None:
+    `nginx`: half of them, and of what is published over HTTP, come through it.
+    """
+
+    def __init__(self, directory: Path, *, seed: int, clients: int, lease: float = 3.0, nginx: bool = False) -> None:
         self.clients: list[Visitor] = []
         self.began = time.monotonic()
         self._directory = directory
         self._seed = seed
         self._count = clients
         self._lease = lease
+        self._nginx = nginx
         self._wrong: list[str] = []
         self._publishers: list[Publisher] = []
 
@@ -56,7 +60,8 @@ class Performance:
         """
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=10.0))
-            stage = self.stage = await stack.enter_async_context(Stage(self._directory, lease=self._lease))
+            stage = Stage(self._directory, lease=self._lease, nginx=self._nginx)
+            self.stage = await stack.enter_async_context(stage)
             self.began = time.monotonic()
             self._people(stage, http)
             disturber = self.disturber = Disturber(stage, http, self.began)
@@ -111,14 +116,14 @@ class Performance:
             name = f"client-{number}"
             rooms = [ROOMS[number % len(ROOMS)], ROOMS[(number + 1 + number // len(ROOMS) % 4) % len(ROOMS)]]
             comes_and_goes = number >= speakers and number % 2 == 0
-            client = Visitor(Diary(name, self.began), stage.workers, rooms, chance, comes_and_goes=comes_and_goes)
+            client = Visitor(Diary(name, self.began), stage.doors, rooms, chance, comes_and_goes=comes_and_goes)
             self.clients.append(client)
             if number < speakers:
                 self._publishers.append(OverSocket(client, rooms[0], chance, pause=0.2))
         for number in range(speakers):
             chance = random.Random(f"{self._seed} publisher {number}")
             room = ROOMS[number % len(ROOMS)]
-            self._publishers.append(OverHTTP(f"http-{number}", room, chance, stage.workers, http, pause=0.2))
+            self._publishers.append(OverHTTP(f"http-{number}", room, chance, stage.doors, http, pause=0.2))
 
     async def _compare_positions(self, stage: Stage, http: httpx.AsyncClient) -> dict[str, Position]:
         """Those who stay connected find out by themselves what they missed, and everybody after coming back."""
@@ -155,7 +160,7 @@ class Performance:
         """What is kept, as a client would have got it who has always been there; asked of every worker."""
         written = []
         for worker in stage.workers:
-            history = Diary(f"the history at worker {worker.number}", self.began)
+            history = Diary(f"the history at {worker.name}", self.began)
             for room in ROOMS:
                 kept = (await http.get(f"{worker.url}/rooms/{room}/history")).json()
                 since = {"epoch": kept["epoch"], "offset": max(0, kept["offset"] - KEPT)}
@@ -177,7 +182,7 @@ class Performance:
                 while (said := (await http.get(f"{worker.url}/rooms/{room}/members")).json()) != there:
                     if time.monotonic() > deadline:
                         ghosts, missing = sorted({*said} - {*there}), sorted({*there} - {*said})
-                        self._wrong.append(f"worker {worker.number}, {room}: ghosts {ghosts}, missing {missing}")
+                        self._wrong.append(f"{worker.name}, {room}: ghosts {ghosts}, missing {missing}")
                         break
                     await asyncio.sleep(0.1)
 
@@ -216,7 +221,7 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
 def _exceptions(stage: Stage) -> list[str]:
     """The end of the first traceback that each worker printed."""
     found = []
-    for worker in stage.workers:
+    for worker in [*stage.workers, stage.other]:
         _, _, printed = worker.output.partition("Traceback")
         trace = list(itertools.takewhile(lambda line: line.startswith(" "), printed.splitlines()[1:]))
         if printed:

@@ -14,9 +14,11 @@ import httpx
 from hubbub.testing import Acknowledged, Lost, Refusal
 from hubbub.types import Position
 from tests.soak.clients import Visitor
-from tests.soak.stage import Worker
+from tests.soak.stage import Door
 
 _PATIENCE = 5.0
+#: The worker's word, and nginx's where there is none.
+_NOBODY_SAYS = {502, 503, 504}
 
 
 class Publisher:
@@ -53,24 +55,24 @@ class Publisher:
 
 
 class OverHTTP(Publisher):
-    """At any worker."""
+    """At any of the doors, which may change meanwhile."""
 
     def __init__(
         self,
         name: str,
         room: str,
         chance: random.Random,
-        workers: Sequence[Worker],
+        doors: Sequence[Door],
         http: httpx.AsyncClient,
         *,
         pause: float,
     ) -> None:
         super().__init__(name, room, chance, pause=pause)
-        self._workers = workers
+        self.doors = doors
         self._http = http
 
     async def _say(self, number: int) -> dict[str, Any] | None:
-        return await post(self._http, self._chance.choice(self._workers), self.room, self.name, number)
+        return await post(self._http, self._chance.choice(self.doors), self.room, self.name, number)
 
 
 class OverSocket(Publisher):
@@ -109,23 +111,24 @@ def acknowledged(room: str, publisher: str, number: int, position: Mapping[str, 
 
 
 async def post(
-    http: httpx.AsyncClient, worker: Worker, room: str, publisher: str, number: int, padding: int = 0
+    http: httpx.AsyncClient, door: Door, room: str, publisher: str, number: int, padding: int = 0
 ) -> dict[str, Any] | None:
-    """The position it was given, None where the worker does not say. Raises AssertionError where it says nonsense."""
+    """The position it was given, None where nobody says. Raises AssertionError where it is nonsense."""
     message = words(publisher, number)
     if padding:
         message["padding"] = "x" * padding
     try:
         answer = await http.post(
-            f"{worker.url}/api/rooms/{room}/messages",
+            f"{door.url}/api/rooms/{room}/messages",
             json=message,
             headers={"Idempotency-Key": f"{publisher}/{number}"},
             timeout=_PATIENCE,
         )
     except httpx.HTTPError:
         return None
-    if answer.status_code == 503:
+    if answer.status_code in _NOBODY_SAYS:
         return None
     assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
-    position: dict[str, Any] = answer.json()["position"]
+    position: dict[str, Any] | None = answer.json()["position"]
+    assert position is not None, f"{door.name} kept nothing of {message} in {room}"
     return position

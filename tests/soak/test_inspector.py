@@ -64,7 +64,7 @@ def takes_nothing() -> FastAPI:
 @pytest.mark.parametrize("app", [takes_nobody, takes_nothing])
 async def test_who_is_ready_and_takes_nobody_is_found(app: Any) -> None:
     async with serving(app()) as server, httpx.AsyncClient(trust_env=False) as http:
-        worker: Any = SimpleNamespace(number=0, url=server.url, ws=server.ws)
+        worker: Any = SimpleNamespace(name="worker 0", url=server.url, ws=server.ws)
         inspector = Inspector([worker], http, mistaken=0.0)
         [task] = inspector.begin()
         await until(task.done, "it has seen enough")
@@ -73,7 +73,7 @@ async def test_who_is_ready_and_takes_nobody_is_found(app: Any) -> None:
 
 async def test_who_takes_everybody_is_left_alone() -> None:
     async with serving(sound()) as server, httpx.AsyncClient(trust_env=False) as http:
-        worker: Any = SimpleNamespace(number=0, url=server.url, ws=server.ws)
+        worker: Any = SimpleNamespace(name="worker 0", url=server.url, ws=server.ws)
         inspector = Inspector([worker], http, mistaken=0.0)
         [task] = inspector.begin()
 

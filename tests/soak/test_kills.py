@@ -42,13 +42,13 @@ class Kills:
 
     async def carry_out(self, running: Performance) -> None:
         workers = running.stage.workers
-        watchers = [self._somebody(running, f"watcher-{worker.number}", worker) for worker in workers]
+        watchers = [self._somebody(running, f"watcher-{each}", worker) for each, worker in enumerate(workers)]
         living = [asyncio.create_task(watcher.live()) for watcher in watchers]
         try:
             for number in range(self.times):
                 await until(lambda: all(watcher.joined for watcher in watchers), "all watch", within=30)
                 victim = self._chance.choice(workers)
-                others = [watcher for watcher in watchers if watcher.worker is not victim]
+                others = [watcher for watcher in watchers if watcher.door is not victim]
                 await self._one(running, number, victim, others)
             # A second leave would come with the next look for leases that ran out.
             await asyncio.sleep(self.lease)
@@ -71,7 +71,7 @@ class Kills:
             for watcher in watchers:
                 await until(lambda w=watcher: names <= _of(w, came=True).keys(), "the ghosts are seen", within=10)
             at = asyncio.get_running_loop().time()
-            running.disturber.log.append(f"{at - running.began:9.3f} {number}: SIGKILL to worker {victim.number}")
+            running.disturber.log.append(f"{at - running.began:9.3f} {number}: SIGKILL to {victim.name}")
             await victim.kill()
             starting = asyncio.create_task(victim.start())
             for watcher in watchers:
