@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import pytest
-from fastapi import Depends
+from fastapi import Depends, Query, Security
 from pydantic import BaseModel
 
 from hubbub import ConfigurationError, Hub, User
@@ -93,6 +93,20 @@ def test_what_a_partial_filled_is_no_parameter_any_more() -> None:
         passing(functools.partial(check, 5)),
     ):
         Hub().rooms("room:{name}")(filled)
+
+
+def test_what_stands_in_an_annotation_need_not_be_hashable() -> None:
+    async def check(
+        name: str,
+        scoped: "Annotated[int, Security(number, scopes=['rooms'])]",
+        limit: "Annotated[int, Query(examples=[1])]" = 1,
+    ) -> bool:
+        return True
+
+    async def handler(message: Say, scoped: "Annotated[int, Security(number, scopes=['rooms'])]") -> None: ...
+
+    Hub().rooms("room:{name}")(check)
+    Hub().on(Say)(handler)
 
 
 async def number() -> int:

@@ -66,11 +66,13 @@ class FastAPIInjection:
         name = name_of(function)
         signature = signature_of(function, name)
         parameters = [_annotated(parameter, name) for parameter in signature.parameters.values()]
-        places = {caller: _CALLER, User: _USER}
-        if message is not None:
-            places[message] = _MESSAGE
+        # Compared, not hashed: an annotation holds what it likes, as `Security` does its list of scopes.
+        places = ((message, _MESSAGE), (caller, _CALLER), (User, _USER))
         mine = {
-            parameter.name: places[parameter.annotation] for parameter in parameters if parameter.annotation in places
+            parameter.name: place
+            for parameter in parameters
+            for kind, place in places
+            if kind is not None and parameter.annotation is kind
         }
         rest = [parameter for parameter in parameters if parameter.name not in mine]
 
