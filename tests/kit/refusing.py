@@ -101,5 +101,12 @@ NO_CHANNELS = Refusal(
     _command("ACL", "SETUSER", "default", "allchannels"),
 )
 
+#: What was subscribed to before stands.
+NO_SUBSCRIPTIONS = Refusal(
+    "NOPERM",
+    _command("ACL", "SETUSER", "default", "-subscribe"),
+    _command("ACL", "SETUSER", "default", "+subscribe"),
+)
+
 #: Of what is written, where the rest goes on.
 OF_WRITES = (DEMOTED, MASTERDOWN, FULL_DISK, FULL_MEMORY, NO_REPLICAS, NO_SCRIPTS)

@@ -11,7 +11,7 @@ from hubbub.integrations.operations import operations
 from hubbub.options import History
 from tests.integration.hub.conftest import Mortal
 from tests.kit.client import Tab
-from tests.kit.refusing import DEMOTED, FULL_DISK, NO_SCRIPTS, Refusal
+from tests.kit.refusing import DEMOTED, FULL_DISK, NO_SCRIPTS, NO_SUBSCRIPTIONS, Refusal
 from tests.kit.serving import Names, serving, simple
 from tests.kit.waiting import until
 
@@ -58,3 +58,25 @@ async def test_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal, re
                     await until(lambda: cid.received("kept"), "it is heard")
                 for tab in (ann, bob):
                     assert not tab.received("closing")
+
+
+async def test_where_nothing_new_can_be_heard_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal) -> None:
+    """Else the worker would seem ready, and close every socket that it takes."""
+    hub = Hub(RedisBroker(mortal.url, probe=0.1, silence=0.5), auth=Names())
+    async with serving(simple(hub)) as server:
+        await until(lambda: hub.ready, "it is ready")
+        with redis.Redis.from_url(mortal.url) as admin:
+            async with Tab(server.ws, token="ann") as ann:
+                await ann.join("open:a")
+                with NO_SUBSCRIPTIONS.by(admin):
+                    await until(lambda: not hub.ready, "it is found out")
+                    with pytest.raises(websockets.InvalidStatus) as refused:
+                        async with Tab(server.ws, token="bob"):
+                            pass
+                    assert refused.value.response.status_code == 503
+                    await hub.room("open:a").send({"type": "live"})
+                    await ann.receive("live")
+                await until(lambda: hub.ready, "it is over")
+                async with Tab(server.ws, token="bob") as bob:
+                    await bob.join("open:b")
+                assert not ann.received("closing")

@@ -67,7 +67,7 @@ class Channels:
         self._owed: Counter[tuple[bytes, bytes]] = Counter()
         self._sent: deque[_Sent] = deque()
         self._doubtful: set[bytes] = set()
-        # Those in which somebody is.
+        # Those in which somebody is, and our own.
         self._refused: dict[bytes, ResponseError] = {}
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
         self._batch = _BATCH
@@ -83,7 +83,7 @@ class Channels:
 
     @property
     def refusal(self) -> ResponseError | None:
-        """Why the server does not let us hear something that somebody is in."""
+        """Why the server does not let us hear something that somebody is in, or anything new."""
         return next(iter(self._refused.values()), None)
 
     @property
@@ -152,9 +152,12 @@ class Channels:
         self._ask(_UNSUBSCRIBE, channel)
 
     def ping(self) -> None:
-        """Ask for a sign of life, and for what was refused."""
+        """Ask for a sign of life, for what was refused, and whether subscriptions are still taken.
+
+        A right that was taken away ends none that stands, so all seems well until somebody new comes.
+        """
         self._ask(_PING)
-        for channel in self._refused:
+        for channel in {*self._refused, *({self._own} & self._standing)}:
             if not self._owed[_SUBSCRIBE, channel]:
                 self._ask(_SUBSCRIBE, channel)
 
@@ -163,7 +166,10 @@ class Channels:
         self._advance(_PING)
 
     def refused(self, error: ResponseError) -> None:
-        """The server says so to what was asked first of all that has no answer. Raises it for our own channel."""
+        """The server says so to what was asked first of all that has no answer.
+
+        Raises it for our own channel, unless we hear that already.
+        """
         if not self._sent:
             return
         sent = self._sent.popleft()
@@ -185,7 +191,10 @@ class Channels:
 
     def _refuse(self, channel: bytes, error: ResponseError) -> None:
         if channel == self._own:
-            raise error
+            if channel not in self._standing:
+                raise error
+            self._refused[channel] = error
+            return
         if self._owed[_SUBSCRIBE, channel]:
             return  # it was asked for again meanwhile
         wait = self._waits.pop(channel, None)
@@ -202,7 +211,11 @@ class Channels:
     def subscribed(self, channel: bytes) -> None:
         """The server says so."""
         still = self._answered(_SUBSCRIBE, channel)
-        if still > 0 or channel == self._own:
+        if still > 0:
+            return
+        if channel == self._own:
+            self._standing.add(channel)
+            self._refused.pop(channel, None)
             return
         topic = self.topics.get(channel)
         if topic is None:

@@ -220,7 +220,7 @@ class Listener:
         self._unproved = 0
         refusal = self._channels.refusal
         if refusal is not None:
-            # Deaf to a part of what somebody is in, whatever else comes.
+            # Deaf to a part of what somebody is in, or to whoever comes, whatever else is heard.
             self._doubt()
             self._complain(refusal)
             return
