@@ -66,7 +66,7 @@ class Room:
         the event loop of the hub, where it would wait for itself.
         """
         work = self.send(message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience)
-        return self._sender.home.run(work, timeout=timeout + patience)
+        return self._sender.home.run(work, timeout=timeout, patience=patience)
 
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
         """The kept messages after `since`, oldest first, at most `limit`; `reverse`: those before it, newest first.

@@ -49,7 +49,7 @@ class UserHandle:
     ) -> Position | None:
         """`send`, from a thread, as `Room.send_sync`."""
         work = self.send(message, exclude=exclude, idempotency_key=idempotency_key, patience=patience)
-        return self._sender.home.run(work, timeout=timeout + patience)
+        return self._sender.home.run(work, timeout=timeout, patience=patience)
 
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
         """What is in the user's inbox, as `Room.history`."""

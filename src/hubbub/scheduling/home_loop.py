@@ -5,9 +5,11 @@ a loop that does not run here. So whoever is asked looks first, before anything 
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from threading import TIMEOUT_MAX
 from typing import Any, TypeVar
 
 from hubbub.errors import ConfigurationError, Unavailable
@@ -42,12 +44,19 @@ class HomeLoop:
                 f"called outside of the event loop in which {self._owner} was started; nothing was done. {self._way}"
             )
 
-    def run(self, work: Coroutine[Any, Any, T], *, timeout: float) -> T:
+    def run(self, work: Coroutine[Any, Any, T], *, timeout: float, patience: float = 0.0) -> T:
         """Have it done in the loop and wait for it, in a thread: what it returns or raises.
 
-        Raises ConfigurationError in the loop itself and where the loop does not run, Unavailable after `timeout`
-        seconds: then it is cancelled, and may or may not have happened.
+        Raises ConfigurationError in the loop itself and where the loop does not run, ValueError for a `timeout` that is
+        no time to wait: nothing was done then. Raises Unavailable after `timeout` seconds beside its own `patience`:
+        then it is cancelled, and may or may not have happened.
         """
+        if not all(isinstance(each, int | float) for each in (timeout, patience)) or not 0 < timeout < math.inf:
+            work.close()
+            raise ValueError(
+                "timeout and patience are in seconds, and timeout is finite and more than 0; "
+                f"not {timeout!r} and {patience!r}. Nothing was done"
+            )
         if self.here or not self.loop.is_running():
             work.close()
             raise ConfigurationError(
@@ -61,12 +70,12 @@ class HomeLoop:
             work.close()
             raise ConfigurationError(f"the event loop in which {self._owner} was started is closed") from error
         try:
-            return waiting.result(timeout)
+            return waiting.result(min(TIMEOUT_MAX, timeout + patience))
         except TimeoutError:
             if waiting.done():
                 raise
             waiting.cancel()
-            raise Unavailable(f"not done within {timeout:g} s") from None
+            raise Unavailable(f"not done within {timeout + patience:g} s") from None
         except CancelledError:
             raise Unavailable(f"{self._owner} ended meanwhile") from None
 

@@ -1,6 +1,7 @@
 """From threads, `def` routes and handlers, and other event loops: it works, or it is refused and nothing is sent."""
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
@@ -188,6 +189,27 @@ async def test_a_thread_waits_for_so_long_and_not_for_a_loop_that_is_gone() -> N
         await asyncio.to_thread(room.send_sync, {"type": "m"})
     with pytest.raises(ConfigurationError, match="not running"):
         await asyncio.to_thread(lambda: hub.run(released.wait()))
+
+
+@pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, None, "1"])
+async def test_what_is_no_time_to_wait_is_refused_before_anything_is_done(timeout: Any) -> None:
+    hub = Hub(auth=Names())
+    async with serving(keeping(hub)) as server, Tab(server.ws, token="ann") as ann:
+        await ann.join("kept:a")
+        connection, work = connection_of(hub, ann), hub.room("kept:a").send({"type": "m"})
+        for call in (
+            lambda: hub.room("kept:a").send_sync({"type": "m"}, timeout=timeout),
+            lambda: hub.user("ann").send_sync({"type": "m"}, timeout=timeout),
+            lambda: hub.broadcast_sync({"type": "m"}, timeout=timeout),
+            lambda: connection.send_sync({"type": "m"}, timeout=timeout),
+            lambda: hub.run(work, timeout=timeout),
+            lambda: hub.room("kept:a").send_sync({"type": "m"}, patience=None),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(ValueError, match="timeout"):
+                await asyncio.to_thread(call)
+        await asyncio.to_thread(lambda: hub.room("kept:a").send_sync({"type": "only this"}, patience=math.inf))
+        assert (await ann.receive("only this"))["type"] == "only this"
+        assert not ann.received("m")
 
 
 def test_a_hub_whose_loop_has_ended_says_so() -> None:
