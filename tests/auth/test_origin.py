@@ -320,7 +320,9 @@ def test_null_is_let_in_by_no_cookie() -> None:
     assert origin_allowed(scope("file://"), required=True, cookie=True, allowed=listed)
 
 
-HOSTS = parse_hosts(["app.example", "LOCALHOST:8000", "[::1]", "münchen.example", "127.0.0.1"])
+HOSTS = parse_hosts(
+    ["app.example", "LOCALHOST:8000", "[::1]", "münchen.example", "127.0.0.1", "secure.example:443", "bare.example:80"]
+)
 OWN = [
     ("https://app.example", "app.example", "ws"),  # React Native, behind a proxy that ends TLS
     ("http://app.example:8080", "App.Example:8080", "ws"),  # Python's websocket-client
@@ -328,6 +330,10 @@ OWN = [
     ("http://[::1]:3000", "[0:0:0:0:0:0:0:1]:3000", "ws"),
     ("https://xn--mnchen-3ya.example", "xn--mnchen-3ya.example:443", "wss"),
     ("http://127.0.0.1:9", "127.0.0.1:9", "ws"),
+    # A default port that was written out, where a Host leaves it out.
+    ("https://secure.example", "secure.example", "wss"),
+    ("https://secure.example", "secure.example", "ws"),
+    ("http://bare.example", "bare.example", "ws"),
 ]
 
 
@@ -344,6 +350,8 @@ REBOUND = [
     ("http://localhost:8001", "localhost:8001", "ws"),
     ("https://app.example", "app.example:8000", "ws"),
     ("http://app.example", "app.example", "wss"),
+    ("http://secure.example", "secure.example", "ws"),
+    ("https://secure.example:8443", "secure.example:8443", "wss"),
     ("https://app.example.evil.example", "app.example.evil.example", "wss"),
     ("https://sub.app.example", "sub.app.example", "wss"),
     ("https://app.example.", "app.example.", "wss"),

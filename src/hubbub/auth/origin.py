@@ -81,7 +81,8 @@ class OriginRules:
         host = _own_host(scope)
         if host is None or not _same_site(origin, host, scope):
             return "it is not the Host's" if self.origins is None else "it is neither in origins= nor the Host's"
-        if self.hosts is not None and not self.hosts & {host, Host(host.host, None)}:
+        # A Host leaves the default port out, which the own origin has.
+        if self.hosts is not None and not self.hosts & {Host(host.host, origin.port), Host(host.host, None)}:
             return "it is the Host's, which is not in allowed_hosts="
         return None
 
