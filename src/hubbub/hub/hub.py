@@ -186,7 +186,9 @@ class Hub:
         timeout: float = 10.0,
     ) -> None:
         """`broadcast`, from a thread, as `Room.send_sync`."""
-        self._here.home.run(self.broadcast(message, exclude=exclude, patience=patience), timeout=timeout, patience=patience)
+        self._here.home.run(
+            self.broadcast(message, exclude=exclude, patience=patience), timeout=timeout, patience=patience
+        )
 
     def run(self, work: Coroutine[Any, Any, T], *, timeout: float = 10.0) -> T:
         """`hub.run(hub.room(name).members())`: whatever else is awaited, from a thread; waits for what comes of it.

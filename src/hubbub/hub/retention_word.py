@@ -152,12 +152,12 @@ class RetentionWord:
             if not their or mine == their:
                 continue
             if age <= LIVING:
-                who, then = "another worker that runs", "the most is kept. Declare the same in both"
+                who, then = "another that runs keeps", "the most is kept. Declare the same in both"
             elif mine is None:
-                who, then = "one that ran before", "that goes on. history=False (or inbox=False) here would end it"
+                who, then = "one that ran before kept", "that goes on. history=False (or inbox=False) here would end it"
             else:
                 continue
-            told = f"{what}: this worker keeps {_said(mine)}, {who} {_said(their)}: {then}"
+            told = f"{what}: this worker keeps {_said(mine)}; {who} {_said(their)}: {then}"
             if told not in self._told:
                 self._told.add(told)
                 _log.warning("%s", told)

@@ -148,14 +148,14 @@ async def test_where_two_that_run_differ_each_says_it_once(url: str, caplog: pyt
         async with service(url, History(size=20, ttl=60)):
             await until(lambda: inside(a.hub).parts.retention.version > looked, "the first looked again")
             assert sorted(said()) == [
-                "messages to users: this worker keeps nothing, another worker that runs 1000 messages for 600 s",
-                "messages to users: this worker keeps nothing, another worker that runs 1000 messages for 600 s",
-                "rooms 'team:{number}': this worker keeps 1000 messages for 600 s, "
-                "another worker that runs 20 messages for 60 s",
-                "rooms 'team:{number}': this worker keeps 20 messages for 60 s, "
-                "another worker that runs 1000 messages for 600 s",
-                "rooms 'team:{number}': this worker keeps nothing, another worker that runs 1000 messages for 600 s",
-                "rooms 'team:{number}': this worker keeps nothing, another worker that runs 20 messages for 60 s",
+                "messages to users: this worker keeps nothing; another that runs keeps 1000 messages for 600 s",
+                "messages to users: this worker keeps nothing; another that runs keeps 1000 messages for 600 s",
+                "rooms 'team:{number}': this worker keeps 1000 messages for 600 s; "
+                "another that runs keeps 20 messages for 60 s",
+                "rooms 'team:{number}': this worker keeps 20 messages for 60 s; "
+                "another that runs keeps 1000 messages for 600 s",
+                "rooms 'team:{number}': this worker keeps nothing; another that runs keeps 1000 messages for 600 s",
+                "rooms 'team:{number}': this worker keeps nothing; another that runs keeps 20 messages for 60 s",
             ]
 
 
@@ -167,7 +167,7 @@ async def test_who_keeps_no_more_what_one_before_has_kept_is_told_how_to_end_it(
     [said] = admin.zrange(Keys("hubbub").words, 0, -1)
     admin.zincrby(Keys("hubbub").words, -60_000, said)
     async with service(url) as one:
-        assert "'team:{number}': this worker keeps nothing, one that ran before 1000 messages" in caplog.text
+        assert "'team:{number}': this worker keeps nothing; one that ran before kept 1000 messages" in caplog.text
         assert "history=False" in caplog.text
         told(await one.hub.room(ROOM).send({"type": "m"}), 1)
     caplog.clear()
