@@ -62,7 +62,8 @@ async def test_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal, re
 
 async def test_where_nothing_new_can_be_heard_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal) -> None:
     """Else the worker would seem ready, and close every socket that it takes."""
-    hub = Hub(RedisBroker(mortal.url, probe=0.1, silence=0.5), auth=Names())
+    broker = RedisBroker(mortal.url, probe=0.1, silence=0.5)
+    hub = Hub(broker, auth=Names())
     async with serving(simple(hub)) as server:
         await until(lambda: hub.ready, "it is ready")
         with redis.Redis.from_url(mortal.url) as admin:
@@ -76,6 +77,8 @@ async def test_where_nothing_new_can_be_heard_nobody_is_let_in_and_those_who_are
                     assert refused.value.response.status_code == 503
                     await hub.room("open:a").send({"type": "live"})
                     await ann.receive("live")
+                    # Deaf it is not: that would send all away in a while, to workers that are no better.
+                    assert (broker.deaf_for, "NOPERM" in (broker.refusal or "")) == (0, True)
                 await until(lambda: hub.ready, "it is over")
                 async with Tab(server.ws, token="bob") as bob:
                     await bob.join("open:b")

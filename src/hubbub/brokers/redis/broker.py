@@ -99,7 +99,8 @@ class RedisBroker:
 
     @property
     def refusal(self) -> str | None:
-        return None if self._writes is None else self._writes.refusal
+        refusers = (each for each in (self._writes, self._listener) if each is not None)
+        return next((each.refusal for each in refusers if each.refusal is not None), None)
 
     @property
     def round_trip(self) -> float | None:

@@ -67,8 +67,10 @@ class Channels:
         self._owed: Counter[tuple[bytes, bytes]] = Counter()
         self._sent: deque[_Sent] = deque()
         self._doubtful: set[bytes] = set()
-        # Those in which somebody is, and our own.
+        # Those in which somebody is.
         self._refused: dict[bytes, ResponseError] = {}
+        self.refuses_new: ResponseError | None = None
+        """Why the server takes no subscriptions, where all that stand stay."""
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
         self._batch = _BATCH
         self._link: Link | None = None
@@ -83,7 +85,7 @@ class Channels:
 
     @property
     def refusal(self) -> ResponseError | None:
-        """Why the server does not let us hear something that somebody is in, or anything new."""
+        """Why the server does not let us hear something that somebody is in."""
         return next(iter(self._refused.values()), None)
 
     @property
@@ -100,7 +102,7 @@ class Channels:
 
     def end(self) -> None:
         """The connection is gone, and every subscription with it."""
-        self._link = None
+        self._link = self.refuses_new = None
         for state in (self._standing, self._owed, self._sent, self._doubtful, self._refused, self._outgoing):
             state.clear()
 
@@ -193,7 +195,9 @@ class Channels:
         if channel == self._own:
             if channel not in self._standing:
                 raise error
-            self._refused[channel] = error
+            if self.refuses_new is None:
+                logger.warning("the broker refuses subscriptions, so nobody is let in: %s", told(error))
+            self.refuses_new = error
             return
         if self._owed[_SUBSCRIBE, channel]:
             return  # it was asked for again meanwhile
@@ -215,7 +219,9 @@ class Channels:
             return
         if channel == self._own:
             self._standing.add(channel)
-            self._refused.pop(channel, None)
+            if self.refuses_new is not None:
+                self.refuses_new = None
+                logger.info("the broker takes subscriptions again")
             return
         topic = self.topics.get(channel)
         if topic is None:

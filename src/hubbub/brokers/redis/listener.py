@@ -87,6 +87,12 @@ class Listener:
         return self._task is not None and not self._task.done()
 
     @property
+    def refusal(self) -> str | None:
+        """In the server's words, why nothing new can be heard; None where it can, or nobody knows."""
+        refusal = self._channels.refuses_new
+        return None if refusal is None else str(told(refusal))
+
+    @property
     def deaf_for(self) -> float:
         return 0.0 if self.ready else self._loop.time() - self._deaf_since
 
@@ -220,7 +226,7 @@ class Listener:
         self._unproved = 0
         refusal = self._channels.refusal
         if refusal is not None:
-            # Deaf to a part of what somebody is in, or to whoever comes, whatever else is heard.
+            # Deaf to a part of what somebody is in, whatever else comes.
             self._doubt()
             self._complain(refusal)
             return
