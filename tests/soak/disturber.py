@@ -63,7 +63,7 @@ REFUSALS: dict[Kind, Refusal] = {
 _OF_THE_VALKEY = frozenset({Kind.KILL_VALKEY, Kind.FREEZE_VALKEY, Kind.SHRINK_BUFFER, Kind.FAIL_OVER, *REFUSALS})
 
 #: Requests that a worker answers before it ends: more than until somebody is there.
-_ENOUGH = 200
+_ENOUGH = 100
 _BUFFERS = "client-output-buffer-limit"
 _BY_DEFAULT = "pubsub 33554432 8388608 60"
 
