@@ -150,8 +150,8 @@ def left_behind(hub: Hub) -> dict[str, int]:
     """What a hub without connections still has; all of it should be gone."""
     here = inside(hub)
     counts = here.parts.left_over()
-    if here.endpoint.unauthenticated:
-        counts["unauthenticated"] = len(here.endpoint.unauthenticated)
+    if here.endpoint.handshakes.unauthenticated:
+        counts["unauthenticated"] = len(here.endpoint.handshakes.unauthenticated)
     return counts
 
 

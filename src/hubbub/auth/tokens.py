@@ -1,4 +1,4 @@
-"""Who is there, by the token of a first message or of a renewal: what a handshake proves is in `hub/endpoint.py`."""
+"""Who is there, by the token of a first message or of a renewal: what a handshake proves is in `hub/handshakes.py`."""
 
 from collections.abc import Sequence
 

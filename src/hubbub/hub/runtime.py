@@ -20,6 +20,7 @@ from hubbub.hub.composition import Parts, compose
 from hubbub.hub.declarations import Declarations
 from hubbub.hub.drain import Drain
 from hubbub.hub.endpoint import Endpoint
+from hubbub.hub.handshakes import Handshakes
 from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
@@ -67,8 +68,17 @@ class Runtime:
         )
         refusals = Refusals(self.parts.clock, metrics)
         context = _context(settings, declarations, self.parts, refusals)
-        self.endpoint = Endpoint(context, settings.authenticators, settings.origins, refusals, lambda: self.unready)
-        self._bounded_logs = (refusals, self.endpoint.told, context.endings)
+        handshakes = Handshakes(
+            settings.authenticators,
+            settings.origins,
+            refusals,
+            lambda: self.unready,
+            limits=limits,
+            metrics=metrics,
+            clock=self.parts.clock,
+        )
+        self.endpoint = Endpoint(context, handshakes)
+        self._bounded_logs = (refusals, handshakes.told, context.endings)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
         self._always: list[asyncio.Task[None]] = []

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Response
 
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.hub.current import hub_or_current
-from hubbub.hub.endpoint import RETRY_AFTER
+from hubbub.hub.handshakes import RETRY_AFTER
 from hubbub.hub.hub import Hub
 
 

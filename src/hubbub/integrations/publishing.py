@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
 from hubbub.hub.current import hub_or_current
-from hubbub.hub.endpoint import RETRY_AFTER
+from hubbub.hub.handshakes import RETRY_AFTER
 from hubbub.hub.hub import Hub
 from hubbub.protocol.codec import decode
 from hubbub.types import Position

@@ -81,8 +81,8 @@ async def test_one_that_hangs_has_its_time() -> None:
         assert tab.log == []
         await tab.close()
         await until(lambda: not inside(hub).endpoint.connections, "gone")
-        assert inside(hub).endpoint.handshakes == 0
-        assert not inside(hub).endpoint.unauthenticated
+        assert inside(hub).endpoint.handshakes.under_way == 0
+        assert not inside(hub).endpoint.handshakes.unauthenticated
         assert not inside(hub).registry
 
 

@@ -150,7 +150,7 @@ async def test_a_full_worker_refuses() -> None:
             another = await Tab(server.ws).connect()
             await refused()
             await another.drop()
-            await until(lambda: not inside(hub).endpoint.unauthenticated, "gone")
+            await until(lambda: not inside(hub).endpoint.handshakes.unauthenticated, "gone")
             await (await Tab(server.ws).connect()).close()
         await at_rest(hub)
 

@@ -1,0 +1,211 @@
+"""Who may come in, and how the others are told no.
+
+Before accept, by HTTP: 400 for a handshake that makes no sense, 401 for a credential that proves nobody, 403 for an
+Origin that is not ours, 503 when there is no room or no broker. But a browser shows a script nothing of a refused
+handshake, only 1006, and a client that cannot tell "fetch a new token" from "the network is down" comes back for ever:
+so where there is an Origin, a bad credential is accepted and closed with 4001. The Origin is checked first, so that
+nobody's cookie is looked at for a hostile page.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket
+
+from hubbub import closes
+from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
+from hubbub.auth.origin import OriginRules, shown
+from hubbub.auth.refusals import Refusals
+from hubbub.auth.select import Claim, examine
+from hubbub.connection.connection import Connection
+from hubbub.errors import CredentialError, HandshakeRefused, InvalidCredential, InvalidMessage, described, text_of
+from hubbub.options import Limits
+from hubbub.ports.auth import Authenticator, Carrier
+from hubbub.ports.clock import Clock
+from hubbub.ports.metrics import Count, Metrics
+from hubbub.protocol.messages import check_name, check_user
+from hubbub.scheduling.limited_log import LimitedLog
+from hubbub.transports.asgi import GONE
+from hubbub.types import User, UserId
+
+_log = logging.getLogger("hubbub.endpoint")
+
+_NO_AUTH = "refused a connection: the hub has no auth=, so nobody can be let in"
+_FAILED = "authenticating a handshake failed"
+_BAD_ORIGIN = "refused a handshake by its Origin"
+# The others are told where they are found, with what is known there.
+_NOT_YET_TOLD = {400, 503}
+
+#: What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
+RETRY_AFTER = {"Retry-After": "2"}
+
+
+class Handshakes:
+    """`refusals` is told of credentials that prove nobody, `unready` says why this worker takes nobody now."""
+
+    def __init__(
+        self,
+        authenticators: Sequence[Authenticator],
+        origins: OriginRules,
+        refusals: Refusals,
+        unready: Callable[[], str | None],
+        *,
+        limits: Limits,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._authenticators = tuple(authenticators)
+        self._origins = origins
+        self._refusals = refusals
+        self._unready = unready
+        self._limits = limits
+        self._metrics = metrics
+        self.told = LimitedLog(_log, clock)
+        self.under_way = 0
+        """How many are being examined."""
+        self.unauthenticated: set[Connection] = set()
+        """Those that were let in and are nobody's yet."""
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Until it is a connection, or none."""
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+
+    async def let_in(self, websocket: WebSocket, user: User | str | None, *, beside: int) -> User | None:
+        """Accept, and the user the handshake proves, None where the first message is to. Raises HandshakeRefused.
+
+        `user`: who it is, where the application knows it. `beside`: how many connections there are.
+        """
+        try:
+            who = await self._examine(websocket, user, beside)
+            self._check_accepting()  # which may have changed meanwhile
+        except HTTPException as refusal:
+            self._metrics.count(Count.REFUSED_HANDSHAKES)
+            if refusal.status_code in _NOT_YET_TOLD:
+                kind = f"a handshake was refused with {refusal.status_code}: {refusal.detail}"
+                self.told.tell(kind, kind)
+            await _deny(websocket, refusal)
+            raise quiet(websocket, HandshakeRefused()) from None
+        except CredentialError:
+            self._metrics.count(Count.REFUSED_HANDSHAKES)
+            await self._accept(websocket)
+            with suppress(*GONE):
+                await websocket.close(closes.CREDENTIAL_INVALID.code, closes.CREDENTIAL_INVALID.reason)
+            raise quiet(websocket, HandshakeRefused()) from None
+        await self._accept(websocket)
+        return who
+
+    async def _examine(self, websocket: WebSocket, user: User | str | None, beside: int) -> User | None:
+        """The user the handshake proves; None where the first message is to. Raises HTTPException, CredentialError."""
+        self._make_room(beside)
+        scope = websocket.scope
+        if user is not None:
+            self._check_origin(websocket, required=True)
+            return self._user(user)
+        if not self._authenticators:
+            self.told.tell(_NO_AUTH, _NO_AUTH, level=logging.WARNING)
+            raise HTTPException(403, "this server has no way to authenticate anyone")
+        presented = examine(scope, self._authenticators, limit=self._limits.credential)
+        if isinstance(presented, Malformed):
+            raise HTTPException(400, presented.reason)
+        cookie = isinstance(presented, Claim) and presented.credential.carrier is Carrier.COOKIE
+        cookie = cookie or (isinstance(presented, Unusable) and presented.carrier is Carrier.COOKIE)
+        self._check_origin(websocket, required=cookie, cookie=cookie)
+        if isinstance(presented, Absent):
+            if len(self.unauthenticated) >= self._limits.unauthenticated:
+                raise HTTPException(503, "too many connections wait to authenticate", RETRY_AFTER)
+            return None
+        try:
+            if isinstance(presented, Unusable):
+                raise InvalidCredential(presented.reason, fault=presented.fault)
+            async with asyncio.timeout(self._limits.authenticate):
+                return check_user(await presented.judge(), limit=self._limits.name)
+        except CredentialError as error:
+            self._tell_of_credential(websocket, presented, error)
+            if "origin" in websocket.headers:
+                raise
+            raise HTTPException(401, text_of(error), {"WWW-Authenticate": "Bearer"}) from None
+        except TimeoutError:
+            raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
+        except Exception as error:  # noqa: BLE001 - the application's store, or its authenticator
+            self.told.tell(_FAILED, "%s: %s", _FAILED, described(error), level=logging.ERROR)
+            raise HTTPException(500, "the credential could not be checked") from None
+
+    def _user(self, user: User | str) -> User:
+        limit = self._limits.name
+        if isinstance(user, User):
+            return check_user(user, limit=limit)
+        if not isinstance(user, str):
+            raise TypeError(f"user is a User or a str, not {type(user).__name__}")
+        # Often a part of the path, and so the client's to choose.
+        try:
+            return User(UserId(check_name(user, limit=limit, field="user")))
+        except InvalidMessage as error:
+            raise HTTPException(400, error.message) from None
+
+    def _check_accepting(self) -> None:
+        reason = self._unready()
+        if reason is not None:
+            raise HTTPException(503, reason, RETRY_AFTER)
+
+    def _make_room(self, beside: int) -> None:
+        self._check_accepting()
+        # Handshakes that are being examined count as well, this one too: all of them may be let in.
+        if beside + self.under_way > self._limits.connections:
+            raise HTTPException(503, "this worker is full", RETRY_AFTER)
+
+    def _check_origin(self, websocket: WebSocket, *, required: bool, cookie: bool = False) -> None:
+        rule = self._origins.refusal(websocket.scope, required=required, cookie=cookie)
+        if rule is not None:
+            self.told.tell(_BAD_ORIGIN, "%s, %s: %s", _BAD_ORIGIN, shown(websocket.scope), rule)
+            raise HTTPException(403, "this Origin may not connect")
+
+    def _tell_of_credential(self, websocket: WebSocket, presented: Claim | Unusable, error: CredentialError) -> None:
+        where = f"at a handshake of {websocket.client.host if websocket.client else 'a client'}"
+        if isinstance(presented, Claim):
+            credential = presented.credential
+            self._refusals.tell(error, where=where, carrier=credential.carrier, secret=credential.value)
+        else:
+            self._refusals.tell(error, where=where, carrier=presented.carrier)
+
+    async def _accept(self, websocket: WebSocket) -> None:
+        try:
+            await websocket.accept(subprotocol=select_subprotocol(websocket.scope))
+        except GONE:
+            # Gone while it was looked at. Nothing was taken for it yet, so there is nothing to give back.
+            raise quiet(websocket, HandshakeRefused()) from None
+
+
+async def _deny(websocket: WebSocket, refusal: HTTPException) -> None:
+    """By HTTP where the server can (ASGI extension `websocket.http.response`); elsewhere every refusal is 403."""
+    with suppress(*GONE):
+        if "websocket.http.response" in websocket.scope.get("extensions", {}):
+            response = JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)
+            await websocket.send_denial_response(response)
+        else:
+            await websocket.close()
+
+
+def quiet(websocket: WebSocket, error: Exception) -> Exception:
+    """The exception that ends the route, and the application told to take no offence at it.
+
+    A dependency cannot end its route in silence: what it raises reaches the server, which logs a traceback. Starlette
+    passes the application's exception handlers in the scope, where ours is put beside them.
+    """
+    handlers = websocket.scope.get("starlette.exception_handlers")
+    if handlers:
+        handlers[0].setdefault(type(error), _let_pass)
+    return error
+
+
+async def _let_pass(_: HTTPConnection, __: Exception) -> None:
+    """The client has its answer."""
