@@ -98,7 +98,7 @@ class ExpiredCredential(CredentialError):
     default = CredentialFault.EXPIRED
 
 
-class WrongAnswer(HubbubError, TypeError):
+class WrongAnswer(HubbubError, TypeError, ValueError):
     """A function of the application's gave what it may not. The text names the function or a field, never a value."""
 
 

@@ -51,9 +51,9 @@ class SessionAuth:
     async def authenticate(self, credential: Credential) -> User:
         """The session's user.
 
-        Raises InvalidCredential where there is no such session, ExpiredCredential where it is over, WrongAnswer or
-        ValueError where the store gave no proper user. What the store raises goes through: a database that is down
-        must not look like a forged cookie, which would log everybody out.
+        Raises InvalidCredential where there is no such session, ExpiredCredential where it is over, WrongAnswer
+        where the store gave no proper user. What the store raises goes through: a database that is down must not look
+        like a forged cookie, which would log everybody out.
         """
         found = await self._load(credential.value)
         if found is None:

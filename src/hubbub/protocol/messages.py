@@ -1,6 +1,5 @@
 """The hub's own messages: what each looks like going out, and which types an application may not use."""
 
-import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
@@ -82,16 +81,20 @@ def check_room(name: object, *, limit: int) -> RoomName:
 def check_user(user: object, *, limit: int) -> User:
     """What an authenticator of the application's made: a User with an id as names are, and an end that is a time.
 
-    Raises WrongAnswer or ValueError, which name the field: the application's mistake, not the client's.
+    Raises WrongAnswer, which names the field: the application's mistake, not the client's.
     """
     if not isinstance(user, User):
         raise WrongAnswer(f"an authenticator gives a User, not {type(user).__name__}")
+    # A row's id often is a number.
+    if not isinstance(user.id, str):
+        raise WrongAnswer(f"User.id is a string, not {type(user.id).__name__}")
     try:
         check_name(user.id, limit=limit, field="User.id")
     except InvalidMessage as error:
-        raise ValueError(error.message) from None
-    if user.expires is not None and not math.isfinite(user.expires):
-        raise ValueError("User.expires is a Unix time in seconds, or None")
+        raise WrongAnswer(error.message) from None
+    ends = user.expires
+    if ends is not None and not (isinstance(ends, int | float) and abs(ends) <= MAX_EXACT):
+        raise WrongAnswer("User.expires is a Unix time in seconds, or None")
     return user
 
 
