@@ -139,8 +139,11 @@ class Requests:
                 error = odd
             else:
                 return
-        # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
-        _log.error("a request of connection %s failed: %s", client.id, described(error))
+        if ending:
+            _log.warning("a request of connection %s was given up, as the worker ends", client.id)
+        else:
+            # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
+            _log.error("a request of connection %s failed: %s", client.id, described(error))
         if unknown:
             client.close(closes.OUR_FAULT)
         else:

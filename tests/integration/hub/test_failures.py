@@ -8,7 +8,7 @@ import pytest
 from fastapi import Depends, FastAPI, WebSocket
 from pydantic import BaseModel, field_validator
 
-from hubbub import Connection, Hub
+from hubbub import Connection, Hub, Leaving, Limits
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.types import Topic
 from tests.kit.client import Tab
@@ -173,3 +173,22 @@ async def test_what_somebody_elses_connection_raises_is_told(caplog: pytest.LogC
         assert (await bob.request("wait"))["code"] == "internal"
         [record] = errors(caplog)
         assert bob.welcome["connection"] in record.getMessage()
+
+
+async def test_what_is_still_handled_when_the_worker_ends_is_given_up_and_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub = Hub(auth=Names(), limits=Limits(closing=0.2), leaving=Leaving(window=0))
+
+    @hub.rooms("slow")
+    async def slow() -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async with serving(simple(hub), timeout_graceful_shutdown=1) as server:
+        tab = await Tab(server.ws, token="ann").connect()
+        await tab.send({"type": "join_room", "room": "slow", "id": 1})
+        await tab.request("ping")
+    await tab.close()
+    lines = [(each.levelname, each.getMessage()) for each in caplog.records if each.name == "hubbub.requests"]
+    assert [(level, "given up" in text) for level, text in lines] == [("WARNING", True)]
