@@ -401,3 +401,11 @@ def test_which_rule_it_was() -> None:
     assert rebound == "it is the Host's, which is not in allowed_hosts="
     assert rule("evil", OriginRules()) == "it is no origin"
     assert rule("null", OriginRules(parse_origins("null"))) == "null is let in by no cookie"
+
+
+@pytest.mark.parametrize("given", [5, b"https://app.example", None])
+def test_what_is_no_list_is_named(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^origins: a list of texts, not "):
+        parse_origins(given)
+    with pytest.raises(ConfigurationError, match=r"^allowed_hosts: a list of texts, not "):
+        parse_hosts(given)

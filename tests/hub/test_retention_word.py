@@ -8,6 +8,7 @@ import pytest
 from hubbub import History
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.memory.store import Store
+from hubbub.errors import Unavailable
 from hubbub.hub import retention_word
 from hubbub.hub.composition import Parts, compose
 from hubbub.hub.retention_word import RetentionWord
@@ -122,3 +123,24 @@ async def test_a_look_that_fails_is_told_and_not_the_last(
     await until(lambda: asked > 2, "it looked again")
     looking.cancel()
     assert "could not be agreed on" in caplog.text
+
+
+async def test_a_word_that_is_refused_by_a_broker_that_is_there_is_told_once(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As for a key that somebody else has taken: nothing else is wrong, so nobody else says it."""
+    worker = await Worker(store, clock).start()
+
+    async def refused(_: bytes) -> Declared:
+        raise Unavailable from ValueError("WRONGTYPE")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(worker.broker, "declare", refused)
+            caplog.clear()
+            for _ in range(20):
+                await worker.word.settle()
+            assert [record.message for record in caplog.records] == [
+                "what is kept cannot be agreed on at the broker: WRONGTYPE"
+            ]
+        await worker.word.settle()

@@ -175,3 +175,23 @@ async def test_who_retires_while_the_broker_is_away_says_what_that_means(
     a.line.away = True
     await a.leases.retire(15)
     assert "may be announced as gone before they are back" in caplog.text
+
+
+async def test_a_lease_that_is_refused_by_a_broker_that_is_there_is_told_once(
+    s: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As for a key that somebody else has taken: nothing else is wrong, so nobody else says it."""
+    a = await s.node("a")
+    a.line.away = True
+    await s.wait(9)
+    assert "refused" not in caplog.text
+    await s.wait(30)
+    assert [record.message for record in caplog.records if "this node's lease is refused" in record.message] == [
+        "this node's lease is refused, and its users may be announced as gone: the broker is not available"
+    ]
+    a.line.away = False
+    await s.wait(10)
+    caplog.clear()
+    a.line.away = True
+    await s.wait(30)
+    assert caplog.text.count("this node's lease is refused") == 1

@@ -176,3 +176,10 @@ async def test_arguments_may_have_any_name() -> None:
         return func, function, limiter
 
     assert await awaiting(function)(func=1, function=2, limiter=3) == (1, 2, 3)
+
+
+async def test_a_coroutine_that_gives_a_task_is_awaited_to_its_end() -> None:
+    async def begun() -> Any:
+        return asyncio.ensure_future(native())
+
+    assert await settled(begun()) == "answer"

@@ -14,7 +14,7 @@ this server (DNS rebinding), and then Origin and Host agree.
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -92,12 +92,20 @@ def parse_origins(origins: str | Sequence[str]) -> frozenset[Origin]:
 
     Names outside ASCII may be written as people read them. Raises ConfigurationError that names the entry.
     """
-    return frozenset(_configured(entry) for entry in ([origins] if isinstance(origins, str) else origins))
+    return frozenset(map(_configured, _entries(origins, "origins")))
 
 
 def parse_hosts(hosts: str | Sequence[str]) -> frozenset[Host]:
     """Names or addresses, with a port or for any. Raises ConfigurationError that names the entry."""
-    return frozenset(_configured_host(entry) for entry in ([hosts] if isinstance(hosts, str) else hosts))
+    return frozenset(map(_configured_host, _entries(hosts, "allowed_hosts")))
+
+
+def _entries(given: Any, name: str) -> Iterable[Any]:
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, bytes | bytearray) or not isinstance(given, Iterable):
+        raise ConfigurationError(f"{name}: a list of texts, not {type(given).__name__}")
+    return given
 
 
 def shown(scope: Mapping[str, Any]) -> str:

@@ -141,7 +141,7 @@ class InjectedFunction:
 
     async def _tell(self, called: Coroutine[Any, Any, Any]) -> Any:
         result = await called
-        if inspect.iscoroutine(result):
+        if inspect.isawaitable(result):
             result = await settled(result)
         return self._told(result)  # type: ignore[misc]
 

@@ -31,6 +31,8 @@ _INTERVAL = 1.0
 # How long a worker waits until all know what it keeps. Those that died are not reported any more after two seconds.
 _PATIENCE = 5.0
 _LOOK = 0.05
+# At which failure in a row somebody is told.
+_TELLING = 5
 
 
 class RetentionWord:
@@ -66,20 +68,32 @@ class RetentionWord:
         self._state: tuple[list[bytes], list[bytes]] | None = None
         self._told: set[str] = set()
         self._soon = asyncio.Event()
+        self._failures = 0
 
     async def settle(self) -> None:
         """Leave the word and learn the others'. Where the broker is away, `keep_settled` does it later."""
-        with suppress(Unavailable):
-            mine = self._word()
-            declared = await self._broker.declare(mine)
-            if declared.fresh and mine in self._mine:
-                declared = await self._restore(declared)
-            self._mine.add(mine)
-            if self._learn(declared):
-                await self._tell()
-            if declared.fresh and self._keeps_anything():
-                await self._until_known(_mark(mine))
+        try:
+            await self._settle()
+        except Unavailable as error:
+            # A broker that is away, or refuses whatever is written, has been told of.
+            if self._broker.ready and self._broker.refusal is None:
+                self._failures += 1
+                if self._failures == _TELLING:
+                    _log.warning("what is kept cannot be agreed on at the broker: %s", error.__cause__ or error)
+        else:
+            self._failures = 0
             self.settled = True
+
+    async def _settle(self) -> None:
+        mine = self._word()
+        declared = await self._broker.declare(mine)
+        if declared.fresh and mine in self._mine:
+            declared = await self._restore(declared)
+        self._mine.add(mine)
+        if self._learn(declared):
+            await self._tell()
+        if declared.fresh and self._keeps_anything():
+            await self._until_known(_mark(mine))
 
     async def keep_settled(self) -> None:
         """Every second, and when `resumed`, until cancelled."""

@@ -43,6 +43,8 @@ class NodeLease:
         self._renewed: float | None = None
         """When the renewal that succeeded last was asked for: the broker has believed us since then at least."""
         self._doubt = False
+        self._failing_since: float | None = None
+        self._complained = False
         self._sweep_from = 0.0
         self._at_once = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,9 +94,11 @@ class NodeLease:
         doubt, self._doubt = self._doubt, False
         try:
             renewal = await self._broker.renew(self._node, self._lease * _TTL)
-        except Unavailable:
+        except Unavailable as error:
             self._in_doubt()
+            self._failed(error, asked)
             return self._lease * _RETRY
+        self._failing_since, self._complained = None, False
         away = 0.0 if self._renewed is None else self._clock.now() - self._renewed
         first, self._renewed = self._renewed is None, asked
         # The clock here knows of a lost lease even where the broker's word for it was lost.
@@ -109,6 +113,15 @@ class NodeLease:
             # Beside the renewals, which must not wait for it.
             self._go(self._presence.reassert(loudly=lost or away > _FORGOTTEN))
         return self._lease * _RENEW
+
+    def _failed(self, error: Unavailable, asked: float) -> None:
+        """Say so once the lease is over. A broker that is away, or refuses whatever is written, has been told of."""
+        since = self._failing_since = asked if self._failing_since is None else self._failing_since
+        told_of = self._complained or not self._broker.ready or self._broker.refusal is not None
+        if not told_of and self._clock.now() - since >= self._lease * _TTL:
+            self._complained = True
+            words = error.__cause__ or error
+            _log.warning("this node's lease is refused, and its users may be announced as gone: %s", words)
 
     async def _keep_sweeping(self) -> None:
         while True:

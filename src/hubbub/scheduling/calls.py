@@ -7,6 +7,7 @@ an answer that nobody awaits is true, whatever it would have said.
 """
 
 import inspect
+from asyncio import Future
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from types import CodeType
@@ -58,7 +59,7 @@ async def settled(answer: Any) -> Any:
     if inspect.isawaitable(answer):
         answer = await answer
         # `return other()`, where `return await other()` was meant. Of what else can be awaited some gives itself.
-        while inspect.iscoroutine(answer):
+        while inspect.iscoroutine(answer) or isinstance(answer, Future):
             answer = await answer
     return answer
 
