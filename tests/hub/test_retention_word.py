@@ -16,7 +16,7 @@ from hubbub.options import Keep, RoomOptions
 from hubbub.ports.broker import LIVING, Declared
 from hubbub.rooms.retention import word
 from hubbub.testing import ManualClock
-from hubbub.types import NodeId, room_topic
+from hubbub.types import NodeId, RoomName, UserId, room_topic
 from tests.kit.declared import declared
 from tests.kit.waiting import until
 
@@ -144,3 +144,31 @@ async def test_a_word_that_is_refused_by_a_broker_that_is_there_is_told_once(
                 "what is kept cannot be agreed on at the broker: WRONGTYPE"
             ]
         await worker.word.settle()
+
+
+async def test_nothing_goes_out_unkept_before_it_is_known_what_others_keep(store: Store, clock: ManualClock) -> None:
+    """A service that starts where the broker lets it ask nothing would lose what it sends, and nobody would say so."""
+    worker = Worker(store, clock)
+    await worker.broker.start(lambda *_: None, lambda: None, lambda _: None)
+    store.declarations.declare(word([("a", KEEP)], None), clock.now())
+    handles = worker.parts.handles
+    room = handles.room(RoomName("a"))
+    for sends in (room, handles.user(UserId("ann"))):
+        with pytest.raises(Unavailable, match="does not know yet what others keep"):
+            await sends.send({"type": "said"})
+    await handles.everyone().send({"type": "said"}, exclude=None)
+    patient = asyncio.create_task(room.send({"type": "said"}, patience=30))
+    await worker.word.settle()
+    position = await patient
+    assert position is not None
+    assert position.offset == 1
+    position = await room.send({"type": "said"})
+    assert position is not None
+    assert position.offset == 2
+    assert await handles.user(UserId("ann")).send({"type": "said"}) is None
+
+
+async def test_what_is_kept_by_oneself_waits_for_no_others(store: Store, clock: ManualClock) -> None:
+    worker = Worker(store, clock, KEEP)
+    await worker.broker.start(lambda *_: None, lambda: None, lambda _: None)
+    assert await worker.parts.handles.room(RoomName("a")).send({"type": "said"}) is not None

@@ -163,8 +163,13 @@ async def test_a_flood_of_strangers_is_counted(log: pytest.LogCaptureFixture) ->
     for _ in range(9):
         telling_of(state).refused(transport, 400, "nonsense")
     telling_of(ServerState()).refused(transport, 400, "nonsense")  # another's are its own
-    told = ["refused a peer without an address with 400: nonsense"] * 6
-    assert lines(log, logging.INFO) == told
+
+    def told() -> list[str]:
+        # Servers of tests before this one end here as well.
+        return [line for line in lines(log, logging.INFO) if "nonsense" in line]
+
+    each = ["refused a peer without an address with 400: nonsense"] * 6
+    assert told() == each
     del state
     gc.collect()
-    assert lines(log, logging.INFO) == [*told, "refused with 400: nonsense: 4 more within 0 s"]
+    assert told() == [*each, "refused with 400: nonsense: 4 more within 0 s"]

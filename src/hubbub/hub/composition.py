@@ -129,8 +129,9 @@ def compose(
     answers = Answers(registry, fanout, positions, diffs, members, retention)
 
     def may_publish() -> bool:
-        # Not before it is known where each topic stands: what is sent then would be told as missed.
-        return broker.ready and not positions.coming_back
+        # Not before it is known where each topic stands, or what is sent then would be told as missed, and what others
+        # keep, or it would be missed and never told.
+        return broker.ready and not positions.coming_back and retention.learned
 
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
     handles = Handles(broker, publish_queue, home, declared, retention, limits, inbox=inbox)

@@ -57,6 +57,7 @@ class RetentionWord:
         self._rooms = rooms
         self._inbox = inbox
         self._retention = retention
+        retention.doubt()
         self._positions = positions
         self._tell = tell
         self.settled = False

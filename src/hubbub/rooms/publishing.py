@@ -16,7 +16,7 @@ from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.retention import Retention
 from hubbub.scheduling.home_loop import HomeLoop, running_loop
-from hubbub.types import OWN_ROOM, Position, RoomName, Topic, User
+from hubbub.types import EVERYONE, OWN_ROOM, Position, RoomName, Topic, User
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
 Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
@@ -63,6 +63,7 @@ class Sender:
         "_queue",
         "_retention",
         "_room",
+        "_unsure",
         "home",
         "topic",
     )
@@ -100,6 +101,7 @@ class Sender:
     def _look(self) -> None:
         self._as_of = self._retention.version
         self._keep = self._retention.kept(self.topic, self._own)
+        self._unsure = not (self._keep or self._retention.learned or self.topic == EVERYONE)
         # A message to a user has a room where it is kept: the one in which it is asked for.
         self._room = self._name or (OWN_ROOM if self._keep else None)
 
@@ -137,6 +139,8 @@ class Sender:
         if once is not None:
             once = messages.check_key(once, field="idempotency_key")
         if patience <= 0:
+            if self._unsure:
+                raise Unavailable("this worker does not know yet what others keep")
             return await self._broker.publish(self.topic, envelope, keep=self._keep, idempotency_key=once)
         return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience)
 

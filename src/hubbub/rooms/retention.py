@@ -76,6 +76,8 @@ class Retention:
         """Changes with what was learned: as long as it is the same, so is every answer given here."""
         self.words: Sequence[tuple[Word, float]] = ()
         """Of others, each with its age in seconds."""
+        self.learned = True
+        """False while nobody knows yet what others say: then what is not kept by oneself may be kept all the same."""
 
     @classmethod
     def read(cls, declared: Mapping[bytes, float]) -> Self:
@@ -86,6 +88,12 @@ class Retention:
 
     def learn(self, words: Sequence[tuple[Word, float]]) -> None:
         self.words = words
+        self.learned = True
+        self.version += 1
+
+    def doubt(self) -> None:
+        """There may be others, who are to be learned of."""
+        self.learned = False
         self.version += 1
 
     def kept(self, topic: Topic, own: Keep = None) -> Keep:
