@@ -38,11 +38,11 @@ def test_the_flags(flags: list[str], tmp_path: Path) -> None:
         return json.loads(tab.recv(10))
 
     with commanded(command, cwd=tmp_path, env={"WEB_CONCURRENCY": None}) as server:
-        with connect(f"{server.ws}/ws?token=ann", proxy=None) as tab:
+        with connect(f"{server.ws}/ws?token=ann") as tab:
             assert said(tab)["type"] == "welcome"
             tab.send('{"type": "join_room", "room": "tea"}')
             assert said(tab)["type"] == "room_joined"
-            with connect(f"{server.ws}/how", proxy=None) as how:
+            with connect(f"{server.ws}/how") as how:
                 told = said(how)
             assert told["direct"] == 1
             if "--loop" in flags:

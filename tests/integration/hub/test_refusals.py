@@ -316,7 +316,7 @@ async def test_a_close_is_what_it_says_or_is_not_begun() -> None:
         assert (await tab.request("ping"))["type"] == "pong"
         await tab.send({"type": "say", "what": "", "how": ""})
         assert await tab.closed() == 1000
-        assert tab.socket.close_reason == "bye"
+        assert tab.socket.protocol.close_reason == "bye"
         await at_rest(hub)
 
 
