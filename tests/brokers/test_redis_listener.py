@@ -122,6 +122,8 @@ class TestTheListener:
         async def main() -> None:
             async with running(RedisBroker(url)) as (worker,):
                 await asyncio.gather(*(worker.broker.subscribe(room_topic(f"r{at}")) for at in range(1200)))
-                assert admin.info("commandstats")["cmdstat_subscribe"]["calls"] <= 4
+                stats = admin.info("commandstats")
+                # With each PING our own channel is asked for again.
+                assert stats["cmdstat_subscribe"]["calls"] - stats.get("cmdstat_ping", {"calls": 0})["calls"] <= 4
 
         asyncio.run(main())

@@ -144,8 +144,9 @@ class Listener:
         link = await self._connect()
         async with AsyncExitStack() as ends:
             # Each of them, last first, whatever the others do.
-            ends.push_async_callback(link.close)
+            # After the connection: what it still brings would begin the probe once more.
             ends.push_async_callback(self._probe.end)
+            ends.push_async_callback(link.close)
             ends.callback(self._channels.end)
             ends.callback(self._doubt)
             self._fresh = True
