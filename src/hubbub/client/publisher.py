@@ -37,7 +37,17 @@ try:
 
     from hubbub.brokers.redis.commands import Commands
     from hubbub.brokers.redis.keys import Keys
-    from hubbub.brokers.redis.publishing import DECLARE, FORGET, LIVE, PUBLISH, asking, declared, declaring, position
+    from hubbub.brokers.redis.publishing import (
+        DECLARE,
+        FORGET,
+        LIVE,
+        PUBLISH,
+        asking,
+        declared,
+        declaring,
+        forgetting,
+        position,
+    )
     from hubbub.brokers.redis.refusals import is_demoted, told, unavailable
     from hubbub.brokers.redis.requests import Script
     from hubbub.brokers.redis.resp import Argument
@@ -143,11 +153,10 @@ class _Publishing(ABC, Generic[R]):
 
     def _unkept(self, topic: Topic, keep: Keep, version: str) -> tuple[Script, list[bytes], list[Argument]]:
         """What sends a message that is not kept, and all of its arguments but the message."""
-        channel = self._keys.channel(topic)
         if keep is False:
-            return FORGET, [self._keys.meta(topic), self._keys.stream(topic)], [channel]
+            return FORGET, *forgetting(self._keys, topic)
         # In one step with looking whether that is so: a hub may have begun to keep them since we asked.
-        return LIVE, [self._keys.version], [version.encode(), channel]
+        return LIVE, [self._keys.version], [version.encode(), self._keys.channel(topic)]
 
 
 class Publisher(_Publishing[Position | None]):

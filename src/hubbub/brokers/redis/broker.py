@@ -18,6 +18,7 @@ from hubbub.brokers.redis.publishing import (
     asking,
     declared,
     declaring,
+    forgetting,
     milliseconds,
     new_epoch,
     position,
@@ -140,8 +141,8 @@ class RedisBroker:
         if not keep:
             channel = self._keys.channel(topic)
             if keep is False:
-                keys = [self._keys.meta(topic), self._keys.stream(topic)]
-                await self._asking().run_joined(channel, FORGET, keys, channel, data)
+                keys, rules = forgetting(self._keys, topic)
+                await self._asking().run_joined(channel, FORGET, keys, *rules, data)
             else:
                 await self._asking().call(b"PUBLISH", channel, data)
             return None

@@ -28,6 +28,11 @@ def asking(names: Keys, topic: Topic, keep: History, idempotency_key: str | None
     return keys, [names.channel(topic), keep.size, *known, POSITIONED, new_epoch()]
 
 
+def forgetting(names: Keys, topic: Topic) -> tuple[list[bytes], list[Argument]]:
+    """Keys and arguments of FORGET, but for the last one, which is the message."""
+    return [names.meta(topic), names.stream(topic)], [names.channel(topic)]
+
+
 def declaring(names: Keys, word: bytes = b"") -> tuple[list[bytes], list[Argument]]:
     """Keys and arguments of DECLARE; without a word, to read alone."""
     times = (milliseconds(seconds) for seconds in (_SAID_AGAIN, LIVING, DECLARATION_KNOWN))
