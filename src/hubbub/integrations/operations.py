@@ -3,7 +3,7 @@
 app.include_router(operations())
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, HTTPException, Response
 
@@ -20,14 +20,14 @@ def operations(*, hub: Hub | None = None) -> APIRouter:
     sends clients elsewhere. Stats: the whole cluster, whichever worker answers, at most a second old.
     """
     router = APIRouter(tags=["operations"])
-    which = hub_or_current(hub)
+    Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
 
     @router.get("/health/live")
     async def live() -> dict[str, str]:
         return {"status": "alive"}
 
     @router.get("/health/ready")
-    async def ready(hub: Annotated[Hub, Depends(which)], response: Response) -> dict[str, str]:
+    async def ready(hub: Which, response: Response) -> dict[str, str]:
         reason = hub.unready
         if reason is None:
             return {"status": "ready", "node": hub.node}
@@ -39,7 +39,7 @@ def operations(*, hub: Hub | None = None) -> APIRouter:
             return {"status": "not ready", "reason": str(error)}
 
     @router.get("/stats")
-    async def stats(hub: Annotated[Hub, Depends(which)]) -> dict[str, Any]:
+    async def stats(hub: Which) -> dict[str, Any]:
         try:
             counted = await hub.stats()
         except Unavailable as error:

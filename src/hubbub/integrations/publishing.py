@@ -12,7 +12,7 @@ without asking is not.
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from starlette.requests import ClientDisconnect
@@ -90,35 +90,25 @@ def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api
             raise HTTPException(401, "publishing needs a key", {"WWW-Authenticate": "Bearer"})
 
     router = APIRouter(prefix=prefix, dependencies=[Depends(check_key)], tags=["publish"])
-    which = hub_or_current(hub)
+    Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
 
-    async def read(request: Request, hub: Annotated[Hub, Depends(which)]) -> dict[str, Any]:
+    async def read(request: Request, hub: Which) -> dict[str, Any]:
         return await _read(request, hub)
 
+    Read: TypeAlias = Annotated[dict[str, Any], Depends(read)]
+
     @router.post("/rooms/{room:path}/messages", openapi_extra=_BODY)
-    async def to_room(
-        room: str,
-        message: Annotated[dict[str, Any], Depends(read)],
-        once: _Once,
-        hub: Annotated[Hub, Depends(which)],
-    ) -> dict[str, Any]:
+    async def to_room(room: str, message: Read, once: _Once, hub: Which) -> dict[str, Any]:
         """Send a message to a room's members."""
         return await _answer(lambda: hub.room(room).send(message, idempotency_key=once))
 
     @router.post("/users/{user:path}/messages", openapi_extra=_BODY)
-    async def to_user(
-        user: str,
-        message: Annotated[dict[str, Any], Depends(read)],
-        once: _Once,
-        hub: Annotated[Hub, Depends(which)],
-    ) -> dict[str, Any]:
+    async def to_user(user: str, message: Read, once: _Once, hub: Which) -> dict[str, Any]:
         """Send a message to all tabs of a user, and to the inbox where the hub has one."""
         return await _answer(lambda: hub.user(user).send(message, idempotency_key=once))
 
     @router.post("/broadcast", openapi_extra=_BODY)
-    async def to_everyone(
-        message: Annotated[dict[str, Any], Depends(read)], once: _Once, hub: Annotated[Hub, Depends(which)]
-    ) -> dict[str, Any]:
+    async def to_everyone(message: Read, once: _Once, hub: Which) -> dict[str, Any]:
         """Send a message to every connection. Nothing is kept of it, so there is nothing a key could be known by."""
         return await _answer(lambda: hub.broadcast(message))
 
