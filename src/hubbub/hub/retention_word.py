@@ -18,7 +18,7 @@ from hashlib import blake2b
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.history.positions import Positions
 from hubbub.options import History, Keep
-from hubbub.ports.broker import LIVING, Broker, Declared
+from hubbub.ports.broker import LIVING, Broker, Declared, is_in_trouble
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import placeholders, shape
 from hubbub.rooms.retention import Retention, Word, word
@@ -76,8 +76,7 @@ class RetentionWord:
         try:
             await self._settle()
         except Unavailable as error:
-            # A broker that is away, or refuses whatever is written, has been told of.
-            if self._broker.ready and self._broker.refusal is None:
+            if not is_in_trouble(self._broker):
                 self._failures += 1
                 if self._failures == _TELLING:
                     _log.warning("what is kept cannot be agreed on at the broker: %s", error.__cause__ or error)

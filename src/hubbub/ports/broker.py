@@ -196,3 +196,8 @@ class Broker(Protocol):
 
     async def withdraw(self, node: str) -> None:
         """Forget what the node said."""
+
+
+def is_in_trouble(broker: Broker) -> bool:
+    """Whether it is away, or lastingly refuses whatever is written. Operators know that by then, from itself."""
+    return not broker.ready or broker.refusal is not None

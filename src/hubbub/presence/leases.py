@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from hubbub.errors import Unavailable
-from hubbub.ports.broker import Broker, Held, Renewal
+from hubbub.ports.broker import Broker, Held, Renewal, is_in_trouble
 from hubbub.ports.clock import Clock
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.types import NodeId
@@ -115,10 +115,10 @@ class NodeLease:
         return self._lease * _RENEW
 
     def _failed(self, error: Unavailable, asked: float) -> None:
-        """Say so once the lease is over. A broker that is away, or refuses whatever is written, has been told of."""
+        """Say so once the lease is over."""
         since = self._failing_since = asked if self._failing_since is None else self._failing_since
-        told_of = self._complained or not self._broker.ready or self._broker.refusal is not None
-        if not told_of and self._clock.now() - since >= self._lease * _TTL:
+        over = self._clock.now() - since >= self._lease * _TTL
+        if over and not self._complained and not is_in_trouble(self._broker):
             self._complained = True
             words = error.__cause__ or error
             _log.warning("this node's lease is refused, and its users may be announced as gone: %s", words)
