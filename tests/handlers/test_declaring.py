@@ -9,18 +9,11 @@ from fastapi import Depends, Query, Security
 from pydantic import BaseModel
 
 from hubbub import ConfigurationError, Hub, User
+from tests.kit.decorators import passing
 
 
 class Say(BaseModel):
     type: Literal["say"] = "say"
-
-
-def passing(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def wrapper(*arguments: Any, **named: Any) -> Any:
-        return function(*arguments, **named)
-
-    return wrapper
 
 
 def hiding(function: Callable[..., Any]) -> Callable[..., Any]:

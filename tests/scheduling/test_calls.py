@@ -11,14 +11,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from hubbub.scheduling.calls import awaiting, generates, layers, makes_coroutine, runs_in_loop, settled
-
-
-def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def wrapper(*arguments: Any, **named: Any) -> Any:
-        return function(*arguments, **named)
-
-    return wrapper
+from tests.kit.decorators import passing
 
 
 async def native() -> str:
@@ -78,20 +71,20 @@ class Generating:
 
 IN_LOOP: list[Any] = [
     native,
-    wrapped(native),
-    wrapped(wrapped(native)),
+    passing(native),
+    passing(passing(native)),
     functools.partial(native),
-    functools.partial(wrapped(functools.partial(native))),
+    functools.partial(passing(functools.partial(native))),
     wrapping,
     Object(),
     functools.partial(Object()),
     Object().method,
-    wrapped(Object().method),
+    passing(Object().method),
     functools.lru_cache(native),
     Decorator(native),
     AsyncMock(return_value="answer"),
 ]
-IN_THREAD: list[Any] = [plain, wrapped(plain), functools.partial(plain), Object().blocking, Blocking(), lambda: plain()]
+IN_THREAD: list[Any] = [plain, passing(plain), functools.partial(plain), Object().blocking, Blocking(), lambda: plain()]
 
 
 @pytest.mark.parametrize("function", IN_LOOP)
@@ -113,7 +106,7 @@ async def test_all_else_is_called_in_a_thread(function: Any) -> None:
     [
         generator,
         async_generator,
-        wrapped(generator),
+        passing(generator),
         functools.partial(async_generator),
         Generating(),
         contextmanager(generator),
@@ -130,7 +123,7 @@ def test_what_makes_a_coroutine_by_itself(function: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "function", [wrapped(native), functools.partial(native), wrapping, Decorator(native), *IN_THREAD, print, Object]
+    "function", [passing(native), functools.partial(native), wrapping, Decorator(native), *IN_THREAD, print, Object]
 )
 def test_what_may_make_something_else(function: Any) -> None:
     assert not makes_coroutine(function)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from hubbub import Connection, Hub, User
 from tests.kit.client import Tab
+from tests.kit.decorators import passing
 from tests.kit.serving import Names, serving
 
 SECRET = "hashed-secret"
@@ -42,14 +43,6 @@ class Row:
         assert self._session == ["open"]
         assert (threading.current_thread() is threading.main_thread()) == (self._thread is None)
         return self._id
-
-
-def passing(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def wrapper(*arguments: Any, **named: Any) -> Any:
-        return function(*arguments, **named)
-
-    return wrapper
 
 
 def session() -> Iterator[list[str]]:

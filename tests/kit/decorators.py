@@ -1,0 +1,15 @@
+"""Decorators as applications write them."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+
+def passing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One that is no coroutine function, as most that count, time or retry."""
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
+    return wrapper
