@@ -1,6 +1,7 @@
 """Both publishers against a real Valkey and hubs on it, each case once for the one that awaits and the one that does
 not."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -177,3 +178,18 @@ async def test_an_async_publisher_outside_its_block_says_so(url: str) -> None:
         await publisher.broadcast({"type": "x"})
     with pytest.raises(ConfigurationError, match="name"):
         AsyncPublisher(url, name="")
+
+
+async def test_many_who_wait_for_a_frozen_server_wait_for_one_deadline() -> None:
+    with EmbeddedValkey() as frozen:
+        async with AsyncPublisher(frozen.url, deadline=0.5) as publisher:
+            os.kill(frozen.pid, signal.SIGSTOP)
+            try:
+                watch = Stopwatch()
+                sent = (publisher.room("a").send({"type": "x"}) for _ in range(50))
+                results = await asyncio.gather(*sent, return_exceptions=True)
+                assert {type(result) for result in results} == {Unavailable}
+                assert watch.wall > 0.4
+                assert watch.own < 2.0
+            finally:
+                os.kill(frozen.pid, signal.SIGCONT)

@@ -2,8 +2,6 @@
 that does not."""
 
 import asyncio
-import os
-import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -25,7 +23,6 @@ from hubbub.types import room_topic
 from tests.kit.client import Tab
 from tests.kit.publishers import OpenPublisher, awaiting, blocking
 from tests.kit.serving import Names, serving, simple
-from tests.kit.stopwatch import Stopwatch
 
 KEPT = History(size=10, ttl=60)
 
@@ -288,18 +285,3 @@ async def flush_scripts(url: str) -> None:
 
     async with Redis.from_url(url) as server:
         await server.script_flush()
-
-
-async def test_many_who_wait_for_a_frozen_server_wait_for_one_deadline(name: str) -> None:
-    with EmbeddedValkey() as frozen:
-        async with AsyncPublisher(frozen.url, name=name, deadline=0.5) as publisher:
-            os.kill(frozen.pid, signal.SIGSTOP)
-            try:
-                watch = Stopwatch()
-                sent = (publisher.room("a").send({"type": "x"}) for _ in range(50))
-                results = await asyncio.gather(*sent, return_exceptions=True)
-                assert {type(result) for result in results} == {Unavailable}
-                assert watch.wall > 0.4
-                assert watch.own < 2.0
-            finally:
-                os.kill(frozen.pid, signal.SIGCONT)
