@@ -10,7 +10,7 @@ import logging
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from types import CoroutineType, MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any, NoReturn, TypeVar
 
 from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType, WrongAnswer
@@ -22,6 +22,7 @@ from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
 from hubbub.rooms.declared import DeclaredRooms
+from hubbub.scheduling.calls import settled
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import RoomName
 
@@ -30,6 +31,8 @@ _log = logging.getLogger("hubbub.dispatch")
 R = TypeVar("R")
 
 _NOTHING = object()
+#: What nobody has to await. Asked of every result: looking for `__await__` takes as long as a small handler.
+_PLAIN = frozenset({NoneType, bool, int, float, str, list, tuple, dict})
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -75,9 +78,9 @@ class Dispatch:
         except BaseException as error:  # noqa: BLE001 - looked at there
             self._judge(error, function, caller.id)
         done, came = ended
-        if done and type(came) is not CoroutineType:
+        if done and (type(came) in _PLAIN or not hasattr(type(came), "__await__")):
             return ended
-        running = came if done else self._watched(function.name, coroutine, came)
+        running = settled(came) if done else self._watched(function.name, coroutine, came)
         return False, self._judged(function, running, caller.id)
 
     async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
@@ -100,8 +103,7 @@ class Dispatch:
     async def _judged(self, function: Injected, running: Awaitable[R], who: str) -> R:
         try:
             came = await running
-            # `return other()`, where `return await other()` was meant.
-            return await came if isinstance(came, CoroutineType) else came
+            return came if type(came) in _PLAIN else await settled(came)
         except Refused:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there

@@ -59,6 +59,14 @@ async def forgotten(name: str, user: User) -> Any:
     return member(name, user)
 
 
+async def begun(name: str, user: User) -> Any:
+    return asyncio.create_task(member(name, user))
+
+
+async def begun_twice(name: str, user: User) -> Any:
+    return asyncio.create_task(begun(name, user))
+
+
 def a_task(name: str, user: User) -> Any:
     return asyncio.run_coroutine_threadsafe(member(name, user), loops[0]).result()
 
@@ -105,6 +113,11 @@ def later(name: str, user: User) -> Any:
     return Later(name == user.id)
 
 
+async def at_last_later(name: str, user: User) -> Any:
+    await asyncio.sleep(0)
+    return later(name, user)
+
+
 #: All of them admit whose name the room has, and nobody else.
 CHECKS: dict[str, Callable[..., Any]] = {
     "plain": member,
@@ -113,10 +126,13 @@ CHECKS: dict[str, Callable[..., Any]] = {
     "awaiting": awaiting(member),
     "forgetting": forgetting(member),
     "forgotten": forgotten,
+    "begun": begun,
+    "begun-twice": begun_twice,
     "thread": in_a_thread,
     "passing-thread": passing(in_a_thread),
     "handing-on": handing_on,
     "later": later,
+    "at-last-later": at_last_later,
     "from-a-thread": a_task,
     "partial": functools.partial(among, {"ann"}),
     "named-partial": functools.partial(among, allowed={"ann"}),
@@ -197,6 +213,23 @@ async def hello_at_last_forgotten(message: Say, user: User) -> Any:
     return hello(message, user)
 
 
+async def hello_begun(message: Say, user: User) -> Any:
+    return asyncio.create_task(hello(message, user))
+
+
+async def hello_at_last_begun(message: Say, user: User) -> Any:
+    await asyncio.sleep(0.001)
+    return asyncio.create_task(hello(message, user))
+
+
+async def hello_later(message: Say, user: User) -> Any:
+    return Later(await hello(message, user))
+
+
+async def hello_later_at_once(message: Say, user: User) -> Any:
+    return Later(f"{user.id} {message.what}")
+
+
 def hello_handed_on(message: Say, user: User) -> Any:
     return hello(message, user)
 
@@ -240,6 +273,10 @@ HANDLERS: dict[str, Callable[..., Any]] = {
     "forgetting": forgetting(hello),
     "forgotten": hello_forgotten,
     "at-last-forgotten": hello_at_last_forgotten,
+    "begun": hello_begun,
+    "at-last-begun": hello_at_last_begun,
+    "later": hello_later,
+    "later-at-once": hello_later_at_once,
     "thread": hello_in_a_thread,
     "passing-thread": passing(hello_in_a_thread),
     "handed-on": hello_handed_on,
