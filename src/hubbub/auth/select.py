@@ -26,6 +26,10 @@ class Claim:
     credential: Credential
     authenticator: Authenticator
 
+    @property
+    def carrier(self) -> Carrier:
+        return self.credential.carrier
+
     async def judge(self) -> Any:
         """What the authenticator says, which should be a User.
 

@@ -117,8 +117,7 @@ class Handshakes:
         presented = examine(scope, self._authenticators, limit=self._limits.credential)
         if isinstance(presented, Malformed):
             raise HTTPException(400, presented.reason)
-        cookie = isinstance(presented, Claim) and presented.credential.carrier is Carrier.COOKIE
-        cookie = cookie or (isinstance(presented, Unusable) and presented.carrier is Carrier.COOKIE)
+        cookie = isinstance(presented, Claim | Unusable) and presented.carrier is Carrier.COOKIE
         self._check_origin(websocket, required=cookie, cookie=cookie)
         if isinstance(presented, Absent):
             if len(self.unauthenticated) >= self._limits.unauthenticated:
@@ -171,11 +170,8 @@ class Handshakes:
 
     def _tell_of_credential(self, websocket: WebSocket, presented: Claim | Unusable, error: CredentialError) -> None:
         where = f"at a handshake of {websocket.client.host if websocket.client else 'a client'}"
-        if isinstance(presented, Claim):
-            credential = presented.credential
-            self._refusals.tell(error, where=where, carrier=credential.carrier, secret=credential.value)
-        else:
-            self._refusals.tell(error, where=where, carrier=presented.carrier)
+        secret = presented.credential.value if isinstance(presented, Claim) else ""
+        self._refusals.tell(error, where=where, carrier=presented.carrier, secret=secret)
 
     async def _accept(self, websocket: WebSocket) -> None:
         try:
