@@ -1,44 +1,19 @@
-"""What the application's functions answer, however they are written: awaited, and never taken by its truth."""
+"""What checks of rooms answer, however they are written: awaited, and never taken by its truth."""
 
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI
-from pydantic import BaseModel
+from fastapi import Depends
 
 from hubbub import Hub, User
-from tests.integration.hub.answering import WRONG, logged
+from tests.integration.hub.answering import WRONG, Later, logged
 from tests.kit.client import Tab
-from tests.kit.decorators import passing
+from tests.kit.decorators import awaiting, forgetting, passing
 from tests.kit.serving import Names, serving, simple
-
-
-class Say(BaseModel):
-    type: Literal["say"] = "say"
-    what: Any = None
-
-
-# Ways to write a function.
-
-
-def awaiting(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def wrapper(*arguments: Any, **named: Any) -> Any:
-        return await function(*arguments, **named)
-
-    return wrapper
-
-
-def forgetting(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def wrapper(**named: Any) -> Any:
-        return function(**named)
-
-    return wrapper
 
 
 async def member(name: str, user: User) -> bool:
@@ -96,17 +71,6 @@ class Policy:
     @passing
     async def decorated(self, name: str, user: User) -> bool:
         return await member(name, user)
-
-
-class Later:
-    """Not a coroutine, and can be awaited."""
-
-    def __init__(self, answer: Any) -> None:
-        self._answer = answer
-
-    def __await__(self) -> Iterator[Any]:
-        yield from asyncio.sleep(0).__await__()
-        return self._answer
 
 
 def later(name: str, user: User) -> Any:
@@ -192,111 +156,3 @@ async def test_only_true_admits_and_what_is_neither_is_told_by_its_type(caplog: 
                 assert "secret" not in caplog.text
                 assert not (await hub.room(f"{kind}:{what}").members())
         assert (await tab.request("leave_room", room="async:one"))["code"] == "not_joined"
-
-
-async def hello(message: Say, user: User) -> str:
-    await asyncio.sleep(0)
-    return f"{user.id} {message.what}"
-
-
-def hello_in_a_thread(message: Say, user: User) -> str:
-    assert threading.current_thread() is not threading.main_thread()
-    return f"{user.id} {message.what}"
-
-
-async def hello_forgotten(message: Say, user: User) -> Any:
-    return hello(message, user)
-
-
-async def hello_at_last_forgotten(message: Say, user: User) -> Any:
-    await asyncio.sleep(0.001)
-    return hello(message, user)
-
-
-async def hello_begun(message: Say, user: User) -> Any:
-    return asyncio.create_task(hello(message, user))
-
-
-async def hello_at_last_begun(message: Say, user: User) -> Any:
-    await asyncio.sleep(0.001)
-    return asyncio.create_task(hello(message, user))
-
-
-async def hello_later(message: Say, user: User) -> Any:
-    return Later(await hello(message, user))
-
-
-async def hello_later_at_once(message: Say, user: User) -> Any:
-    return Later(f"{user.id} {message.what}")
-
-
-def hello_handed_on(message: Say, user: User) -> Any:
-    return hello(message, user)
-
-
-async def hello_of(greeting: str, message: Say, user: User) -> str:
-    return await hello(message, user) if greeting == "hello" else greeting
-
-
-async def who(user_id: str = "nobody") -> str:
-    return user_id
-
-
-async def hello_depending(message: Say, user: User, name: Annotated[str, Depends(who)]) -> str:
-    return await hello(message, user) if name == "nobody" else name
-
-
-class Greeter:
-    async def __call__(self, message: Say, user: User) -> str:
-        return await hello(message, user)
-
-    def method(self, message: Say, user: User) -> Any:
-        return hello(message, user)
-
-
-def looking_by_name(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that takes what it needs by name, as those for FastAPI do."""
-
-    @functools.wraps(function)
-    async def wrapper(*arguments: Any, **named: Any) -> Any:
-        assert named["message"].what
-        return await function(*arguments, **named)
-
-    return wrapper
-
-
-HANDLERS: dict[str, Callable[..., Any]] = {
-    "plain": hello,
-    "passing": passing(hello),
-    "awaiting": awaiting(hello),
-    "by-name": looking_by_name(hello),
-    "forgetting": forgetting(hello),
-    "forgotten": hello_forgotten,
-    "at-last-forgotten": hello_at_last_forgotten,
-    "begun": hello_begun,
-    "at-last-begun": hello_at_last_begun,
-    "later": hello_later,
-    "later-at-once": hello_later_at_once,
-    "thread": hello_in_a_thread,
-    "passing-thread": passing(hello_in_a_thread),
-    "handed-on": hello_handed_on,
-    "partial": functools.partial(hello_of, "hello"),
-    "named-partial": functools.partial(hello_of, greeting="hello"),
-    "object": Greeter(),
-    "method": Greeter().method,
-    "depending": hello_depending,
-    "passing-depending": passing(hello_depending),
-}
-
-
-async def test_a_handler_is_called_however_it_is_written(caplog: pytest.LogCaptureFixture) -> None:
-    app = FastAPI()
-    for kind, handler in HANDLERS.items():
-        hub = Hub(auth=Names(), path=f"/{kind}")
-        hub.on(Say)(handler)
-        app.include_router(hub.router)
-    async with serving(app) as server:
-        for kind in HANDLERS:
-            async with Tab(server.ws, f"/{kind}", token="ann") as tab:
-                assert (await tab.request("say", what=kind)).get("result") == f"ann {kind}", kind
-    assert not logged(caplog)

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
 from hubbub import Connection, Hub, User
+from tests.integration.hub.answering import each_at_its_path
 from tests.kit.client import Tab
 from tests.kit.decorators import passing
 from tests.kit.serving import Names, serving
@@ -103,12 +104,7 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 
 
 async def test_a_secret_stays_here_whatever_way_it_came(caplog: pytest.LogCaptureFixture) -> None:
-    app = FastAPI()
-    for kind, handler in HANDLERS.items():
-        hub = Hub(auth=Names(), path=f"/{kind}")
-        hub.on(Me)(handler)
-        app.include_router(hub.router)
-    async with serving(app) as server:
+    async with serving(each_at_its_path(HANDLERS, Me)) as server:
         for kind in HANDLERS:
             async with Tab(server.ws, f"/{kind}", token="ann") as tab:
                 answer = await tab.request("me")
