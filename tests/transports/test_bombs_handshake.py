@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from hubbub.transports import http, uvicorn
+from hubbub.transports import http, http_socket, uvicorn
 from tests.kit.raw_peers import PING, PONG, TEXT, Both, Peer, both, frame
 from tests.kit.stopwatch import Stopwatch
 from tests.kit.waiting import until
@@ -25,7 +25,9 @@ pytestmark = pytest.mark.usefixtures("no_traceback")
 )
 async def test_a_head_that_does_not_come(monkeypatch: pytest.MonkeyPatch, protocol: str, said: bytes) -> None:
     *whole, partial = said.rpartition(b"\r\n\r\n")
-    monkeypatch.setattr(http, "HEAD", 30.0 if any(whole) else 0.3)  # a busy machine is not to be late with the first
+    monkeypatch.setattr(
+        http_socket, "HEAD", 30.0 if any(whole) else 0.3
+    )  # a busy machine is not to be late with the first
     async with both(http=f"hubbub.transports.http:{protocol}", timeout_keep_alive=60) as server:
         peers = [await Peer(server.address).open(head=False) for _ in range(30)]
         for peer in peers:
@@ -33,7 +35,7 @@ async def test_a_head_that_does_not_come(monkeypatch: pytest.MonkeyPatch, protoc
         if any(whole):
             for peer in peers:
                 await peer.answer()
-        monkeypatch.setattr(http, "HEAD", 0.3)
+        monkeypatch.setattr(http_socket, "HEAD", 0.3)
         for peer in peers:
             await peer.send(partial)
         watch = Stopwatch()
@@ -63,7 +65,7 @@ async def test_a_head_that_does_not_come_in_ten_seconds() -> None:
 @pytest.mark.parametrize("protocol", ["HubbubHTTP", "HubbubH11"])
 async def test_a_head_that_came_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
     """Neither an open WebSocket nor a connection kept alive ends by it, and no timer is left."""
-    monkeypatch.setattr(http, "HEAD", 0.3)
+    monkeypatch.setattr(http_socket, "HEAD", 0.3)
     async with both(http=f"hubbub.transports.http:{protocol}") as server, server.peer("/ws") as peer:
         plain, third = await server.peer("/plain").open(), await server.peer("/nowhere").open()
         assert (peer.status, plain.status, third.status) == (101, 101, 403)

@@ -8,7 +8,7 @@ from fastapi import WebSocket
 
 from hubbub import Hub, Limits, User
 from hubbub.ports.auth import Credential
-from hubbub.transports import http, lingering, timeouts, uvicorn
+from hubbub.transports import http_socket, lingering, timeouts, uvicorn
 from hubbub.types import UserId
 from tests.kit.raw_peers import CLOSE, TEXT, Both, Peer, both, frame
 from tests.kit.stopwatch import Stopwatch
@@ -131,7 +131,7 @@ async def test_a_head_without_an_end(protocol: str, before: bytes) -> None:
             sending = asyncio.create_task(peer.send(b"GET /ws HTTP/1.1\r\nHost: x\r\n" + line * 3))
             await peer.answer()
             assert peer.status == 431
-            assert str(http.HEAD_SIZE).encode() in await peer.ended()
+            assert str(http_socket.HEAD_SIZE).encode() in await peer.ended()
             await sending
             await peer.drop()
         await gone(server)

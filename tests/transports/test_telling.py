@@ -10,7 +10,7 @@ import pytest
 from fastapi import WebSocket
 from uvicorn.server import ServerState
 
-from hubbub.transports import http, lingering, timeouts, uvicorn
+from hubbub.transports import http_socket, lingering, timeouts, uvicorn
 from hubbub.transports.telling import telling_of
 from hubbub.transports.uvicorn import HubbubProtocol
 from tests.kit.raw_peers import PING, TEXT, Both, Peer, both, frame
@@ -137,13 +137,13 @@ async def test_a_handshake_that_is_refused(log: pytest.LogCaptureFixture, monkey
 async def test_what_is_no_request(
     protocol: str, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "HEAD", 0.1)
+    monkeypatch.setattr(http_socket, "HEAD", 0.1)
     async with both(http=f"hubbub.transports.http:{protocol}") as server:
         for begun in (b"", b"GET / HTTP/1.1\r\nCookie: sid="):
             peer = await says(server, begun)
             assert await peer.ended() == b""
             assert lines(log, logging.INFO)[-1] == f"dropped {whose(peer)}: no whole head of a request within 0.1 s"
-        monkeypatch.setattr(http, "HEAD", 10.0)
+        monkeypatch.setattr(http_socket, "HEAD", 10.0)
         for head, why in (
             (b"\x16\x03\x01" + SECRET.encode() + b"\r\n\r\n", "400: Invalid HTTP request received."),
             (b"GET / HTTP/1.1\r\nX: " + b"x" * 600_000, "431: The head of a request has 65536 bytes at most."),

@@ -7,7 +7,7 @@ import pytest
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
-from hubbub.transports import http, lingering
+from hubbub.transports import http_socket, lingering
 from tests.kit.raw_peers import TEXT, Both, Peer, both, frame
 from tests.kit.waiting import until
 from tests.transports.resources import gone
@@ -211,7 +211,7 @@ async def test_a_body_that_is_broken(application: Application) -> None:
 @pytest.mark.usefixtures("no_traceback")
 async def test_a_refusal_of_what_was_not_read(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy of the page asks for `Connection: close` with each request."""
-    monkeypatch.setattr(http, "LINGERING", 3.0)
+    monkeypatch.setattr(http_socket, "LINGERING", 3.0)
     size = 20_000_000
 
     for path in (b"/nowhere", b"/secret"):
