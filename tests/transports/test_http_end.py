@@ -41,7 +41,7 @@ async def ending(server: Both) -> None:
 async def answered(peer: Peer) -> None:
     await peer.answer()
     assert peer.status == 404
-    assert b"connection: close" in peer.head.lower()
+    assert peer.head.lower().count(b"connection: close") == 1
     assert (await peer.ended()).endswith(b'{"detail":"Not Found"}')
 
 

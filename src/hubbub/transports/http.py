@@ -30,11 +30,6 @@ _NO_PROXY = "This is no proxy."
 class HubbubH11(HttpSocket, H11Protocol):
     """In Python alone."""
 
-    def _make_last(self) -> None:
-        super()._make_last()
-        # uvicorn says it by the other class alone.
-        self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
-
     def _should_upgrade(self) -> bool:
         return self.scope["method"] == "CONNECT" or super()._should_upgrade()
 

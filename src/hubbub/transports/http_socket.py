@@ -169,6 +169,8 @@ class HttpSocket(_Base):
     def _make_last(self) -> None:
         """The request that is being answered is the last one, and its answer says so (RFC 9112 section 9.6)."""
         self.cycle.keep_alive = False
+        # uvicorn 0.54 says so itself, by httptools alone, and 0.52 by neither.
+        self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
