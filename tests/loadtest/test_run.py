@@ -3,14 +3,16 @@
 import itertools
 import re
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hubbub.loadtest import crowd
+from hubbub.loadtest import crowd, schedules
 from hubbub.loadtest.poller import _Selector
 from hubbub.loadtest.result import Errors
 from hubbub.loadtest.run import Progress, run
+from hubbub.loadtest.schedules import Steadily
 from hubbub.loadtest.workloads import Workload
 from tests.kit.waiting import wait_for
 from tests.loadtest.scripted import Plain, Server, measure, text
@@ -234,6 +236,16 @@ def test_the_rate_is_kept() -> None:
     with Server() as server:
         result = measure(server, rate=100.0, messages=None, duration=1.0)
     assert 70 <= result.messages <= 101
+
+
+def test_who_wakes_late_says_nothing_more_than_was_due_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    traffic: Any = SimpleNamespace(began=0, ends=1_000_000_000, over=False, say=said.append)
+    nobody: Any = None
+    speaker: Any = object()
+    monkeypatch.setattr(schedules, "clock", lambda: 1_500_000_000)
+    Steadily(traffic, nobody, [], [speaker], rate=100.0).start()
+    assert len(said) == 101
 
 
 def test_the_same_seed_makes_the_same_content() -> None:

@@ -93,7 +93,9 @@ class Steadily(_InRooms):
         return wait if wait > 0.001 else 0.0
 
     def start(self) -> None:
-        due = int((clock() - self._traffic.began) / SECOND * self._rate) + 1
+        # Whoever wakes late has nothing to catch up with behind the end.
+        now = min(clock(), self._traffic.ends)
+        due = int((now - self._traffic.began) / SECOND * self._rate) + 1
         while self._said < due and not self._traffic.over:
             self._traffic.say(self._speakers[self._said % len(self._speakers)])
             self._said += 1
