@@ -54,7 +54,6 @@ def parent(directory: Path, then: str) -> Iterator[tuple[subprocess.Popen[str], 
         assert process.stdout is not None
         with process.stdout:
             pid = int(process.stdout.readline())
-            assert alive(pid)
             yield process, pid
     finally:
         process.kill()
@@ -117,6 +116,7 @@ def test_stop_ends_one_that_does_not_listen(directory: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_it_dies_with_its_parent_and_the_next_start_cleans_up(directory: Path, number: int) -> None:
     with parent(directory, "time.sleep(60)") as (process, pid):
+        assert alive(pid)
         process.send_signal(number)
         process.wait()
         wait_for(lambda: not alive(pid), what="the server ends")

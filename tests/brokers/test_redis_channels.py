@@ -74,7 +74,7 @@ class TestWhatNobodyAskedFor:
             await worker.broker.subscribe(ROOM)
             await heard_again(worker, ROOM)
             assert worker.missed == []
-            assert channels(worker.broker).owed == 0
+            await until(lambda: channels(worker.broker).owed == 0, "all is answered")
 
     async def test_a_mistake_in_the_looking_ends_nothing(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
         broker = RedisBroker(url)

@@ -15,6 +15,7 @@ from hubbub.brokers.redis.link import Link
 from hubbub.errors import Unavailable
 from hubbub.types import room_topic
 from tests.kit.brokers import running
+from tests.kit.waiting import until
 
 CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")
 ROOM = room_topic("lobby")
@@ -50,6 +51,7 @@ def test_what_is_written_and_what_is_late(valkey: EmbeddedValkey, monkeypatch: p
             os.kill(valkey.pid, signal.SIGSTOP)
             with pytest.raises(Unavailable):
                 await called(worker.broker.enter(ROOM, "alice", "n1"))
+            await until(lambda: ("late", "nobody") in done, "the round is late")
             os.kill(valkey.pid, signal.SIGCONT)
 
     asyncio.run(main())

@@ -120,7 +120,7 @@ class TestTheListener:
 
     def test_subscribes_in_batches(self, url: str, admin: Redis) -> None:
         async def main() -> None:
-            async with running(RedisBroker(url)) as (worker,):
+            async with running(RedisBroker(url, deadline=10)) as (worker,):
                 await asyncio.gather(*(worker.broker.subscribe(room_topic(f"r{at}")) for at in range(1200)))
                 stats = admin.info("commandstats")
                 # With each PING our own channel is asked for again.

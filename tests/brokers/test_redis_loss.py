@@ -1,6 +1,7 @@
 """The broker on a server that is killed, frozen, away or cuts it off."""
 
 import asyncio
+import contextlib
 import logging
 import re
 
@@ -213,7 +214,14 @@ class TestAFrozenServer:
             broker = RedisBroker(valkey.url, deadline=0.05)
             # `running` counts descriptors after stop; here they are counted while attempts go on.
             async with running(broker):
-                await broker.publish(ROOM, b"x")
+
+                async def taken() -> bool:
+                    with contextlib.suppress(Unavailable):
+                        await broker.publish(ROOM, b"x")
+                        return True
+                    return False
+
+                await until(taken, "it has a connection for commands")
                 had = descriptors()
                 async with frozen(valkey):
                     for _ in range(10):

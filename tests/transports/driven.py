@@ -150,12 +150,14 @@ def numbered(number: int, size: int = 0) -> Prepared:
     return Prepared(json.dumps({"n": number, "x": "x" * size}).encode())
 
 
-def block(ends: Ends) -> int:
-    """Send until nothing more is taken; how many messages."""
+async def block(ends: Ends) -> int:
+    """Send until nothing more is taken, nor a moment later (`fill` says why); how many messages."""
     number = 0
     while ends.driven.clear:
-        ends.driven.send(numbered(number, 3000))
-        number += 1
+        while ends.driven.clear:
+            ends.driven.send(numbered(number, 3000))
+            number += 1
+        await asyncio.sleep(0.05)
     return number
 
 

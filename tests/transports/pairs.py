@@ -1,6 +1,9 @@
 """Connected sockets, and what came out of them."""
 
+import contextlib
+import os
 import socket
+import time
 from collections.abc import Sequence
 
 Pair = tuple[socket.socket, socket.socket]
@@ -25,14 +28,19 @@ def received(there: socket.socket, size: int) -> bytes:
     return data
 
 
-def fill(here: socket.socket) -> int:
-    """How many bytes it takes until it takes no more."""
-    size = 0
-    while True:
-        try:
-            size += here.send(bytes(65536))
-        except BlockingIOError:
-            return size
+def fill(fd: int) -> int:
+    """How many bytes it takes until it takes no more.
+
+    Nor a moment later: on a busy machine the kernel hands over what it has with a delay.
+    """
+    size, before = 0, -1
+    while size > before:
+        before = size
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                size += os.write(fd, bytes(65536))
+        time.sleep(0.05)
+    return size
 
 
 def nothing_came(there: socket.socket) -> bool:

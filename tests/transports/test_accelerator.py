@@ -112,7 +112,7 @@ def test_each_gets_its_own(implementation: Implementation, pairs: Pairs) -> None
 
 def test_a_full_socket_is_told_and_hinders_nobody(send: SendAll, pairs: Pairs) -> None:
     first, full, last = pairs(3)
-    fill(full[0])
+    fill(full[0].fileno())
     assert send(descriptors([first, full, last]), FRAME) == [(1, 0)]
     assert received(first[1], len(FRAME)) == received(last[1], len(FRAME)) == FRAME
 
@@ -154,7 +154,7 @@ def test_every_kind_of_failure_in_the_order_of_the_index(send: SendAll, pairs: P
     some = pairs(6)
     fds = descriptors(some)
     some[0][0].close()
-    fill(some[2][0])
+    fill(some[2][0].fileno())
     some[3][0].shutdown(socket.SHUT_WR)
     assert send([*fds, -7], FRAME) == [(0, -errno.EBADF), (2, 0), (3, -errno.EPIPE), (6, -errno.EBADF)]
 
@@ -165,7 +165,7 @@ def test_fifteen_thousand_failures(send: SendAll) -> None:
 
 def test_what_was_taken_is_compared_with_its_own_length(implementation: Implementation, pairs: Pairs) -> None:
     a, b, c = pairs(3)
-    fill(b[0])
+    fill(b[0].fileno())
     datas = [b"", b"x" * 7, b"y" * 5]
     assert implementation.send_each(descriptors([a, b, c]), datas) == [(1, 0)]
     assert received(c[1], 5) == b"y" * 5
@@ -237,7 +237,7 @@ def test_c_does_not_write_to_what_is_no_socket(c: Implementation) -> None:
 
 def test_c_does_not_wait_for_a_blocking_socket(c: Implementation, pairs: Pairs) -> None:
     [(here, _)] = pairs(1)
-    fill(here)
+    fill(here.fileno())
     here.setblocking(True)
     assert c.send_all([here.fileno()], FRAME) == [(0, 0)]
 
@@ -245,7 +245,7 @@ def test_c_does_not_wait_for_a_blocking_socket(c: Implementation, pairs: Pairs) 
 def test_other_threads_run_meanwhile(c: Implementation, pairs: Pairs) -> None:
     """A thread that wakes every millisecond does so several times within one call that takes a tenth of a second."""
     [(here, _)] = pairs(1)
-    fill(here)
+    fill(here.fileno())
     fds = [here.fileno()] * 300_000
     ticks: list[float] = []
     end = threading.Event()

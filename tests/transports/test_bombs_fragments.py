@@ -66,7 +66,7 @@ async def test_a_message_that_does_not_become_whole(monkeypatch: pytest.MonkeyPa
         if pings:
             await peer.send(second[4:])
             for _ in range(20):  # they are heard, and are no part of the message
-                await asyncio.sleep(0.07)
+                await asyncio.sleep(0.2)
                 await peer.send(frame(PING))
                 if closing.done():
                     break
@@ -79,13 +79,13 @@ async def test_a_message_that_does_not_become_whole(monkeypatch: pytest.MonkeyPa
 @ROUTES
 async def test_whole_messages_in_pieces_are_no_slow_one(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """Each begins in the packet in which the one before ended; none takes long."""
-    monkeypatch.setattr(timeouts, "ASSEMBLED", 0.3)
+    monkeypatch.setattr(timeouts, "ASSEMBLED", 1.0)
     async with both() as server, server.peer(path) as peer:
         stream = frame(TEXT, b'{"type":"ping"}') * 9
         size = len(stream) // 9
         for at in range(0, 8 * size, size):
             await peer.send(stream[at + (9 if at else 0) : at + size + 9])
-            await asyncio.sleep(0.07)
+            await asyncio.sleep(0.2)
         for _ in range(8):
             while (answer := await peer.frame())[1][:9] == b'{"type":"' and b"pong" not in answer[1]:
                 pass

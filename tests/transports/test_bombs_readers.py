@@ -57,9 +57,9 @@ async def test_a_plain_route_that_pours_into_a_stalled_reader(monkeypatch: pytes
 
 async def test_a_slow_reader_is_no_stalled_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes a little at a time, far less than a third of what its socket buffers."""
-    monkeypatch.setattr(timeouts, "STALLED", 0.3)
+    monkeypatch.setattr(timeouts, "STALLED", 1.0)
     async with both() as server, server.peer("/pour", buffer=4096) as peer:
-        for _ in range(20):
+        for _ in range(25):
             await peer.reader.readexactly(8000)
             await asyncio.sleep(0.06)
         assert server.connections == 1

@@ -12,7 +12,7 @@ from hubbub.transports.direct import DirectTransport
 from tests.kit.raw_peers import PING, TEXT, frame
 from tests.kit.waiting import until
 from tests.transports.driven import Driven, Ends, block, numbered, numbers
-from tests.transports.pairs import over_tcp
+from tests.transports.pairs import fill, over_tcp
 
 
 async def test_order_is_kept_through_partial_writes_and_a_full_buffer(ends: Ends) -> None:
@@ -48,9 +48,7 @@ async def test_nothing_overtakes_what_is_buffered(ends: Ends) -> None:
 
 async def test_what_does_not_fit_stays_where_it_can_be_dropped(ends: Ends) -> None:
     """Of what was not begun, one message is given away: so that asyncio says when there is room."""
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(ends.transport.writer.fd, bytes(65536))
+    fill(ends.transport.writer.fd)
     messages = [numbered(number, 3000) for number in range(5)]
     assert ends.transport.writer.write(messages) == 1
     assert ends.transport.writer.socket.get_write_buffer_size() == len(messages[0].frame)
@@ -100,7 +98,7 @@ async def test_nothing_is_read_while_held(ends: Ends) -> None:
 
 
 async def test_no_ping_or_pong_into_a_full_buffer(ends: Ends) -> None:
-    sent = block(ends)
+    sent = await block(ends)
     await asyncio.get_running_loop().sock_sendall(ends.there, frame(PING, b"p") * 5)
     await until(lambda: ends.driven.calls.count("heard") == 5, "heard")
     ends.transport.ping()

@@ -15,7 +15,7 @@ from tests.transports.driven import Ends, block, ends_of, numbered, numbers, tak
 
 
 async def test_closing_while_blocked_says_everything_first(ends: Ends) -> None:
-    sent = block(ends)
+    sent = await block(ends)
     for number in range(sent, sent + 100):
         ends.driven.send(numbered(number, 3000))
     ends.driven.close(closes.DISCONNECTED)
@@ -33,7 +33,7 @@ async def test_closing_while_blocked_says_everything_first(ends: Ends) -> None:
 
 async def test_closing_while_blocked_and_no_answer(ends: Ends) -> None:
     """It reads everything, and then says nothing."""
-    block(ends)
+    await block(ends)
     ends.driven.close(closes.DISCONNECTED)
     read = asyncio.create_task(ends.rest())
     await until(lambda: ends.gone, "aborted", within=4)
@@ -42,7 +42,7 @@ async def test_closing_while_blocked_and_no_answer(ends: Ends) -> None:
 
 async def test_closing_one_that_takes_nothing() -> None:
     async with ends_of(closing=0.2) as ends:
-        block(ends)
+        await block(ends)
         ends.driven.close(closes.DISCONNECTED)
         await until(lambda: ends.gone, "aborted", within=2)
         assert ends.driven.calls.count("lost") == 1
@@ -56,7 +56,7 @@ async def test_one_that_does_not_answer_a_close() -> None:
 
 async def test_the_peers_close_while_blocked(ends: Ends) -> None:
     """It is told goodbye after what was under way, and nothing that waited."""
-    sent = block(ends)
+    sent = await block(ends)
     for number in range(sent, sent + 20):
         ends.driven.send(numbered(number, 3000))
     await asyncio.get_running_loop().sock_sendall(ends.there, frame(CLOSE, b"\x03\xe8"))
@@ -70,7 +70,7 @@ async def test_the_peers_close_while_blocked(ends: Ends) -> None:
 
 async def test_a_peer_that_hangs_up_without_a_word() -> None:
     async with ends_of(closing=0.2) as ends:
-        block(ends)
+        await block(ends)
         ends.there.shutdown(socket.SHUT_WR)
         await until(lambda: "lost" in ends.driven.calls, "seen")
         await until(lambda: ends.gone, "let go, though it reads nothing", within=2)
@@ -80,7 +80,7 @@ async def test_a_peer_that_hangs_up_without_a_word() -> None:
 async def test_a_peer_that_breaks_the_protocol_while_blocked() -> None:
     """It is told so, and hung up on: it need not wait for the end of anybody's patience."""
     async with ends_of(closing=60) as ends:
-        sent = block(ends)
+        sent = await block(ends)
         await asyncio.get_running_loop().sock_sendall(ends.there, frame(TEXT, b"x", rsv=1) * 100)
         await until(lambda: ends.driven.closes, "seen")
         data = await ends.rest()
@@ -92,14 +92,14 @@ async def test_a_peer_that_breaks_the_protocol_while_blocked() -> None:
 
 async def test_a_peer_that_takes_nothing(monkeypatch: pytest.MonkeyPatch, ends: Ends) -> None:
     monkeypatch.setattr(timeouts, "STALLED", 0.2)
-    block(ends)
+    await block(ends)
     await until(lambda: ends.gone, "aborted", within=2)
 
 
 @pytest.mark.alone
 async def test_a_peer_that_takes_a_little(monkeypatch: pytest.MonkeyPatch, ends: Ends) -> None:
     monkeypatch.setattr(timeouts, "STALLED", 0.7)
-    sent = block(ends)
+    sent = await block(ends)
     for number in range(sent, sent + 100):
         ends.driven.send(numbered(number, 3000))
     for _ in range(25):
@@ -146,7 +146,7 @@ async def test_nothing_keeps_the_connection_alive(how: str, monkeypatch: pytest.
         case "close":
             ends.driven.close(closes.FINISHED)
         case "stalled":
-            block(ends)
+            await block(ends)
         case "held":
             ends.transport.pause_reading(0.05)
             ends.transport.abort()

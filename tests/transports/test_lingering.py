@@ -47,15 +47,15 @@ async def patient() -> AsyncIterator[Both]:
 
 @ROUTES
 async def test_who_is_in_the_middle_of_sending_reads_the_code(
-    server: Both, path: str, monkeypatch: pytest.MonkeyPatch
+    patient: Both, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lingering, "QUIET", 0.2)
     for code, data in CLOSED_BY_THE_SERVER.items():
-        async with server.peer(path) as peer:
+        async with patient.peer(path) as peer:
             await peer.send(data)
             assert await peer.closed() == int(code)
             assert await peer.ended() == b""
-    await gone(server)
+    await gone(patient)
 
 
 @pytest.mark.parametrize("path", ["/ws", "/plain", "/leaves"])

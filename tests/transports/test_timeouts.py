@@ -37,7 +37,7 @@ def test_what_is_taken_leaves_the_queue(pair: Callable[[], Pair]) -> None:
     with here, there:
         here.setblocking(False)
         there.setblocking(False)
-        fill(here)
+        fill(here.fileno())
         full = progress(here)
         assert full.queued
         assert not progress(here).since(full)

@@ -68,7 +68,8 @@ async def met(new_broker: NewBroker) -> AsyncIterator[tuple[Peer, Peer]]:
     finally:
         for peer in (here, there):
             await peer.broker.stop()
-    assert asyncio.all_tasks() == tasks
+    # A connection that was just being left is left in the next turn.
+    await until(lambda: asyncio.all_tasks() <= tasks, "no task is left")
 
 
 def meeting(test: Callable[[Self, Peer, Peer], Coroutine[Any, Any, None]]) -> Callable[[Self, NewBroker], None]:
