@@ -125,15 +125,15 @@ async def test_nobody_listens_there(open_publisher: OpenPublisher, scheme: str) 
 async def test_a_server_that_does_not_answer_costs_the_deadline_and_no_more(open_publisher: OpenPublisher) -> None:
     with EmbeddedValkey() as frozen:
         # What the URL says of timeouts and retries does not take the deadline away.
-        async with open_publisher(f"{frozen.url}?socket_timeout=60&retry_on_timeout=yes", deadline=0.3) as publish:
+        async with open_publisher(f"{frozen.url}?socket_timeout=60&retry_on_timeout=yes", deadline=1.0) as publish:
             await publish("broadcast", {"type": "x"})
             os.kill(frozen.pid, signal.SIGSTOP)
             try:
                 watch = Stopwatch()
                 with pytest.raises(Unavailable):
                     await publish("broadcast", {"type": "x"})
-                assert watch.wall > 0.2
-                assert watch.own < 3.0
+                assert watch.wall > 0.8
+                assert watch.own < 4.0
             finally:
                 os.kill(frozen.pid, signal.SIGCONT)
 

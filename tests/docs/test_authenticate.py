@@ -56,7 +56,7 @@ async def test_a_token_must_be_what_was_asked_for(example: Example) -> None:
 async def test_a_token_ends_unless_it_is_renewed(example: Example) -> None:
     module = example(PAGE, "tokens.py")
     async with serving(module.app) as server:
-        short = module.auth.sign("alice", expires_in=0.5)
+        short = module.auth.sign("alice", expires_in=2)
         async with Tab(server.ws, token=short) as alice, Tab(server.ws, token=short) as renewed:
             assert (await renewed.request("auth", token=shop()))["type"] == "ack"
             assert await alice.closed() == 4005

@@ -217,10 +217,9 @@ class Served:
 
     def _answers(self, path: str) -> bool:
         try:
-            httpx.get(self.url + path, timeout=START, trust_env=False)
+            return httpx.get(self.url + path, timeout=START, trust_env=False).status_code != 503
         except httpx.TransportError:
             return False
-        return True
 
     def _until(self, condition: Callable[[], T], what: str) -> T:
         deadline = time.monotonic() + START

@@ -3,6 +3,7 @@
 Where it is durable it writes every command to its disk before it answers, so what was acknowledged survives SIGKILL.
 """
 
+import os
 import random
 import signal
 import socket
@@ -20,8 +21,10 @@ from tests.kit.waiting import wait_for
 
 def free_port() -> int:
     """One that stays free while its server is down: the system gives those above 32,767 to whoever connects."""
+    # pytest's processes draw from parts of their own: what is free because its server is down is another's as well.
+    part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = 20_000 + 1_500 * part + random.randrange(1_500)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

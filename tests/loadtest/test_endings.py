@@ -68,9 +68,9 @@ def test_what_ends_a_run_is_said(kind: Any, data: bytes, said: str) -> None:
 def test_a_server_that_stalls_ends_the_run(kind: Any) -> None:
     with (
         Server(lambda server, i, payload: None) as server,
-        pytest.raises(BenchError, match=r"the server stalls: nothing was delivered for 0\.3 s"),
+        pytest.raises(BenchError, match=r"the server stalls: nothing was delivered for 2 s"),
     ):
-        measure(server, kind, patience=0.3)
+        measure(server, kind, patience=2.0)
 
 
 def test_a_server_that_does_not_read_does_not_stop_the_tool() -> None:

@@ -18,8 +18,7 @@ from tests.kit.waiting import until
 from tests.soak.inspector import Inspector
 
 
-def sound() -> FastAPI:
-    hub = Hub(MemoryBroker())
+def sound(hub: Hub) -> FastAPI:
 
     @hub.rooms("kept:{name}", history=History(size=10, ttl=60))
     async def kept(name: str) -> bool:
@@ -72,18 +71,16 @@ async def test_who_is_ready_and_takes_nobody_is_found(app: Any) -> None:
 
 
 async def test_who_takes_everybody_is_left_alone() -> None:
-    async with serving(sound()) as server, httpx.AsyncClient(trust_env=False) as http:
+    hub = Hub(MemoryBroker())
+    async with serving(sound(hub)) as server, httpx.AsyncClient(trust_env=False) as http:
         worker: Any = SimpleNamespace(name="worker 0", url=server.url, ws=server.ws)
         inspector = Inspector([worker], http, mistaken=0.0)
         [task] = inspector.begin()
 
-        async def said() -> int:
-            found = await http.post(
-                f"{server.url}/api/rooms/kept:inspected/messages", json={"type": "x"}, headers={"Idempotency-Key": "x"}
-            )
-            return int(found.json()["position"]["offset"])
+        async def inspected() -> bool:
+            return len((await hub.room("kept:inspected").history()).messages) > 1
 
-        await until(said, "somebody is there")
+        await until(inspected, "it has looked twice")
         task.cancel()
         await asyncio.wait((task,))
         assert inspector.wrong == []

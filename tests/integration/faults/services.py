@@ -10,6 +10,7 @@ from hubbub.options import Keep
 from tests.integration.faults.hubs import Worker
 from tests.kit.client import Tab
 from tests.kit.serving import Names, serving, simple
+from tests.kit.waiting import until
 
 KEEP = History(size=1_000, ttl=600)
 ROOM = "team:7"
@@ -24,7 +25,7 @@ async def service(url: str, history: Keep = None, *, inbox: Keep = None, **optio
         return True
 
     async with serving(simple(hub), ws="hubbub.transports.uvicorn:HubbubProtocol") as server:
-        assert hub.ready
+        await until(lambda: hub.ready, "it is ready")
         yield Worker(hub, server)
 
 

@@ -8,7 +8,7 @@ from redis import Redis
 
 from hubbub.brokers.redis import RedisBroker
 from hubbub.testing import checks
-from tests.integration.faults.hubs import ROOM, Worker, nothing_was_lost, talking, two_members, workers
+from tests.integration.faults.hubs import ROOM, Worker, back, lines_of, nothing_was_lost, talking, two_members, workers
 from tests.kit.waiting import until
 
 Harm = Callable[[Redis], object]
@@ -69,10 +69,10 @@ async def test_what_is_forgotten_while_a_worker_does_not_hear_is_told_to_its_mem
             for _ in range(10):
                 had = len(said)
                 await until(lambda had=had: len(said) > had + 10, "something was said")  # type: ignore[misc]
+                before = lines_of(left, right)
                 await asyncio.to_thread(admin.client_kill_filter, _type="pubsub")
                 HARMS[what](admin)
-                await until(lambda: not (left.hub.ready and right.hub.ready), "it is noticed")
-                await until(lambda: left.hub.ready and right.hub.ready, "they are back")
+                await until(lambda before=before: back(left, right, since=before), "they are back")  # type: ignore[misc]
         await nothing_was_lost(left.hub, [ann, bob], said)
 
 

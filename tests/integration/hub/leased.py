@@ -30,8 +30,7 @@ class Node:
         self._grace = grace
 
     def declare(self) -> tuple[Hub, FastAPI]:
-        # A little patience only, so that a line that was cut is known to be within the lease.
-        broker = RedisBroker(self._url or f"redis://127.0.0.1:{self.line.port}", deadline=0.4)
+        broker = RedisBroker(self._url or f"redis://127.0.0.1:{self.line.port}")
         leaving = Leaving(lease=LEASE, grace=self._grace)
         hub = Hub(broker, auth=Names(), announce_users=True, leaving=leaving)
 

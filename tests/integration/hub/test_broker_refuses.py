@@ -18,7 +18,7 @@ from tests.kit.waiting import until
 
 @pytest.mark.parametrize("refusal", [DEMOTED, FULL_DISK, NO_SCRIPTS], ids=str)
 async def test_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal, refusal: Refusal) -> None:
-    hub = Hub(RedisBroker(mortal.url, probe=0.1, silence=0.5), auth=Names())
+    hub = Hub(RedisBroker(mortal.url, probe=0.1, silence=5.0), auth=Names())
     app = simple(hub)
     app.include_router(operations())
 
@@ -62,7 +62,7 @@ async def test_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal, re
 
 async def test_where_nothing_new_can_be_heard_nobody_is_let_in_and_those_who_are_there_go_on(mortal: Mortal) -> None:
     """Else the worker would seem ready, and close every socket that it takes."""
-    broker = RedisBroker(mortal.url, probe=0.1, silence=0.5)
+    broker = RedisBroker(mortal.url, probe=0.1, silence=5.0)
     hub = Hub(broker, auth=Names())
     async with serving(simple(hub)) as server:
         await until(lambda: hub.ready, "it is ready")

@@ -55,7 +55,7 @@ async def test_each_is_told_and_closed_in_its_turn_and_the_server_hears_last() -
 
 
 async def test_while_it_drains_nobody_is_let_in_and_requests_are_answered() -> None:
-    hub = hub_that_leaves(6.0)
+    hub = hub_that_leaves(60.0)
     async with told_by_signals(operated(hub)) as (server, handlers), contextlib.AsyncExitStack() as stack:
         await tabs(server, 10, stack)
         assert await status(server, "/health/ready") == 200

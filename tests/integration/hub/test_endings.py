@@ -41,10 +41,7 @@ def tasks() -> set[asyncio.Task[Any]]:
 
 
 async def no_task_but(these: set[asyncio.Task[Any]]) -> None:
-    deadline = asyncio.get_running_loop().time() + 5
-    while left := tasks() - these:
-        assert asyncio.get_running_loop().time() < deadline, left
-        await asyncio.sleep(0.01)
+    await until(lambda: not tasks() - these, "no task is left")
 
 
 class Scene:

@@ -9,7 +9,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException, Path
 from pydantic import BaseModel, Field
 
-from hubbub import ConfigurationError, Connection, Hub, HubDep, JWTAuth, NotJoined, User
+from hubbub import ConfigurationError, Connection, Hub, HubDep, JWTAuth, Limits, NotJoined, User
 from tests.kit.client import Tab
 from tests.kit.serving import Names, serving
 
@@ -150,7 +150,8 @@ async def test_patterns_are_tried_in_order_and_the_default_is_no() -> None:
 
 
 async def test_what_a_check_raises_becomes_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    hub = Hub(auth=Names())
+    # A machine that stands still is no handler that holds the loop.
+    hub = Hub(auth=Names(), limits=Limits(blocking=60))
 
     def door(name: str) -> None:
         if name.isdecimal():

@@ -184,7 +184,7 @@ async def test_the_route_returns_or_raises(caplog: pytest.LogCaptureFixture) -> 
 async def test_a_refused_handshake_ends_the_route_in_silence(how: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     names = Names()
-    hub = Hub(auth=names, limits=Limits(authenticate=0.1))
+    hub = Hub(auth=names, limits=Limits(authenticate=1.0))
     app = simple(hub)
     reached: list[str] = []
 

@@ -54,7 +54,7 @@ def hub(caplog: pytest.LogCaptureFixture) -> Hub:
     caplog.set_level(logging.INFO, "hubbub")
     return Hub(
         auth=[Judge(), SessionAuth(nobody, cookie="sid")],
-        limits=Limits(authenticate=0.2),
+        limits=Limits(authenticate=1.5),
         origins=["https://a.example"],
     )
 

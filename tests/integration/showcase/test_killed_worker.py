@@ -13,6 +13,7 @@ from tests.integration.showcase.people import fresh, one_tab_on_each_worker, sta
 from tests.kit.client import Tab
 from tests.kit.running import Served
 from tests.kit.stopwatch import Stopwatch
+from tests.kit.waiting import tries
 
 
 @pytest.mark.slow
@@ -21,8 +22,11 @@ async def test_the_users_of_a_killed_worker_leave_within_ten_seconds_and_once_ea
     with Served("--dev", "--workers", "3") as server:
         async with AsyncExitStack() as stack:
             ghost, one, two = await stack.enter_async_context(one_tab_on_each_worker(server))
-            # The same user on a worker that dies and on one that lives, as chance will have it.
-            others = [await stack.enter_async_context(Tab(server.ws, user="both")) for _ in range(12)]
+            others = []
+            for _ in tries("the same user on the worker that dies and on one that lives"):
+                others.append(await stack.enter_async_context(Tab(server.ws, user="both")))
+                if {tab.node for tab in others} > {ghost.node}:
+                    break
             for tab in (ghost, one, two, *others):
                 await tab.join(room)
             name = str(ghost.welcome["user"])
