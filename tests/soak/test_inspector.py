@@ -19,7 +19,6 @@ from tests.soak.inspector import Inspector
 
 
 def sound(hub: Hub) -> FastAPI:
-
     @hub.rooms("kept:{name}", history=History(size=10, ttl=60))
     async def kept(name: str) -> bool:
         return True

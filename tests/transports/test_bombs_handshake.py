@@ -25,9 +25,8 @@ pytestmark = pytest.mark.usefixtures("no_traceback")
 )
 async def test_a_head_that_does_not_come(monkeypatch: pytest.MonkeyPatch, protocol: str, said: bytes) -> None:
     *whole, partial = said.rpartition(b"\r\n\r\n")
-    monkeypatch.setattr(
-        http_socket, "HEAD", 30.0 if any(whole) else 0.3
-    )  # a busy machine is not to be late with the first
+    # A busy machine is not to be late with the first.
+    monkeypatch.setattr(http_socket, "HEAD", 30.0 if any(whole) else 0.3)
     async with both(http=f"hubbub.transports.http:{protocol}", timeout_keep_alive=60) as server:
         peers = [await Peer(server.address).open(head=False) for _ in range(30)]
         for peer in peers:

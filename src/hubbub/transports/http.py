@@ -131,9 +131,9 @@ else:
             return b"\r\n".join([*lines, b"", behind])
 
         def _change(self, behind: bytes) -> None:
-            if self.cycle is None or self.cycle.response_complete:
-                self._behind = None
-                self._upgrade(behind)
-            else:
+            if self._answering():
                 self._behind = behind
                 self.flow.pause_reading()
+            else:
+                self._behind = None
+                self._upgrade(behind)

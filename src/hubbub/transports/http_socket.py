@@ -67,7 +67,7 @@ class HttpSocket(_Base):
         self._context.copy().run(self._read, data)
         if self._answering():
             self._stop_waiting()
-            if self._ending is not None and self.cycle.keep_alive:
+            if self._ending is not None:
                 self._make_last()
         elif self in self.connections and self.timeout_keep_alive_task is None:
             self._wait_for_head()
@@ -127,7 +127,7 @@ class HttpSocket(_Base):
             msg = f"The head of a request has {HEAD_SIZE} bytes at most."
         telling_of(self.server_state).refused(self.transport, status, msg)
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+        if self._answering() and not cycle.more_body:
             cycle.keep_alive = False  # it is answered before this, and last
             return
         if cycle is not None and cycle.more_body:
@@ -154,7 +154,7 @@ class HttpSocket(_Base):
     def shutdown(self) -> None:
         """The server ends, and takes no new sockets. This one ends with its request, or when none is on its way."""
         self._ending = self._ending or self.loop.call_later(UNREAD, self._shut_down)
-        if self._answering() and self.cycle.keep_alive:
+        if self._answering():
             self._make_last()
 
     def _shut_down(self) -> None:
@@ -168,9 +168,10 @@ class HttpSocket(_Base):
 
     def _make_last(self) -> None:
         """The request that is being answered is the last one, and its answer says so (RFC 9112 section 9.6)."""
-        self.cycle.keep_alive = False
-        # uvicorn 0.54 says so itself, by httptools alone, and 0.52 by neither.
-        self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
+        if self.cycle.keep_alive:
+            self.cycle.keep_alive = False
+            # uvicorn 0.54 says so itself, by httptools alone, and 0.52 by neither.
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -65,9 +65,7 @@ def lines_of(*workers: Worker) -> list[object]:
 
 def back(*workers: Worker, since: list[object]) -> bool:
     """Whether all are ready, on other connections: that they were not may be over before anybody looks."""
-    return all(worker.hub.ready for worker in workers) and not any(
-        now is before for now, before in zip(lines_of(*workers), since, strict=True)
-    )
+    return all(worker.hub.ready for worker in workers) and set(lines_of(*workers)).isdisjoint(since)
 
 
 @asynccontextmanager

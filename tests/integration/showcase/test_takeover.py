@@ -41,8 +41,7 @@ async def test_the_numbers_go_on_when_a_worker_is_killed_whichever_it_is(
             return holder.decode()
 
         async with AsyncExitStack() as stack:
-            tabs = [await stack.enter_async_context(Tab(server.ws, user=fresh("guest"))) for _ in range(2)]
-            tabs += await stack.enter_async_context(one_tab_on_each_worker(server))
+            tabs = await stack.enter_async_context(one_tab_on_each_worker(server))
             for tab in tabs:
                 await tab.join("dashboard")
             # Just after a number, so that the next one is not taken yet: it would be lost with its producer.
