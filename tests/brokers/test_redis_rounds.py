@@ -198,7 +198,7 @@ class TestDeadlines:
                     await asyncio.sleep(0.3)
                 for wall, own in await asyncio.gather(*asked):
                     assert wall > 0.95
-                    assert own < 1.4
+                    assert own < 1.3
             assert await commands.call(b"GET", b"k") is None
             await commands.stop()
 

@@ -66,7 +66,7 @@ async def test_a_message_that_does_not_become_whole(monkeypatch: pytest.MonkeyPa
         if pings:
             await peer.send(second[4:])
             for _ in range(20):  # they are heard, and are no part of the message
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.07)
                 await peer.send(frame(PING))
                 if closing.done():
                     break

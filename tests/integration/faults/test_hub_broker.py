@@ -99,7 +99,7 @@ async def test_subscribers_that_are_killed_in_a_loop_lose_nothing(url: str, admi
                 had = len(said)
                 before = lines_of(left, right)
                 assert await asyncio.to_thread(admin.client_kill_filter, _type="pubsub") == 2
-                await until(lambda before=before: back(left, right, since=before), "they are back", within=5)  # type: ignore[misc]
+                await until(lambda before=before: back(left, right, since=before), "they are back", within=1)  # type: ignore[misc]
                 await until(lambda had=had: len(said) > had + 10, "something was said")  # type: ignore[misc]
         await nothing_was_lost(left.hub, [ann, bob], said)
         for member in (ann, bob):
@@ -132,7 +132,7 @@ async def test_a_frozen_broker_makes_the_worker_send_its_clients_elsewhere(valke
 
 
 async def test_a_slow_broker_slows_sends_and_nothing_else(url: str) -> None:
-    """500 ms more to the broker and back: a client's `ping` is answered within 200 ms, every send within its 2 s."""
+    """500 ms more to the broker and back: a client's `ping` is answered within 50 ms, every send within its 2 s."""
     with Proxy(path_of(url)) as proxy:
         broker = RedisBroker(f"redis://127.0.0.1:{proxy.port}")
         async with workers(broker) as (one,), one.client("ann") as ann:
@@ -145,7 +145,7 @@ async def test_a_slow_broker_slows_sends_and_nothing_else(url: str) -> None:
                     await ann.ask({"type": "ping"})
                     slowest = max(slowest, watch.own)
                     await asyncio.sleep(0.05)
-                assert slowest < 0.2
+                assert slowest < 0.05
                 watch = Stopwatch()
                 await one.hub.room(ROOM).send({"type": "m", "by": "us"})
                 assert watch.wall > 0.4

@@ -220,9 +220,7 @@ async def test_the_dashboard_shows_every_tab_the_same_numbers_whichever_worker_i
                 assert type(worker["connections"]) is int
                 assert worker["connections"] >= 1
         times = [first["at"], *(one["at"] for one, *_ in rounds)]
-        # One may be late, and the next is on time again.
-        assert all(later - earlier > 0 for earlier, later in pairwise(times)), times
-        assert 2_000 * (len(times) - 1) - 1_000 < times[-1] - times[0], times
+        assert all(1_000 < later - earlier < 3_000 for earlier, later in pairwise(times)), times
         for tab in tabs:
             seen = [said["seq"] for said in tab.received("metrics")]
             assert seen == list(range(seen[0], seen[0] + len(seen)))
