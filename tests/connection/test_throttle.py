@@ -22,3 +22,16 @@ def test_messages_and_refusals_are_counted_apart() -> None:
     assert throttle.refused(0.0)
     assert not throttle.refused(0.0)
     assert throttle.spend(1.0) == 0.0
+
+
+def test_rooms_are_joined_from_an_allowance_of_their_own() -> None:
+    throttle = Throttle(Rate(messages=2.0, burst=3, refusals=1), now=0.0)
+    assert [throttle.spend(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+    # All it may be in, twice: who came back, and is told of gaps.
+    assert [throttle.join(0.0, 4) for _ in range(9)] == [0.0] * 8 + [0.5]
+    assert throttle.join(0.5, 4) == 0.0
+
+
+def test_there_are_no_fewer_joins_than_messages() -> None:
+    throttle = Throttle(Rate(messages=2.0, burst=3, refusals=1), now=0.0)
+    assert [throttle.join(0.0, 1) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]

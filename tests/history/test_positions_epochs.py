@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.testing import settle
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, OneRoom

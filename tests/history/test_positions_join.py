@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.errors import Unavailable
 from hubbub.history.topic import Standing
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.testing import settle
 from hubbub.types import Position
 from tests.kit.one_room import TOPIC, OneRoom, offsets

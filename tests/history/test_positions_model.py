@@ -13,7 +13,7 @@ from hubbub.history.topic import Bounds
 from hubbub.hub.composition import compose
 from hubbub.options import History, Limits, RoomOptions
 from hubbub.ports.broker import Entry
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.testing import ManualClock, settle
 from hubbub.types import Position, RoomName, room_topic
 from tests.kit.declared import declared

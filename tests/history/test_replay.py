@@ -7,7 +7,7 @@ from hubbub.history.replay import Replay
 from hubbub.history.window import Missed
 from hubbub.options import History, Limits
 from hubbub.protocol.codec import Prepared
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 
 HERE = Position("e", 7)

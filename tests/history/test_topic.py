@@ -14,7 +14,7 @@ from hubbub.history.topic import (
     TopicHistory,
 )
 from hubbub.ports.broker import Entry, Past
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 from tests.history.topics import done, past, topic
 

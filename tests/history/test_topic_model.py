@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hubbub.history.reads import Gap, PassOn, Read, Release
 from hubbub.history.states import State, Step
 from hubbub.ports.broker import Past
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 from tests.history.topics import past, topic
 

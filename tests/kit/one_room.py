@@ -6,7 +6,7 @@ from hubbub.history.topic import Bounds, Standing
 from hubbub.hub.composition import compose
 from hubbub.options import History, Limits
 from hubbub.ports.metrics import Tally
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.testing import ManualClock, settle
 from hubbub.types import Position, room_topic
 from tests.kit.recipients import Reader, Turn

@@ -7,6 +7,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.options import Limits
+from hubbub.protocol.join_room import Join, JoinSeveral, Since
 from hubbub.protocol.session import (
     TABLE,
     Answer,
@@ -14,16 +15,15 @@ from hubbub.protocol.session import (
     End,
     Event,
     FrameKind,
-    Join,
     Leave,
     Message,
     Renew,
     Session,
-    Since,
     State,
     Step,
     Text,
 )
+from hubbub.types import RoomName
 
 LIMITS = Limits(message=1000, depth=4, name=16)
 
@@ -220,3 +220,12 @@ def test_a_token_is_in_no_repr(kind: type[Check] | type[Renew]) -> None:
     assert "a-secret" not in repr(event)
     assert "a-secret" not in f"{[event]} {event}"
     assert "t1" in repr(event)
+
+
+@pytest.mark.parametrize("state", [State.CHECKING, State.OPEN])
+def test_several_rooms_at_once(state: State) -> None:
+    text = '{"type": "join_room", "id": 1, "rooms": [{"room": "a"}, {"room": "b", "since": {"offset": 2}}]}'
+    joins = Join(RoomName("a"), None, 1), Join(RoomName("b"), Since(None, 2), 1)
+    assert session(state).receive(text) == JoinSeveral(joins)
+    wrong = session(state).receive('{"type": "join_room", "id": 1, "rooms": [{"room": "a"}, {}]}')
+    assert refused(wrong) == ("invalid_message", "rooms.1.room", 1)

@@ -9,7 +9,7 @@ from hubbub.delivery.outbox import Lane
 from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.options import RoomOptions, Slow
 from hubbub.protocol.envelope import Kind
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.scheduling.backoff import Backoff
 from hubbub.testing import settle
 from hubbub.types import room_topic

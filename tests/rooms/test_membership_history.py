@@ -7,7 +7,7 @@ import pytest
 from hubbub.errors import NotJoined, Unavailable
 from hubbub.options import History, RoomOptions
 from hubbub.protocol.envelope import Kind
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.testing import settle
 from hubbub.types import Position, user_topic
 from tests.kit.joining import KEEP, JoiningRoom, message

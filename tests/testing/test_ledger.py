@@ -36,6 +36,20 @@ def test_a_replay_that_was_promised_does_not_move_the_position() -> None:
     assert everything.position("tea") == Position("e", 2)
 
 
+def test_several_rooms_that_are_joined_at_once_are_answered_one_by_one() -> None:
+    ledger = Ledger("alice")
+    since = {"epoch": "e", "offset": 1}
+    rooms = [{"room": "coffee", "since": since}, {"room": "tea", "since": since}, {"room": "milk"}]
+    ledger.sent({"type": "join_room", "rooms": rooms, "id": 1})
+    ledger.received({"type": "error", "code": "forbidden", "room": "coffee", "id": 1})
+    ledger.received({**JOINED, "recovered": True, "id": 1})
+    ledger.received({"type": "room_joined", "room": "milk", "id": 1})
+    assert ledger.position("tea") == Position("e", 1)
+    assert ledger.stints["milk"][-1].since is None
+    assert "coffee" not in ledger.stints
+    assert not ledger.strays
+
+
 def test_an_answer_belongs_to_its_question() -> None:
     ledger = Ledger("alice")
     for id, offset in ((1, 1), (2, 2)):

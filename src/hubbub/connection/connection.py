@@ -15,7 +15,6 @@ is longer than others, because what an application calls and what drives a conne
 """
 
 import contextvars
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ from pydantic import BaseModel
 
 from hubbub import closes
 from hubbub.closes import Close
+from hubbub.connection import haste
 from hubbub.connection.admission import Admission
 from hubbub.connection.context import Context
 from hubbub.connection.deadlines import Deadlines
@@ -32,27 +32,23 @@ from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.opening import Opening
 from hubbub.connection.outbound import Outbound
-from hubbub.connection.requests import Request
 from hubbub.connection.throttle import Throttle
-from hubbub.errors import ConnectionClosed, NotJoined, RateLimited, Refused, UnknownRoom
+from hubbub.connection.turns import Turns
+from hubbub.errors import ConnectionClosed, NotJoined, Refused, UnknownRoom
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Transport
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.handshake import Handshake
+from hubbub.protocol.join_room import Join, JoinSeveral
 from hubbub.protocol.messages import RequestId
-from hubbub.protocol.session import Answer, End, Event, Session, refusal
+from hubbub.protocol.session import Answer, End, Event, Message, Session, refusal
 from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import running_loop
-from hubbub.scheduling.serial import Serial
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 
 # Asked for with every message, and an enumeration is slow to ask for a member.
 _MESSAGES_IN = Count.MESSAGES_IN
-
-# How long nothing is read from a client of whom more messages came than may wait: it feels that it is too fast, and
-# a `ping` that stands behind them is still answered soon.
-_TOO_FAST = 0.25
 
 
 class Connection:
@@ -64,9 +60,8 @@ class Connection:
         "_context",
         "_deadlines",
         "_gone",
-        "_requests",
         "_state",
-        "_throttle",
+        "_turns",
         "handshake",
         "id",
         "iterator",
@@ -74,6 +69,7 @@ class Connection:
         "outbound",
         "session",
         "text",
+        "throttle",
     )
 
     def __init__(
@@ -102,10 +98,8 @@ class Connection:
         self._deadlines = Deadlines()
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + limits.authenticate)
-        self._throttle = Throttle(context.rate, now) if context.rate else None
-        self._requests: Serial[Connection, Request] = Serial(
-            context.begin, context.do, self, limit=limits.waiting, context=variables
-        )
+        self.throttle = Throttle(context.rate, now) if context.rate else None
+        self._turns = Turns(context.begin, context.do, self, limits, context=variables)
         self.opening = Opening()
 
     def __repr__(self) -> str:
@@ -227,7 +221,7 @@ class Connection:
         self.outbound.attach(transport)
         self._context.metrics.count(Count.CONNECTIONS)
         if user is not None:
-            self._requests.submit(user)
+            self._turns.submit(user)
         if not self.outbound.welcomed:
             self._schedule()
 
@@ -244,24 +238,28 @@ class Connection:
         if type(event) is End:
             self.close(event.close)
             return
-        self._context.metrics.count(_MESSAGES_IN)
-        now = self._context.clock.now()
-        wait = self._throttle.spend(now) if self._throttle is not None else 0.0
+        context = self._context
+        context.metrics.count(_MESSAGES_IN)
+        now = context.clock.now()
+        if type(event) is JoinSeveral:
+            haste.take_joins(self, event.joins, self._turns.submit, now, rooms=context.limits.rooms)
+            return
+        if type(event) is Join:
+            haste.take_joins(self, (event,), self._turns.submit, now, rooms=context.limits.rooms)
+            return
+        wait = self.throttle.spend(now) if self.throttle is not None else 0.0
         if type(event) is Answer and event.at_once:
             self.answer(event.message)
-            if not wait:
-                return
-        elif not wait:
-            if self._requests.submit(event):
-                return
-            if self.outbound.transport is not None:
-                self.outbound.transport.pause_reading(_TOO_FAST)
-            self._refuse_for_haste(event, None)
-        else:
-            self._refuse_for_haste(event, math.ceil(wait * 1000))
-        # A route that speaks its own language cannot be told that a message was lost, so it does not lose one.
-        if self.text or (self._throttle is not None and not self._throttle.refused(now)):
-            self.close(closes.FLOODING)
+            if wait:
+                haste.bear(self, now)
+        elif wait:
+            haste.too_fast(self, event, now, wait)
+        elif not (
+            self._turns.overtake(event)
+            if type(event) is Message and event.type in context.at_once
+            else self._turns.submit(event)
+        ):
+            haste.no_room(self, event)
 
     def heard(self) -> None:
         self._deadlines.heard = True
@@ -309,8 +307,8 @@ class Connection:
         """Say something of the hub's own; nothing on a route that speaks its own language."""
         self.outbound.answer(message)
 
-    def refuse(self, error: Refused, id: RequestId | None) -> None:
-        self.answer(refusal(error, id))
+    def refuse(self, error: Refused, id: RequestId | None, room: RoomName | None = None) -> None:
+        self.answer(refusal(error, id, room))
         self._context.metrics.count(Count.REFUSED)
 
     def tick(self, now: float) -> None:
@@ -330,9 +328,6 @@ class Connection:
 
     # How it works.
 
-    def _refuse_for_haste(self, event: Event, retry_after: int | None) -> None:
-        self.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None))
-
     def _schedule(self) -> None:
         due = self._deadlines.due
         if due is not None and not self.closed:
@@ -343,7 +338,7 @@ class Connection:
             return False
         self.outbound.end()
         self.session.close()
-        self._requests.clear()
+        self._turns.clear()
         self._context.waker.forget(self)
         self._admission.withdraw(self.outbound)
         self.opening.over()

@@ -1,6 +1,7 @@
 """What every connection of a worker works with: composed once, the same for all."""
 
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ class Context:
     membership: Membership
     declared: DeclaredRooms
     admissions: Admissions
+    at_once: AbstractSet[str]
+    """The types of messages that wait for nothing; more may be declared while the hub runs."""
     do: Callable[[Client, Request], Coroutine[Any, Any, None]]
     """What a client's request does, see `hubbub.connection.requests`."""
     begin: Begin

@@ -28,16 +28,17 @@ from hubbub.options import Heartbeat, Keep, Limits
 from hubbub.ports.injection import Caller
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.join_room import Join
 from hubbub.protocol.messages import RequestId
-from hubbub.protocol.session import Answer, Check, End, Event, Join, Leave, Message, Renew, Text
+from hubbub.protocol.session import Answer, Asked, Check, End, Leave, Message, Renew, Text
 from hubbub.rooms.membership import Membership
 from hubbub.scheduling.tasks import is_our_end
-from hubbub.types import ConnectionId, NodeId, User
+from hubbub.types import ConnectionId, NodeId, RoomName, User
 
 _log = logging.getLogger("hubbub.requests")
 
 #: What waits its turn: something the client asked for, or the user its handshake proved.
-Request: TypeAlias = Event | User
+Request: TypeAlias = Asked | User
 
 #: From the token of a first or renewing message to the user, who must be the one that is there already, where somebody
 #: is. Raises CredentialError.
@@ -57,7 +58,7 @@ class Client(Caller, Protocol):
     def iterator(self) -> MessageIterator | None:
         """There where a route reads the messages itself."""
 
-    def refuse(self, error: Refused, id: RequestId | None) -> None: ...
+    def refuse(self, error: Refused, id: RequestId | None, room: RoomName | None = None) -> None: ...
 
     def close(self, close: Close) -> None: ...
 
@@ -131,10 +132,11 @@ class Requests:
         if ending and isinstance(error, GeneratorExit):
             raise error  # there is no time for anything else
         id = getattr(request, "id", None)
+        room = request.room if type(request) is Join else None
         unknown = isinstance(request, User | Check)
         if isinstance(error, Refused) and not unknown:
             try:
-                client.refuse(error, id)
+                client.refuse(error, id, room)
             except Exception as odd:  # noqa: BLE001 - a subclass of the application's may say anything, or fail to
                 error = odd
             else:
@@ -147,7 +149,7 @@ class Requests:
         if unknown:
             client.close(closes.OUR_FAULT)
         else:
-            client.refuse(InternalError(), id)
+            client.refuse(InternalError(), id, room)
         if ending:
             raise error
 

@@ -52,16 +52,20 @@ class Handler(Generic[T]):
 @dataclass(slots=True)
 class HandlerTable(Generic[T]):
     _by_type: dict[str, Handler[T]] = field(default_factory=dict)
+    at_once: set[str] = field(default_factory=set)
+    """The types whose handler waits for no other."""
     get: Callable[[str], Handler[T] | None] = field(init=False)
     """By type. The dict's own: this is asked for every message."""
 
     def __post_init__(self) -> None:
         self.get = self._by_type.get
 
-    def declare(self, model: type[BaseModel], function: T) -> None:
+    def declare(self, model: type[BaseModel], function: T, *, at_once: bool = False) -> None:
         """Raises ValueError for a model without a type, or a type that has a handler already."""
         types = types_of(model)
         for type in types:
             if type in self._by_type:
                 raise ValueError(f"there is a handler for {type!r} already: {self._by_type[type].model.__name__}")
         self._by_type.update((type, Handler(model, function)) for type in types)
+        if at_once:
+            self.at_once.update(types)

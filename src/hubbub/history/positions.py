@@ -35,7 +35,7 @@ from hubbub.options import History, Limits
 from hubbub.ports.broker import Broker, Past
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.ports.metrics import Count, Metrics
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.scheduling.single_flight import SingleFlight
 from hubbub.scheduling.tasks import Spawn
 from hubbub.types import Position, Topic

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hubbub.delivery.message import Outgoing
 from hubbub.history.window import Missed, Window
 from hubbub.options import History, Limits
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 
 #: Checks, of which there is one a second, for which the messages stay at hand after somebody asked for them.

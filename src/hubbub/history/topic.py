@@ -16,7 +16,7 @@ from hubbub.history.states import AFTER_READ, TABLE, Brought, Outcome, State, St
 from hubbub.history.window import Missed
 from hubbub.options import History, Limits
 from hubbub.ports.broker import Past
-from hubbub.protocol.session import Since
+from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 
 #: Checks, of which there is one a second, without a message before a topic is read though nothing came.

@@ -27,13 +27,13 @@ class Declarations:
         self.declared = DeclaredRooms(Patterns())
         self.measures: list[Callable[[], dict[str, Any]]] = []
 
-    def on(self, model: type[BaseModel]) -> Callable[[F], F]:
+    def on(self, model: type[BaseModel], *, at_once: bool = False) -> Callable[[F], F]:
         """As `hubbub.Hub.on`."""
 
         def declare(function: F) -> F:
             injected = self._injection.prepare(function, message=model, caller=Connection, path_params=frozenset())
             try:
-                self.handlers.declare(model, injected)
+                self.handlers.declare(model, injected, at_once=at_once)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None
             return function

@@ -119,15 +119,17 @@ class Hub:
 
     # What is declared on it.
 
-    def on(self, model: type[BaseModel]) -> Callable[[F], F]:
+    def on(self, model: type[BaseModel], *, at_once: bool = False) -> Callable[[F], F]:
         """Handle the messages of a model, by its `type: Literal[…]`.
 
         The function's parameters are the message (by its annotation), `Connection`, `User`, and FastAPI dependencies,
         resolved and closed per message. What it returns is the `result` of the `ack`. A plain `def` runs in a thread.
+        `at_once`: it waits for no other handler of the connection, as a stop must not; such handlers run in order among
+        themselves.
 
         Raises ConfigurationError for a model without a type, a type with a handler, or an impossible parameter.
         """
-        return self._declarations.on(model)
+        return self._declarations.on(model, at_once=at_once)
 
     def rooms(
         self,

@@ -184,6 +184,7 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts, re
         membership=parts.membership,
         declared=declarations.declared,
         admissions=admissions,
+        at_once=declarations.handlers.at_once,
         do=requests.do,
         begin=parts.background.begin,
         waker=parts.waker,

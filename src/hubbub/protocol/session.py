@@ -29,6 +29,7 @@ from hubbub.options import Limits
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared, decode, encode
 from hubbub.protocol.fast_path import typed
+from hubbub.protocol.join_room import Join, JoinSeveral, asked
 from hubbub.protocol.messages import RequestId
 from hubbub.types import RoomName
 
@@ -111,14 +112,6 @@ _UNREAD: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
-    """Where a client was in a room it comes back to: `epoch` None asks for all that is kept after `offset`."""
-
-    epoch: str | None
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
 class Check:
     """The first message: find out who this is."""
 
@@ -131,13 +124,6 @@ class Renew:
     """A newer credential for the same user."""
 
     token: str = field(repr=False)
-    id: RequestId | None
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    room: RoomName
-    since: Since | None
     id: RequestId | None
 
 
@@ -175,7 +161,9 @@ class End:
     close: Close
 
 
-Event: TypeAlias = Check | Renew | Join | Leave | Message | Text | Answer | End
+#: What is worked on by itself.
+Asked: TypeAlias = Check | Renew | Join | Leave | Message | Text | Answer | End
+Event: TypeAlias = Asked | JoinSeveral
 
 
 class Session:
@@ -261,12 +249,9 @@ class Session:
             case Step.RENEW:
                 return Renew(_token(fields), id)
             case Step.JOIN:
-                return Join(self._room(fields), _since(fields), id)
+                return asked(fields, id, self._limits)
             case _:  # LEAVE: no other step is in the table for a type of the protocol's
-                return Leave(self._room(fields), id)
-
-    def _room(self, fields: dict[str, Any]) -> RoomName:
-        return messages.check_room(fields.get("room"), limit=self._limits.name)
+                return Leave(messages.check_room(fields.get("room"), limit=self._limits.name), id)
 
     def _complain(self, error: InvalidMessage, fields: dict[str, Any]) -> Event:
         if TABLE[self.state][FrameKind.UNREADABLE] is Step.END:
@@ -274,9 +259,10 @@ class Session:
         return Answer(refusal(error, _id_or_none(fields)), at_once=False)
 
 
-def refusal(error: Refused, id: RequestId | None) -> Prepared:
-    """The `error` a client is sent."""
-    return Prepared(encode(error.on_the_wire(id)))
+def refusal(error: Refused, id: RequestId | None, room: RoomName | None = None) -> Prepared:
+    """The `error` a client is sent; `room` where it is of a join, of which one message may ask for several."""
+    message = error.on_the_wire(id)
+    return Prepared(encode(message if room is None else message | {"room": room}))
 
 
 def _too_long(data: str | bytes, limit: int) -> bool:
@@ -290,20 +276,6 @@ def _token(fields: dict[str, Any]) -> str:
     if not isinstance(token, str):
         raise InvalidMessage("token is a string", field="token")
     return token
-
-
-def _since(fields: dict[str, Any]) -> Since | None:
-    since = fields.get("since")
-    if since is None:
-        return None
-    if not isinstance(since, dict):
-        raise InvalidMessage("since is an object", field="since")
-    epoch, offset = since.get("epoch"), since.get("offset")
-    if epoch is not None and not isinstance(epoch, str):
-        raise InvalidMessage("since.epoch is a string", field="since.epoch")
-    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
-        raise InvalidMessage("since.offset is an integer, 0 or more", field="since.offset")
-    return Since(epoch, offset)
 
 
 def _id_or_none(fields: dict[str, Any]) -> RequestId | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from hubbub.delivery.fanout import Recipient
 from hubbub.options import RoomOptions
+from hubbub.protocol.join_room import Since
 from hubbub.protocol.messages import RequestId
-from hubbub.protocol.session import Since
 from hubbub.types import RoomName, Topic
 
 

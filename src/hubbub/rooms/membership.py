@@ -14,8 +14,8 @@ from hubbub.delivery.registry import Registry
 from hubbub.errors import NotJoined, TooManyRooms
 from hubbub.options import Keep, RoomOptions, Slow
 from hubbub.protocol import messages
+from hubbub.protocol.join_room import Since
 from hubbub.protocol.messages import RequestId
-from hubbub.protocol.session import Since
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
 from hubbub.rooms.handles import Handles

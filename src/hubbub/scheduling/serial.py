@@ -54,7 +54,7 @@ class Serial(Generic[Owner, W]):
         if self._busy:
             if self._waiting is None:
                 self._waiting = deque()
-            if len(self._waiting) >= self._limit:
+            if len(self._waiting) >= self._limit and not self._fits_beside(self._waiting, work):
                 return False
             self._waiting.append(work)
             return True
@@ -70,6 +70,10 @@ class Serial(Generic[Owner, W]):
     def clear(self) -> None:
         """Forget what waits. What is being worked on is finished: half a handler's work would help nobody."""
         self._waiting = None
+
+    def _fits_beside(self, waiting: deque[W], work: W) -> bool:
+        """Whether it may wait although `limit` pieces do."""
+        return False
 
     def _go_on(self, task: "asyncio.Task[None] | None") -> None:
         """What waits, until a piece goes on as a task."""

@@ -190,15 +190,19 @@ class Ledger:
     def sent(self, message: Mapping[str, Any]) -> None:
         """The client sent this."""
         if message.get("type") == "join_room":
-            since = message.get("since")
-            asked = None if since is None else Since(since.get("epoch"), since["offset"])
-            self._asked[message["room"], message.get("id")] = asked
+            for each in message.get("rooms", (message,)):
+                since = each.get("since")
+                asked = None if since is None else Since(since.get("epoch"), since["offset"])
+                self._asked[each["room"], message.get("id")] = asked
 
     def received(self, message: Mapping[str, Any]) -> None:
         """The client got this."""
-        if message["type"] == "error":
-            self._asked = {key: since for key, since in self._asked.items() if key[1] != message.get("id")}
         room = message.get("room")
+        if message["type"] == "error":
+            # Of several joins that were asked for at once, one: then it says which.
+            id = message.get("id")
+            self._asked = {key: since for key, since in self._asked.items() if key != (room or key[0], id)}
+            return
         if room is None:
             return
         match message["type"]:

@@ -45,7 +45,7 @@ class Played:
         self.welcomed = {"interval": interval, "timeout": timeout}
         self.streams: dict[str, Stream] = {}
         self.answers: list[Callable[[dict[str, Any]], None]] = []
-        """Each is called with the next `join_room`, instead of an answer."""
+        """Each is called with the next room that is joined, instead of an answer."""
         page.route_web_socket("**/ws", self._opened)
 
     def send(self, type: str, **fields: Any) -> None:
@@ -64,7 +64,7 @@ class Played:
             self.send(type, room=room, offset=offset, content=content, **{"from": "bob"})
 
     def join(self, message: dict[str, Any]) -> None:
-        """Answers a `join_room`."""
+        """Answers a `join_room`, or one room of it."""
         room = message["room"]
         stream = self.streams.get(room)
         fields, offsets = stream.joined(message.get("since")) if stream else ({}, [])
@@ -81,7 +81,11 @@ class Played:
 
     def sinces(self, room: str) -> list[dict[str, Any] | None]:
         """The positions named on joining it, in order."""
-        return [message.get("since") for message in self.received_of("join_room") if message["room"] == room]
+        return [asked.get("since") for asked in self.joins() if asked["room"] == room]
+
+    def joins(self) -> list[dict[str, Any]]:
+        """What it was asked to join, room by room, in order."""
+        return [asked for message in self.received_of("join_room") for asked in _rooms_of(message)]
 
     def until_opened(self, times: int) -> None:
         until(self.page, lambda: len(self.sockets) >= times, what=f"{times} sockets")
@@ -102,8 +106,14 @@ class Played:
         message = json.loads(text)
         self.received.append(message)
         if message["type"] == "join_room":
-            answer = self.answers.pop(0) if self.answers else self.join
-            answer(message)
+            for asked in _rooms_of(message):
+                answer = self.answers.pop(0) if self.answers else self.join
+                answer(asked)
+
+
+def _rooms_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """A `join_room` of several rooms as one of each."""
+    return [{**message, **asked} for asked in message.get("rooms", [message])]
 
 
 def in_the_lobby(url: str, tabs: Tabs, **streams: Stream) -> Played:

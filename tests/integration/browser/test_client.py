@@ -56,7 +56,7 @@ def test_after_a_close_that_may_come_back_the_rooms_are_joined_again(chat: Calla
     played.close(1011)
     played.until_opened(2)
     until(played.page, lambda: len(played.sinces("@me")) == 2, what="the last of the joins")
-    assert [message["room"] for message in played.received_of("join_room")] == ["lobby", "@me", "lobby", "@me"]
+    assert [asked["room"] for asked in played.joins()] == ["lobby", "@me", "lobby", "@me"]
     expect(played.page.get_by_test_id("node")).to_have_text("node2")
 
 

@@ -13,30 +13,21 @@
 
 import { Backoff, CLOSES, comesBack } from "./backoff.js";
 import { Place } from "./positions.js";
+import { HubError, Replies } from "./replies.js";
 
-export { CLOSES };
+export { CLOSES, HubError };
 
 const SUBPROTOCOL = "hubbub.v1";
-const REPLIES = new Set(["ack", "error", "pong", "room_joined", "room_left"]);
 const UNKNOWN_OUTCOME = new Set(["offline", "lost", "timeout"]);
 const PASSING = new Set([...UNKNOWN_OUTCOME, "rate_limited", "unavailable", "internal"]);
 
 // Milliseconds.
 const WELCOME_TIMEOUT = 10_000;
-const REQUEST_TIMEOUT = 10_000;
 const PROBE_TIMEOUT = 4_000;
 const SLACK = 2_000;
 
-// `code` is one of the wire's error codes, or `offline` (not sent), `lost` or `timeout` (sent, nobody knows).
-export class HubError extends Error {
-  constructor(code, message, details = {}) {
-    super(message);
-    this.name = "HubError";
-    this.code = code;
-    this.field = details.field;
-    this.retryAfter = details.retry_after;
-  }
-}
+// Rooms of one `join_room`: with the longest names they are less than a server reads of one message.
+const AT_ONCE = 128;
 
 export class HubClient extends EventTarget {
   // `path`: of the endpoint, on this page's host. `getToken({renew})`: a promise of a token, or of null to stay away;
@@ -52,7 +43,7 @@ export class HubClient extends EventTarget {
     this.wanted = false;
     this.backoff = new Backoff();
     this.renew = false;
-    this.requests = new Map();
+    this.replies = new Replies();
     this.lastId = 0;
     this.heartbeat = null;
     this.timers = {};
@@ -78,21 +69,16 @@ export class HubClient extends EventTarget {
     });
   }
 
-  // Resolves with the reply (`ack`, `pong`, `room_joined`, `room_left`), rejects with a HubError. `answered` is called
-  // with the reply before anything that came after it is looked at.
-  send(message, { timeout = REQUEST_TIMEOUT, answered = null } = {}) {
+  // Resolves with the reply (`ack`, `pong`, `room_joined`, `room_left`), rejects with a HubError. `timeout`: milliseconds
+  // until that, where nothing came. The other options are those of Replies.
+  send(message, options = {}) {
     if (this.status.state !== "online") {
       return Promise.reject(new HubError("offline", "There is no connection right now; nothing was sent."));
     }
     const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.requests.delete(id);
-        reject(new HubError("timeout", "The server did not answer in time."));
-      }, timeout);
-      this.requests.set(id, { resolve, reject, timer, answered });
-      this.#write({ ...message, id });
-    });
+    const reply = this.replies.expect(id, options);
+    this.#write({ ...message, id });
+    return reply;
   }
 
   // Joined now, or, where there is no connection (null), with the next one; and again after every reconnect, until
@@ -157,6 +143,7 @@ export class HubClient extends EventTarget {
 
   #receive(message) {
     if (this.heartbeat) this.#expectSomething();
+    const answered = this.replies.heard(message);
     if (message.type === "ping") return this.#write({ type: "pong", ts: message.ts });
     if (message.type === "welcome") this.#welcome(message);
     if (message.type === "closing") this.closing = message;
@@ -164,16 +151,8 @@ export class HubClient extends EventTarget {
     const place = this.rooms.get(message.room);
     if (message.type === "gap" && place) this.#settle(message.room, place.missed(message));
     else if (message.type !== "room_joined" && place?.takes(message) === false) return;
-    // An application's message may have an `id` of its own: only these types are replies.
-    const request = REPLIES.has(message.type) && this.requests.get(message.id);
-    if (request) {
-      this.requests.delete(message.id);
-      clearTimeout(request.timer);
-      if (message.type === "error") request.reject(new HubError(message.code, message.message, message));
-      else request.resolve(message);
-    }
     this.#tell("message", message);
-    if (request && message.type !== "error") request.answered?.(message);
+    for (const call of answered) call(message);
   }
 
   #welcome({ node, user, heartbeat }) {
@@ -186,10 +165,24 @@ export class HubClient extends EventTarget {
   }
 
   #join(room) {
+    const { asked, answered } = this.#asking(room);
+    return this.send({ type: "join_room", ...asked }, { answered, patient: true });
+  }
+
+  // One reply for each.
+  #joinSeveral(rooms) {
+    const id = ++this.lastId;
+    const asking = rooms.map((room) => this.#asking(room));
+    this.#write({ type: "join_room", rooms: asking.map(({ asked }) => asked), id });
+    return asking.map(({ asked: { room }, answered }) => this.replies.expect(id, { room, answered, patient: true }));
+  }
+
+  // What `join_room` says of a room, and what becomes of the answer.
+  #asking(room) {
     const place = this.rooms.get(room);
     const { since } = place;
     const answered = (reply) => this.rooms.get(room) === place && this.#settle(room, place.joined(reply, since));
-    return this.send({ type: "join_room", room, ...(since && { since }) }, { answered });
+    return { asked: { room, ...(since && { since }) }, answered };
   }
 
   #settle(room, { lost, again }) {
@@ -197,19 +190,31 @@ export class HubClient extends EventTarget {
     if (again) this.#rejoin([room]);
   }
 
-  // One after the other: a server lets only so many messages of a connection wait.
+  // Many at once, and as many messages, one after the other, as it takes.
   async #rejoin(rooms) {
     const { socket } = this;
-    for (const room of rooms) {
-      if (!this.rooms.has(room)) continue; // left meanwhile
-      try {
-        await this.#join(room);
-      } catch (error) {
-        if (this.socket !== socket) return;
-        if (PASSING.has(error.code)) return this.#giveUp(error.message); // it may be ours: come back and ask again
-        this.rooms.delete(room);
-        this.#tell("message", { type: "room_left", room, reason: error.message });
-      }
+    for (let at = 0; at < rooms.length && this.socket === socket; at += AT_ONCE) {
+      const some = rooms.slice(at, at + AT_ONCE).filter((room) => this.rooms.has(room)); // not left meanwhile
+      await this.#rejoinSome(some, { several: some.length > 1 });
+    }
+  }
+
+  async #rejoinSome(rooms, { several }) {
+    const { socket } = this;
+    const replies = several ? this.#joinSeveral(rooms) : rooms.map((room) => this.#join(room));
+    const errors = (await Promise.allSettled(replies)).map(({ reason }) => reason);
+    if (this.socket !== socket) return;
+    if (several && errors.every((error) => error?.code === "invalid_message")) {
+      // A server that knows no lists: an older one, while it is replaced. It lets only so many messages wait.
+      for (const room of rooms) if (this.rooms.has(room)) await this.#rejoinSome([room], { several: false });
+      return;
+    }
+    for (const [at, room] of rooms.entries()) {
+      const error = errors[at];
+      if (!error || !this.rooms.has(room)) continue;
+      if (PASSING.has(error.code)) return this.#giveUp(error.message); // it may be ours: come back and ask again
+      this.rooms.delete(room);
+      this.#tell("message", { type: "room_left", room, reason: error.message });
     }
   }
 
@@ -243,11 +248,7 @@ export class HubClient extends EventTarget {
     this.socket = null;
     this.heartbeat = null;
     socket?.close(1000);
-    for (const { reject, timer } of this.requests.values()) {
-      clearTimeout(timer);
-      reject(new HubError("lost", "The connection was lost before the answer came."));
-    }
-    this.requests.clear();
+    this.replies.lose();
 
     const then = this.wanted ? comesBack(code) : "never";
     if (then === "never") {
