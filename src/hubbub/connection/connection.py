@@ -14,11 +14,12 @@ There may be very many, nearly all of them idle: hence the slots, and nothing th
 is longer than others, because what an application calls and what drives a connection share every part of it.
 """
 
+import asyncio
 import contextvars
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -32,6 +33,7 @@ from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.opening import Opening
 from hubbub.connection.outbound import Outbound
+from hubbub.connection.spawned import Spawned, closed_unless_begun
 from hubbub.connection.throttle import Throttle
 from hubbub.connection.turns import Turns
 from hubbub.errors import ConnectionClosed, NotJoined, Refused, UnknownRoom
@@ -47,6 +49,8 @@ from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import running_loop
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 
+T = TypeVar("T")
+
 # Asked for with every message, and an enumeration is slow to ask for a member.
 _MESSAGES_IN = Count.MESSAGES_IN
 
@@ -60,6 +64,7 @@ class Connection:
         "_context",
         "_deadlines",
         "_gone",
+        "_spawned",
         "_state",
         "_turns",
         "handshake",
@@ -93,6 +98,7 @@ class Connection:
         self._context = context
         self._admission = Admission(context.admissions)
         self._state: SimpleNamespace | None = None
+        self._spawned: Spawned | None = None
         self._gone = gone
         self.session = Session(limits, credential=credential, text=text)
         self._deadlines = Deadlines()
@@ -184,6 +190,20 @@ class Connection:
         self._context.home.check()
         self._context.membership.leave(self.outbound, RoomName(name))
 
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin what is for this tab alone: a task that is cancelled when the connection ends, however it ends.
+
+        What it raises is logged; cancelling it, or awaiting it, is the caller's affair. Raises ConnectionClosed,
+        TypeError for what is no coroutine, ConfigurationError outside of the hub's loop: nothing has begun then.
+        """
+        with closed_unless_begun(work):
+            self._context.home.check()
+            if self.closed:
+                raise ConnectionClosed(self.id)
+            if self._spawned is None:
+                self._spawned = Spawned(self.id, self._context.keep)
+            return self._spawned.begin(work)
+
     def close(self, close: Close = closes.FINISHED, *, reason: str = "") -> None:
         """Close it, with what was sent before delivered first. At once out of its rooms; never raises.
 
@@ -241,11 +261,8 @@ class Connection:
         context = self._context
         context.metrics.count(_MESSAGES_IN)
         now = context.clock.now()
-        if type(event) is JoinSeveral:
-            haste.take_joins(self, event.joins, self._turns.submit, now, rooms=context.limits.rooms)
-            return
-        if type(event) is Join:
-            haste.take_joins(self, (event,), self._turns.submit, now, rooms=context.limits.rooms)
+        if type(event) is Join or type(event) is JoinSeveral:
+            haste.take_joins(self, event, self._turns.submit, now, rooms=context.limits.rooms)
             return
         wait = self.throttle.spend(now) if self.throttle is not None else 0.0
         if type(event) is Answer and event.at_once:
@@ -339,6 +356,8 @@ class Connection:
         self.outbound.end()
         self.session.close()
         self._turns.clear()
+        if self._spawned is not None:
+            self._spawned.cancel()
         self._context.waker.forget(self)
         self._admission.withdraw(self.outbound)
         self.opening.over()

@@ -15,7 +15,7 @@ from hubbub.ports.metrics import Metrics
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.membership import Membership
 from hubbub.scheduling.home_loop import HomeLoop
-from hubbub.scheduling.tasks import Begin
+from hubbub.scheduling.tasks import Begin, Keep
 from hubbub.scheduling.waker import Ticks, Waker
 from hubbub.types import NodeId
 
@@ -39,4 +39,5 @@ class Context:
     do: Callable[[Client, Request], Coroutine[Any, Any, None]]
     """What a client's request does, see `hubbub.connection.requests`."""
     begin: Begin
+    keep: Keep
     waker: Waker[Ticks]

@@ -6,7 +6,7 @@ to the rate is never closed for it.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from hubbub import closes
@@ -14,7 +14,7 @@ from hubbub.closes import Close
 from hubbub.connection.throttle import Throttle
 from hubbub.errors import RateLimited, Refused, TooManyRooms
 from hubbub.ports.transport import Transport
-from hubbub.protocol.join_room import Join
+from hubbub.protocol.join_room import Join, JoinSeveral
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Event
 from hubbub.types import RoomName
@@ -47,9 +47,10 @@ class Client(Protocol):
 
 
 def take_joins(
-    client: Client, joins: Sequence[Join], submit: Callable[[Join], bool], now: float, *, rooms: int
+    client: Client, asked: Join | JoinSeveral, submit: Callable[[Join], bool], now: float, *, rooms: int
 ) -> None:
-    """Of one message, each for itself: it takes its turn, or is refused. `rooms`: how many a connection may be in."""
+    """Each of them for itself: it takes its turn, or is refused. `rooms`: how many a connection may be in."""
+    joins = asked.joins if isinstance(asked, JoinSeveral) else (asked,)
     wait = 0.0
     possible = rooms + 1  # `@me`, which counts nowhere
     for join in joins[:possible]:

@@ -187,6 +187,7 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts, re
         at_once=declarations.handlers.at_once,
         do=requests.do,
         begin=parts.background.begin,
+        keep=parts.background.keep,
         waker=parts.waker,
     )
 

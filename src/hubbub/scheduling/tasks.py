@@ -18,6 +18,9 @@ _log = logging.getLogger("hubbub.lifecycle")
 #: Starts a task that the hub keeps, waits for at its end, and never forgets.
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
+#: Keeps a task that another began, and waits for it at the end. What it raises is for that other to hear.
+Keep: TypeAlias = Callable[[asyncio.Task[Any]], None]
+
 
 class Begin(Protocol):
     def __call__(
@@ -33,7 +36,7 @@ class Background:
     """Tasks that nobody awaits: kept from the garbage collector, heard when they fail, ended with the hub."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._context = contextvars.copy_context()
         self._eager = Eager(self._keep)
         self.begin = self._eager.begin
@@ -45,6 +48,11 @@ class Background:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # Not by its argument `context`: there are task factories that know none. A copy, because an eager one runs it.
         return self._keep(self._context.copy().run(asyncio.create_task, work))
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """See `Keep`."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def end(self, *, within: float) -> None:
         """Let them finish, and cancel what has not by then."""
