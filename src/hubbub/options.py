@@ -31,7 +31,8 @@ class Limits:
     payload: int = 512 * 1024
     """Largest message the application may send. Default 512 KiB, so that two fit an outbox."""
     waiting: int = 32
-    """Messages of one connection that may wait behind the one being handled; more are `rate_limited`."""
+    """Messages of one connection that may wait behind the one being handled; more are `rate_limited`. Beside them joins
+    of `rooms` rooms and `@me`, and as many messages again of those that are `at_once`."""
     authenticate: float = 5.0
     """Time for the first message of a connection that came without a credential; later closes with 4002."""
     closing: float = 5.0
@@ -61,7 +62,8 @@ class Limits:
 class Rate:
     """How fast one connection may send: a token bucket. More is `rate_limited`; going on regardless closes with 1008.
 
-    In development there is none.
+    Joins have one of their own, of as many rooms at once, and at least twice `Limits.rooms`. In development there is
+    none.
     """
 
     messages: float = 100.0

@@ -30,7 +30,7 @@ from hubbub.scheduling.clock import SystemClock
 # How long a start waits for the broker.
 _START_WAIT = 1.0
 # What the last presence changes may take when the hub stops. They are on their way already.
-_FAREWELL = 3.0
+FAREWELL = 3.0
 # Clients that were sent away have at least so long to arrive elsewhere before their users count as gone.
 _ARRIVAL = 5.0
 
@@ -137,7 +137,7 @@ class Runtime:
                 last.callback(self._signals.unregister, self)
             last.push_async_callback(self.broker.stop)
             last.callback(parts.subscriptions.stop)
-            last.push_async_callback(parts.background.end, within=_FAREWELL)
+            last.push_async_callback(parts.background.end, within=FAREWELL)
             last.push_async_callback(parts.lease.stop)
             last.push_async_callback(_cancelled, self._always)
             for part in (*self._bounded_logs, parts.positions, parts.diffs, parts.waker):
