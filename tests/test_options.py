@@ -27,6 +27,8 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         "credential": 8_192,
         "replay": 300,
         "queued": 1_000,
+        "batch": 1_000,
+        "batch_bytes": 1024 * 1024,
         "blocking": 0.1,
         "connections": 65_536,
         "unauthenticated": 1_000,

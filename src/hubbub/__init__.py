@@ -24,6 +24,7 @@ from hubbub.errors import (
     InvalidMessage,
     NotFound,
     NotJoined,
+    NotSentToAll,
     RateLimited,
     Refused,
     TooManyRooms,
@@ -37,6 +38,7 @@ from hubbub.hub.current import HubDep
 from hubbub.hub.hub import Hub
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
 from hubbub.ports.auth import Authenticator, Carrier, Credential
+from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
 from hubbub.types import Position, User
@@ -53,6 +55,7 @@ __all__ = [
     "Credential",
     "CredentialError",
     "CredentialFault",
+    "EachRoom",
     "ExpiredCredential",
     "Forbidden",
     "HandshakeRefused",
@@ -69,6 +72,7 @@ __all__ = [
     "Limits",
     "NotFound",
     "NotJoined",
+    "NotSentToAll",
     "Page",
     "Position",
     "Rate",

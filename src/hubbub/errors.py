@@ -12,6 +12,7 @@ HubbubError
      ├─ Unauthorized  Forbidden  UnknownType  InvalidMessage  UnknownRoom  NotJoined  NotFound  Conflict
      ├─ TooManyRooms  RateLimited
      ├─ Unavailable           the broker is away, or did not answer within its deadline
+     │   └─ NotSentToAll      so it was for some of several rooms
      └─ InternalError         an exception of the application's, told without its text
 
 A `Refused` carries fields, not prose: `code` is one of section "Error codes" of the protocol or the application's own,
@@ -21,9 +22,11 @@ what goes on the wire is well formed: a request that is refused is answered.
 
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
+
+from hubbub.types import Position
 
 # The most characters of what an application says in a refusal: of its sentence, and of `field` and `code`.
 _MAX_SENTENCE = 1000
@@ -212,6 +215,21 @@ class RateLimited(Refused):
 class Unavailable(Refused):
     code = "unavailable"
     default = "the broker is not available"
+
+
+class NotSentToAll(Unavailable):
+    """What was sent to several rooms may not be in all of them.
+
+    `results`: in the order of the rooms its position, None where nothing is kept, or the Unavailable. `failed`: the
+    rooms that may not have it, each with its Unavailable. The text has no names, because a client may be told it.
+    """
+
+    def __init__(self, rooms: Sequence[str], results: Sequence[Position | Unavailable | None]) -> None:
+        self.results = tuple(results)
+        self.failed: dict[str, Unavailable] = {
+            room: result for room, result in zip(rooms, results, strict=True) if isinstance(result, Unavailable)
+        }
+        super().__init__(f"{len(self.failed)} of {len(set(rooms))} rooms may not have got the message")
 
 
 class InternalError(Refused):

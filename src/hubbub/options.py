@@ -43,6 +43,10 @@ class Limits:
     """Messages of a room's history that one join is handed; who missed more is told `recovered: false`."""
     queued: int = 1_000
     """Messages of one worker that may wait for the broker to come back, where `send(..., patience=)` asks for it."""
+    batch: int = 1_000
+    """Rooms of one `hub.each_room`, and messages of one HTTP batch. Default 1,000."""
+    batch_bytes: int = 1024 * 1024
+    """Largest body of an HTTP batch. Default 1 MiB, which is read without holding the event loop for long."""
     blocking: float = 0.1
     """Time a handler may hold the event loop at a stretch before it is named in the log. Default 0.1 s."""
     connections: int = 65_536

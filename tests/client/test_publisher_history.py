@@ -2,8 +2,7 @@
 that does not."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -11,54 +10,17 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from hubbub import ConfigurationError, History, Hub, Position, Unavailable
-from hubbub.brokers.embedded import EmbeddedValkey
+from hubbub import ConfigurationError, History, Position, Unavailable
 from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.redis.keys import Keys
-from hubbub.client import publisher as module
+from hubbub.client import publisher, sending
 from hubbub.client.publisher import AsyncPublisher
 from hubbub.ports.broker import DECLARATION_KNOWN, Declared
 from hubbub.testing import ManualClock
 from hubbub.types import room_topic
+from tests.client.conftest import KEPT
 from tests.kit.client import Tab
-from tests.kit.publishers import OpenPublisher, awaiting, blocking
-from tests.kit.serving import Names, serving, simple
-
-KEPT = History(size=10, ttl=60)
-
-
-@pytest.fixture(params=[blocking, awaiting])
-def open_publisher(request: pytest.FixtureRequest) -> OpenPublisher:
-    publisher: OpenPublisher = request.param
-    return publisher
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with EmbeddedValkey() as server:
-        yield server.url
-
-
-@pytest.fixture
-def name() -> str:
-    """Of a hub that nobody else has had: the rules are the hub's."""
-    return f"hub-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def kept(url: str, name: str) -> Callable[[], Any]:
-    """Starts another worker of the hub, which keeps what is sent to `kept:…` and to users."""
-
-    def serve() -> Any:
-        hub = Hub(url, name=name, auth=Names(), inbox=KEPT)
-
-        @hub.rooms("kept:{name}", history=KEPT)
-        async def anyone(name: str) -> bool:
-            return True
-
-        return serving(simple(hub))
-
-    return serve
+from tests.kit.publishers import OpenPublisher
 
 
 @asynccontextmanager
@@ -169,7 +131,8 @@ async def test_what_is_kept_is_asked_for_once_in_ten_seconds_and_begins_at_once(
     url: str, name: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock(start=1000.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.now))
+    for module in (publisher, sending):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.now))
     async with open_publisher(url, name=name) as publish:
         assert await publish("room", "a", {"type": "x"}) is None
         await declare(url, name, b'{"rooms": [["a", 10, 60]], "inbox": null}')
@@ -198,7 +161,7 @@ async def test_what_is_sent_at_once_is_kept_as_soon_as_a_hub_keeps_it(url: str, 
 async def test_what_changes_all_the_time_is_given_up(
     url: str, name: str, open_publisher: OpenPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "declared", lambda _: Declared("another than the broker has", False, {}))
+    monkeypatch.setattr(sending, "declared", lambda _: Declared("another than the broker has", False, {}))
     async with open_publisher(url, name=name) as publish:
         with pytest.raises(Unavailable, match="changes all the time"):
             await publish("room", "a", {"type": "x"})

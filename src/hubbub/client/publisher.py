@@ -10,156 +10,39 @@ the hub's. A hub on the memory broker has no broker to publish to: there, publis
 """
 
 import asyncio
-import os
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Self
 
-from pydantic import BaseModel
-
-from hubbub.brokers.choose import MEMORY, check_broker_url
+from hubbub.client.sending import UNKNOWN, Asked, Publishing, Recipients, Rules, Sending
 from hubbub.errors import ConfigurationError, Unavailable
-from hubbub.options import Keep, Limits
-from hubbub.protocol import messages
-from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.rooms.retention import Retention
+from hubbub.rooms.each_room import Outcome, positions
 from hubbub.scheduling.home_loop import HomeLoop
-from hubbub.types import EVERYONE, OWN_ROOM, Position, Topic, room_of, room_topic, user_topic
+from hubbub.types import Position, RoomName
 
 try:
     import redis
     from redis.backoff import NoBackoff
     from redis.connection import parse_url
-    from redis.exceptions import NoScriptError
+    from redis.exceptions import NoScriptError, ResponseError
     from redis.retry import Retry
 
     from hubbub.brokers.redis.commands import Commands
-    from hubbub.brokers.redis.keys import Keys
-    from hubbub.brokers.redis.publishing import (
-        DECLARE,
-        FORGET,
-        LIVE,
-        PUBLISH,
-        asking,
-        declared,
-        declaring,
-        forgetting,
-        position,
-    )
+    from hubbub.brokers.redis.publishing import DECLARE, PUBLISH, declaring, position
     from hubbub.brokers.redis.refusals import is_demoted, told, unavailable
-    from hubbub.brokers.redis.requests import Script
-    from hubbub.brokers.redis.resp import Argument
-    from hubbub.brokers.redis.server import Server, in_redis_terms
+    from hubbub.brokers.redis.server import in_redis_terms
 except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
 
-R = TypeVar("R")
+__all__ = ["AsyncPublisher", "Publisher", "Recipients"]
 
-_Message: TypeAlias = Mapping[str, Any] | BaseModel
-
-#: Seconds for which what the hubs keep is not asked for again.
-_KNOWN = 10.0
-#: How often that may change under a message before it is given up.
+#: How often what the hubs keep may change under a message before it is given up.
 _TRIES = 5
+_CHANGES = "what the hubs keep changes all the time"
 
 
-class _Sending(NamedTuple):
-    """A message on its way."""
-
-    topic: Topic
-    message: _Message
-    idempotency_key: str | None
-
-
-class _Rules(NamedTuple):
-    """What the hubs keep. `version`: of what they declared, by the broker's count."""
-
-    until: float
-    retention: Retention
-    version: str
-
-    @classmethod
-    def read(cls, answer: Sequence[Any]) -> Self:
-        """Raises ConfigurationError for what another release declared, and this one cannot read."""
-        said = declared(answer)
-        return cls(time.monotonic() + _KNOWN, Retention.read(said.words), said.version)
-
-
-_UNKNOWN = _Rules(0.0, Retention(), "")
-
-
-class Recipients(Generic[R]):
-    """A room or a user."""
-
-    def __init__(self, send: Callable[[_Message, str | None], R]) -> None:
-        self._send = send
-
-    def send(self, message: _Message, *, idempotency_key: str | None = None) -> R:
-        """To every tab there, on every worker. The position where it is kept, otherwise None.
-
-        `idempotency_key`: sent again with the same one within five minutes, it is delivered once, and the position is
-        the first one's; where nothing is kept it means nothing.
-
-        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away:
-        then it may or may not have been sent, and with an idempotency key it can be sent again.
-        """
-        return self._send(message, idempotency_key)
-
-
-class _Publishing(ABC, Generic[R]):
-    """`broker` is a URL, default HUBBUB_BROKER; `name` the hub's. Raises ConfigurationError."""
-
-    def __init__(self, broker: str | None = None, *, name: str = "hubbub", deadline: float = 2.0) -> None:
-        self._url = check_broker_url(broker or os.environ.get("HUBBUB_BROKER") or MEMORY)
-        if self._url.partition(":")[0] == MEMORY:
-            raise ConfigurationError(
-                "nothing can be published to the memory broker from outside: give the URL of the broker the hubs use, "
-                "or publish by HTTP"
-            )
-        self._deadline = deadline
-        self._server = Server(self._url, deadline=deadline)
-        self._keys = Keys(name, db=self._server.db)
-        self._limits = Limits()
-
-    def room(self, name: str) -> Recipients[R]:
-        """Raises InvalidMessage for a bad name."""
-        return self._recipients(room_topic(messages.check_room(name, limit=self._limits.name)))
-
-    def user(self, id: str) -> Recipients[R]:
-        """Raises InvalidMessage for a bad id."""
-        return self._recipients(user_topic(messages.check_name(id, limit=self._limits.name, field="user")))
-
-    def broadcast(self, message: _Message) -> R:
-        """To every connection of every worker; nothing is kept of it. Raises as `Recipients.send` does."""
-        return self._publish(_Sending(EVERYONE, message, None))
-
-    def _recipients(self, topic: Topic) -> Recipients[R]:
-        def send(message: _Message, idempotency_key: str | None) -> R:
-            checked = messages.check_key(idempotency_key, field="idempotency_key")
-            return self._publish(_Sending(topic, message, checked))
-
-        return Recipients(send)
-
-    @abstractmethod
-    def _publish(self, sending: _Sending) -> R: ...
-
-    def _envelope(self, sending: _Sending, keep: Keep) -> bytes:
-        # A message to a user has a room where it is kept: the one in which it is asked for.
-        room = room_of(sending.topic) or (OWN_ROOM if keep else None)
-        data = messages.compose(sending.message, limit=self._limits.payload, room=room)
-        return Envelope(Kind.MESSAGE, data).encode()
-
-    def _unkept(self, topic: Topic, keep: Keep, version: str) -> tuple[Script, list[bytes], list[Argument]]:
-        """What sends a message that is not kept, and all of its arguments but the message."""
-        if keep is False:
-            return FORGET, *forgetting(self._keys, topic)
-        # In one step with looking whether that is so: a hub may have begun to keep them since we asked.
-        return LIVE, [self._keys.version], [version.encode(), self._keys.channel(topic)]
-
-
-class Publisher(_Publishing[Position | None]):
+class Publisher(Publishing[Position | None, list[Position | None]]):
     """For code that does not await. Threads may share it, and so may the processes a task queue forks.
 
     deadline: seconds to connect, and again for each answer, before Unavailable is raised; default 2.
@@ -179,7 +62,7 @@ class Publisher(_Publishing[Position | None]):
             "retry_on_timeout": False,
         }
         self._redis = redis.Redis(connection_pool=redis.ConnectionPool(**options))
-        self._rules = _UNKNOWN
+        self._rules = UNKNOWN
 
     def close(self) -> None:
         """Give its connections back; one that is used again makes new ones."""
@@ -193,44 +76,71 @@ class Publisher(_Publishing[Position | None]):
     ) -> None:
         self.close()
 
-    def _publish(self, sending: _Sending) -> Position | None:
+    def _publish(self, sending: Sending) -> Position | None:
         try:
             for _ in range(_TRIES):
-                sent, found = self._try(sending, self._known_rules())
+                asked = self._asked(sending, self._known_rules())
+                sent, found = asked.told(self._run(asked))
                 if sent:
                     return found
-                self._rules = _UNKNOWN
+                self._rules = UNKNOWN
         except (redis.RedisError, OSError) as error:
-            if is_demoted(error):
-                # The next finds whoever is at the address now.
-                self._redis.connection_pool.disconnect()
-            raise unavailable(error) from told(error)
-        raise Unavailable("what the hubs keep changes all the time")
+            raise self._unavailable(error) from told(error)
+        raise Unavailable(_CHANGES)
 
-    def _try(self, sending: _Sending, rules: _Rules) -> tuple[bool, Position | None]:
-        """Whether it was sent by what the hubs keep now, and its position."""
-        keep = rules.retention.kept(sending.topic)
-        data = self._envelope(sending, keep)
-        if keep:
-            keys, arguments = asking(self._keys, sending.topic, keep, sending.idempotency_key)
-            return True, position(self._run(PUBLISH, keys, *arguments, data))
-        script, keys, arguments = self._unkept(sending.topic, keep, rules.version)
-        return self._run(script, keys, *arguments, data) != 0, None
-
-    def _run(self, script: Script, keys: Sequence[bytes], *arguments: Any) -> Any:
+    def _publish_each(self, rooms: Sequence[RoomName], sendings: Sequence[Sending]) -> list[Position | None]:
+        left = dict(zip(dict.fromkeys(rooms), sendings, strict=True))
+        found: dict[RoomName, Outcome] = {}
         try:
-            return self._redis.evalsha(script.sha.decode(), len(keys), *keys, *arguments)
-        except NoScriptError:  # and so nothing was done
-            return self._redis.eval(script.body.decode(), len(keys), *keys, *arguments)
+            for _ in range(_TRIES):
+                rules = self._known_rules()
+                asked = {room: self._asked(sending, rules) for room, sending in left.items()}
+                for room, answer in zip(asked, self._run_together([*asked.values()]), strict=True):
+                    if isinstance(answer, ResponseError):
+                        found[room] = self._unavailable(answer)
+                        continue
+                    sent, at = asked[room].told(answer)
+                    if sent:
+                        found[room] = at
+                left = {room: sending for room, sending in left.items() if room not in found}
+                if not left:
+                    break
+                self._rules = UNKNOWN
+        except (redis.RedisError, OSError) as error:
+            found |= dict.fromkeys(left, self._unavailable(error))
+        return positions(rooms, dict.fromkeys(left, Unavailable(_CHANGES)) | found)
 
-    def _known_rules(self) -> _Rules:
+    def _unavailable(self, error: redis.RedisError | OSError) -> Unavailable:
+        if is_demoted(error):
+            # The next finds whoever is at the address now.
+            self._redis.connection_pool.disconnect()
+        return unavailable(error)
+
+    def _run(self, asked: Asked) -> Any:
+        count, rest = len(asked.keys), (*asked.keys, *asked.arguments)
+        try:
+            return self._redis.evalsha(asked.script.sha.decode(), count, *rest)
+        except NoScriptError:  # and so nothing was done
+            return self._redis.eval(asked.script.body.decode(), count, *rest)
+
+    def _run_together(self, several: Sequence[Asked]) -> list[Any]:
+        """The answers, in order; what the server refused of one, in its place."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for asked in several:
+            pipeline.evalsha(asked.script.sha.decode(), len(asked.keys), *asked.keys, *asked.arguments)
+        answers = pipeline.execute(raise_on_error=False)
+        return [
+            self._run(asked) if isinstance(answer, NoScriptError) else answer
+            for asked, answer in zip(several, answers, strict=True)
+        ]
+
+    def _known_rules(self) -> Rules:
         if time.monotonic() >= self._rules.until:
-            keys, arguments = declaring(self._keys)
-            self._rules = _Rules.read(self._run(DECLARE, keys, *arguments))
+            self._rules = Rules.read(self._run(Asked(DECLARE, *declaring(self._keys))))
         return self._rules
 
 
-class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
+class AsyncPublisher(Publishing[Awaitable[Position | None], Awaitable[list[Position | None]]]):
     """For code that awaits. Belongs to the event loop it was entered in; what is sent leaves in that order.
 
     deadline: seconds a call takes at most, before Unavailable is raised; default 2.
@@ -242,7 +152,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
         self._home = HomeLoop("this AsyncPublisher", "Give each loop one of its own, and threads a Publisher")
         self._commands = Commands(self._server.connect, deadline=self._deadline)
         self._order = asyncio.Lock()
-        self._rules = _UNKNOWN
+        self._rules = UNKNOWN
         return self
 
     async def __aexit__(
@@ -252,7 +162,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
         if commands is not None:
             await commands.stop()
 
-    async def _publish(self, sending: _Sending) -> Position | None:
+    async def _publish(self, sending: Sending) -> Position | None:
         commands = self._commands
         if commands is None:
             raise ConfigurationError("an AsyncPublisher is used inside `async with`")
@@ -268,7 +178,7 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
                     if sent:
                         return found
                     if self._rules is rules:
-                        self._rules = _UNKNOWN
+                        self._rules = UNKNOWN
         except TimeoutError as error:
             raise Unavailable from error
         except Unavailable as error:
@@ -276,23 +186,31 @@ class AsyncPublisher(_Publishing[Awaitable[Position | None]]):
                 # The next finds whoever is at the address now.
                 commands.connect_again(error)
             raise
-        raise Unavailable("what the hubs keep changes all the time")
+        raise Unavailable(_CHANGES)
 
-    async def _try(self, commands: Commands, sending: _Sending, rules: _Rules) -> tuple[bool, Position | None]:
-        """As `Publisher._try`."""
-        keep = rules.retention.kept(sending.topic)
-        data = self._envelope(sending, keep)
+    async def _publish_each(self, rooms: Sequence[RoomName], sendings: Sequence[Sending]) -> list[Position | None]:
+        async def outcome(sending: Sending) -> Outcome:
+            try:
+                return await self._publish(sending)
+            except Unavailable as error:
+                return error
+
+        outcomes = await asyncio.gather(*map(outcome, sendings))
+        return positions(rooms, dict(zip(dict.fromkeys(rooms), outcomes, strict=True)))
+
+    async def _try(self, commands: Commands, sending: Sending, rules: Rules) -> tuple[bool, Position | None]:
+        """As `Asked.told`."""
+        asked = self._asked(sending, rules)
+        script, keys, arguments = asked
         channel = self._keys.channel(sending.topic)
-        if not keep:
-            script, keys, arguments = self._unkept(sending.topic, keep, rules.version)
-            return await commands.run_joined(channel, script, keys, *arguments, data) != 0, None
-        keys, arguments = asking(self._keys, sending.topic, keep, sending.idempotency_key)
+        if script is not PUBLISH:
+            return asked.told(await commands.run_joined(channel, script, keys, *arguments))
         if sending.idempotency_key is not None:
-            return True, position(await commands.run(PUBLISH, keys, *arguments, data))
-        return True, position(*await commands.run_together(channel, PUBLISH, keys, *arguments, data))
+            return asked.told(await commands.run(script, keys, *arguments))
+        return True, position(*await commands.run_together(channel, script, keys, *arguments))
 
-    async def _known_rules(self, commands: Commands) -> _Rules:
+    async def _known_rules(self, commands: Commands) -> Rules:
         if time.monotonic() >= self._rules.until:
             keys, arguments = declaring(self._keys)
-            self._rules = _Rules.read(await commands.run(DECLARE, keys, *arguments))
+            self._rules = Rules.read(await commands.run(DECLARE, keys, *arguments))
         return self._rules

@@ -8,7 +8,7 @@ The file is longer than others: it is what an application reads, and nearly all 
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -36,6 +36,7 @@ from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.protocol import messages
+from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.publishing import Exclude
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
@@ -164,6 +165,14 @@ class Hub:
     def room(self, name: str) -> Room:
         """A room. Raises InvalidMessage for a bad name, ConfigurationError while the hub is not running."""
         return self._here.handles.room(name)
+
+    def each_room(self, names: Iterable[str]) -> EachRoom:
+        """Several rooms, at most `Limits.batch`, to send them the same in one go.
+
+        Raises InvalidMessage for a bad name, whose `field` says which, ValueError for too many, TypeError for a single
+        string, ConfigurationError while the hub is not running.
+        """
+        return self._here.handles.each_room(names)
 
     def user(self, id: str) -> UserHandle:
         """A user. Raises InvalidMessage for a bad id, ConfigurationError while the hub is not running."""

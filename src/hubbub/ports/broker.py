@@ -115,7 +115,8 @@ class Broker(Protocol):
     ) -> Position | None:
         """Hand one envelope to all subscribers of the topic; with `keep`, the position it was given and is kept under.
 
-        `keep` False: what was kept of the topic is forgotten first, so that its positions are known to be lost.
+        `keep` None: it goes out in order with what is kept, which stays as it is. False: what was kept of the topic is
+        forgotten first, so that its positions are known to be lost.
 
         `idempotency_key` means something where the message is kept: for five minutes the same one on the same topic
         again publishes nothing and returns the first one's position.

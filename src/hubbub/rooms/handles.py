@@ -1,9 +1,12 @@
 """The application's handles: of a room, of a user, of everyone. They cost nothing and are good on any worker."""
 
+from collections.abc import Iterable
+
 from hubbub.options import Keep, Limits
 from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
 from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.each_room import EachRoom, check_rooms
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
 from hubbub.rooms.retention import Retention
@@ -46,6 +49,12 @@ class Handles:
         room = self._rooms.get(name) if type(name) is str else None
         return room if room is not None and self._rooms_of == self._patterns.version else self._new_room(name)
 
+    def each_room(self, names: Iterable[str]) -> EachRoom:
+        """Raises as `check_rooms` does."""
+        rooms = check_rooms(names, self._limits)
+        senders = {room: self._sender_of(room) for room in rooms}
+        return EachRoom(rooms, senders, self._home, self._limits)
+
     def user(self, id: UserId) -> UserHandle:
         return UserHandle(id, self._sender(user_topic(id), None, self._inbox))
 
@@ -57,9 +66,11 @@ class Handles:
         if self._rooms_of != self._patterns.version or len(self._rooms) >= KNOWN:
             self._rooms.clear()
             self._rooms_of = self._patterns.version
-        sender = self._sender(room_topic(name), name, self._declared.options_of(name).history)
-        room = self._rooms[name] = Room(name, sender)
+        room = self._rooms[name] = Room(name, self._sender_of(name))
         return room
+
+    def _sender_of(self, room: RoomName) -> Sender:
+        return self._sender(room_topic(room), room, self._declared.options_of(room).history)
 
     def _sender(self, topic: Topic, room: RoomName | None, own: Keep) -> Sender:
         return Sender(

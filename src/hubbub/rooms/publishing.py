@@ -13,6 +13,7 @@ from hubbub.options import Keep
 from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind
+from hubbub.protocol.for_each_room import ForEachRoom
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.retention import Retention
 from hubbub.scheduling.home_loop import HomeLoop, running_loop
@@ -44,6 +45,17 @@ def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
             case _:
                 raise TypeError(f"exclude takes connections, users and user ids, not {type(one).__name__}")
     return frozenset(users), frozenset(connections)
+
+
+def check_ephemeral(keep: object, idempotency_key: str | None) -> None:
+    """`keep` is no True: it is False, and then nothing is there that an idempotency key could be known by.
+
+    Raises TypeError, or ValueError for the key.
+    """
+    if keep is not False:
+        raise TypeError(f"keep is True or False, not {type(keep).__name__}")
+    if idempotency_key is not None:
+        raise ValueError("an idempotency_key is known by what is kept: leave it out, or keep=False")
 
 
 class Sender:
@@ -113,14 +125,15 @@ class Sender:
 
     async def send(
         self,
-        message: Mapping[str, Any] | BaseModel,
+        message: Mapping[str, Any] | BaseModel | ForEachRoom,
         *,
         exclude: Exclude,
         key: str | None = None,
+        keep: bool = True,
         idempotency_key: str | None = None,
         patience: float = 0.0,
     ) -> Position | None:
-        """Publish it; both keys as in `hubbub.protocol.messages.check_key`.
+        """Publish it; both keys as in `hubbub.protocol.messages.check_key`, and `keep` as in `check_ephemeral`.
 
         Raises TypeError or ValueError (see also `hubbub.protocol.messages.compose`), Unavailable, or ConfigurationError
         outside of the hub's loop.
@@ -129,7 +142,10 @@ class Sender:
             self.home.check()
         if self._as_of != self._retention.version:
             self._look()
-        data = messages.compose(message, limit=self._limit, room=self._room)
+        if type(message) is ForEachRoom:
+            data = message.to(self._room)
+        else:
+            data = messages.compose(message, limit=self._limit, room=self._room)
         if exclude is None and key is None:
             envelope = FOR_ALL + data
         else:
@@ -138,22 +154,27 @@ class Sender:
         once = idempotency_key
         if once is not None:
             once = messages.check_key(once, field="idempotency_key")
+        if keep is not True:
+            check_ephemeral(keep, once)
         if patience <= 0:
             if self._unsure:
                 raise Unavailable("this worker does not know yet what others keep")
-            return await self._broker.publish(self.topic, envelope, keep=self._keep, idempotency_key=once)
-        return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience)
+            return await self._broker.publish(
+                self.topic, envelope, keep=self._keep if keep else None, idempotency_key=once
+            )
+        return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience, keep=keep)
 
-    async def _publish_patiently(self, envelope: bytes, once: str, patience: float) -> Position | None:
+    async def _publish_patiently(self, envelope: bytes, once: str, patience: float, *, keep: bool) -> Position | None:
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         while True:
             await self._queue.wait(until - loop.time())
+            kept = self.keep if keep else None
             try:
-                return await self._broker.publish(self.topic, envelope, keep=self.keep, idempotency_key=once)
+                return await self._broker.publish(self.topic, envelope, keep=kept, idempotency_key=once)
             except Unavailable:
                 # It may have gone out. Where it is kept, the idempotency key sees to it that it does so once.
-                if not self.keep or loop.time() >= until:
+                if not kept or loop.time() >= until:
                     raise
                 if self._broker.ready:
                     # Nobody has noticed yet that it is away, or it refuses.

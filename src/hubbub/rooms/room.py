@@ -32,6 +32,7 @@ class Room:
         *,
         exclude: Exclude = None,
         key: str | None = None,
+        keep: bool = True,
         idempotency_key: str | None = None,
         patience: float = 0.0,
     ) -> Position | None:
@@ -39,15 +40,18 @@ class Room:
 
         `key`: which value this is, in a room with `slow="latest"`: for a reader that is behind it replaces the one it
         has not got yet. 1 to 128 bytes without controls; None is one more value. In other rooms it means nothing.
+        `keep`: False for what is good for this moment alone, as who is typing or where a cursor is: in a room with
+        history it is not kept, has no offset, and leaves what is kept as it is.
         `idempotency_key`: sent again with the same one within five minutes, it is delivered once, and the position is
-        the first one's; where there is no history it means nothing. `patience`: how many seconds to wait for a broker
-        that is away, in order with others (at most `Limits.queued`); default 0.
+        the first one's; where there is no history it means nothing, and with `keep=False` it is refused.
+        `patience`: how many seconds to wait for a broker that is away, in order with others (at most `Limits.queued`);
+        default 0.
 
         Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away:
         then it may or may not have been sent, and with an idempotency key it can be sent again.
         """
         return await self._sender.send(
-            message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience
+            message, exclude=exclude, key=key, keep=keep, idempotency_key=idempotency_key, patience=patience
         )
 
     def send_sync(
@@ -56,6 +60,7 @@ class Room:
         *,
         exclude: Exclude = None,
         key: str | None = None,
+        keep: bool = True,
         idempotency_key: str | None = None,
         patience: float = 0.0,
         timeout: float = 10.0,
@@ -65,7 +70,9 @@ class Room:
         Raises as `send` does, Unavailable also after `timeout` seconds beside the patience, and ConfigurationError in
         the event loop of the hub, where it would wait for itself.
         """
-        work = self.send(message, exclude=exclude, key=key, idempotency_key=idempotency_key, patience=patience)
+        work = self.send(
+            message, exclude=exclude, key=key, keep=keep, idempotency_key=idempotency_key, patience=patience
+        )
         return self._sender.home.run(work, timeout=timeout, patience=patience)
 
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:

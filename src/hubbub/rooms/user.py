@@ -28,6 +28,7 @@ class UserHandle:
         message: Mapping[str, Any] | BaseModel,
         *,
         exclude: Exclude = None,
+        keep: bool = True,
         idempotency_key: str | None = None,
         patience: float = 0.0,
     ) -> Position | None:
@@ -36,19 +37,22 @@ class UserHandle:
         Then it is kept, and the position returned; the parameters are those of `Room.send`. Raises TypeError or
         ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away.
         """
-        return await self._sender.send(message, exclude=exclude, idempotency_key=idempotency_key, patience=patience)
+        return await self._sender.send(
+            message, exclude=exclude, keep=keep, idempotency_key=idempotency_key, patience=patience
+        )
 
     def send_sync(
         self,
         message: Mapping[str, Any] | BaseModel,
         *,
         exclude: Exclude = None,
+        keep: bool = True,
         idempotency_key: str | None = None,
         patience: float = 0.0,
         timeout: float = 10.0,
     ) -> Position | None:
         """`send`, from a thread, as `Room.send_sync`."""
-        work = self.send(message, exclude=exclude, idempotency_key=idempotency_key, patience=patience)
+        work = self.send(message, exclude=exclude, keep=keep, idempotency_key=idempotency_key, patience=patience)
         return self._sender.home.run(work, timeout=timeout, patience=patience)
 
     async def history(self, *, since: Position | None = None, limit: int = 100, reverse: bool = False) -> Page:
