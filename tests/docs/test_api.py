@@ -16,7 +16,7 @@ from tests.docs.pages import plain, read, rows, sections
 PAGE = "docs/reference/api.md"
 GROUPS = [hubbub.Limits, hubbub.Rate, hubbub.Heartbeat, hubbub.Leaving]
 VALUES = [hubbub.Stats, hubbub.Worker, hubbub.Position, hubbub.Page, hubbub.History, hubbub.User, hubbub.Credential]
-CLASSES = [hubbub.Hub, hubbub.Room, hubbub.UserHandle, hubbub.Connection, hubbub.Lease, hubbub.JWTAuth]
+CLASSES = [hubbub.Hub, hubbub.Room, hubbub.EachRoom, hubbub.UserHandle, hubbub.Connection, hubbub.Lease, hubbub.JWTAuth]
 #: What other parts of the package call on a connection, and an application has no reason to.
 INNER = {"Connection": set(dir(hubbub.Connection)) - {
     "id", "node", "user", "rooms", "state", "closed", "text", "send", "send_sync", "room", "join", "leave", "close",
@@ -73,6 +73,7 @@ def test_every_parameter_and_its_default(kind: type[Any]) -> None:
 SIGNED: list[tuple[str, Callable[..., Any]]] = [
     *((name, getattr(hubbub.Hub, name)) for name in ("broadcast", "lease", "connect", "serve")),
     *((name, getattr(hubbub.Room, name)) for name in ("send", "history", "close", "remove")),
+    ("send", hubbub.EachRoom.send),
     ("send", hubbub.UserHandle.send),
     ("history", hubbub.UserHandle.history),
     ("disconnect", hubbub.UserHandle.disconnect),

@@ -26,7 +26,7 @@ from tests.kit.serving import serving
 __all__ = ["browser", "tabs"]  # fixtures
 
 PAGE = "docs/howto/miss-nothing.md"
-ROOMS, INBOX, READING, SENDING = blocks(PAGE, "python")
+ROOMS, INBOX, READING, SENDING, EPHEMERAL = blocks(PAGE, "python")
 #: Whatever the application decides there.
 ROOMS = ROOMS.replace("    ...\n", "    return True\n")
 
@@ -57,8 +57,11 @@ async def test_its_python(token: Callable[[str], str]) -> None:
             names |= {"room": hub.room("team:7"), "order": SimpleNamespace(id=7), "message": {"type": "shipped"}}
             await run(SENDING, names)
             await run(SENDING, names)
+            await run(EPHEMERAL, names)
             await names["room"].send({"type": "end"})
-            assert [(await alice.receive())["type"] for _ in range(2)] == ["shipped", "end"]
+            assert (await alice.receive())["type"] == "shipped"
+            assert await alice.receive() == {"type": "typing", "by": "alice", "room": "team:7"}
+            assert (await alice.receive())["type"] == "end"
             await run(READING, names)
             assert [message["type"] for message in names["page"].messages] == ["end", "shipped", "said"]
             assert names["page"].position.offset == 3

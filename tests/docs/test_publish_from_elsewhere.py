@@ -1,6 +1,7 @@
 """`docs/howto/publish-from-elsewhere.md`. The publishers themselves are tested in `tests/client/test_publisher.py`."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import Callable
 from types import ModuleType
@@ -8,9 +9,10 @@ from types import ModuleType
 import httpx
 import pytest
 
-from hubbub import Hub
-from tests.docs.pages import consoles
+from hubbub import Hub, Limits
+from tests.docs.pages import blocks, consoles, read
 from tests.kit.client import Tab
+from tests.kit.inside import inside
 from tests.kit.running import HUBBUB, clean_environment
 from tests.kit.serving import Names, serving, simple
 
@@ -78,6 +80,52 @@ async def test_the_routes(example: Example, token: Callable[[str], str]) -> None
                 said = await http.post(path, content=bad, headers={**key, "Content-Type": "application/json"})
                 assert said.status_code == 422
             assert (await http.post(path, content=b'{"type": "x"}', headers=key)).status_code == 422
+
+
+async def test_several_rooms_at_once(example: Example, token: Callable[[str], str]) -> None:
+    module = example(PAGE, "several.py")
+
+    @module.hub.rooms("team:{number}")
+    async def may_join(number: int) -> bool:
+        return True
+
+    async with (
+        serving(module.app) as server,
+        Tab(server.ws, token=token("ann")) as ann,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+    ):
+        for team in (7, 8):
+            await ann.join(f"team:{team}")
+        answer = await http.post("/announcements?text=tea", json=[8, 7, 9, 8])
+        assert (answer.status_code, answer.json()) == (200, [None] * 4)
+        got = [await ann.receive("announcement") for _ in range(2)]
+        assert {each["room"] for each in got} == {"team:7", "team:8"}
+        await inside(module.hub).broker.stop()
+        answer = await http.post("/announcements?text=tea", json=[7, 8])
+        assert (answer.status_code, answer.json()["detail"]) == (503, "may not be in team:7, team:8")
+
+
+async def test_several_messages_in_one_request(example: Example, token: Callable[[str], str]) -> None:
+    module = example(PAGE, "routes.py")
+
+    @module.hub.rooms("team:{number}")
+    async def may_join(number: int) -> bool:
+        return True
+
+    body, answer = map(json.loads, blocks(PAGE, "json"))
+    async with (
+        serving(module.app) as server,
+        Tab(server.ws, token=token("ann")) as ann,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+    ):
+        await ann.join("team:7")
+        got = await http.post("/api/messages", json=body, headers={"Authorization": "Bearer a-long-random-key"})
+        assert (got.status_code, got.json()) == (200, answer)
+        assert [(await ann.receive())["type"] for _ in range(2)] == ["said", "typing"]
+    limits = Limits()
+    assert f"up to {limits.batch:,} messages" in read(PAGE)
+    assert f"At most {limits.batch:,} rooms" in read(PAGE)
+    assert limits.batch_bytes == 1024 * 1024
 
 
 async def test_the_commands_as_they_are_typed(example: Example, token: Callable[[str], str]) -> None:

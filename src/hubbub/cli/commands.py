@@ -173,6 +173,9 @@ def publish(
         str | None,
         typer.Option(metavar="KEY", help="Sent again with the same one, it is delivered once, where history is kept."),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Whether it may be kept, in a room that keeps history.")
+    ] = True,
 ) -> None:
     """Send a message to everybody in a room of a running server."""
     from hubbub.cli.publish import PublishError
@@ -183,7 +186,8 @@ def publish(
     except UnicodeDecodeError:
         raise ConfigurationError("The message is not UTF-8") from None
     try:
-        typer.echo(send(room, text, read_settings(publish_key=key), url=url, idempotency_key=idempotency_key))
+        settings = read_settings(publish_key=key)
+        typer.echo(send(room, text, settings, url=url, idempotency_key=idempotency_key, keep=keep))
     except PublishError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

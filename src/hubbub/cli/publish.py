@@ -20,10 +20,13 @@ class PublishError(HubbubError):
     """The server was not reached, or did not take the message; the text says which."""
 
 
-def publish(room: str, message: str, settings: Settings, *, url: str, idempotency_key: str | None = None) -> str:
+def publish(
+    room: str, message: str, settings: Settings, *, url: str, idempotency_key: str | None = None, keep: bool = True
+) -> str:
     """The server's answer, as it came.
 
-    `message` is JSON text, sent unchanged. `idempotency_key`: 1 to 128 printable ASCII characters.
+    `message` is JSON text, sent unchanged. `idempotency_key`: 1 to 128 printable ASCII characters, of a message that is
+    to be kept. `keep`: as `hubbub.Room.send` has it.
 
     Raises ConfigurationError for what is wrong before anything is sent, PublishError for everything after.
     """
@@ -33,14 +36,17 @@ def publish(room: str, message: str, settings: Settings, *, url: str, idempotenc
     if idempotency_key is not None:
         if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
             raise ConfigurationError("--idempotency-key is 1 to 128 printable ASCII characters")
+        if not keep:
+            raise ConfigurationError("--idempotency-key is known by what is kept: leave it out, or --no-keep")
         headers["Idempotency-Key"] = idempotency_key
+    params = {} if keep else {"keep": "false"}
     key = settings.publish_key
     if key is not None:
         headers["Authorization"] = f"Bearer {key.get_secret_value()}"
     try:
         # A proxy from the environment would be asked for its own loopback.
         with httpx.Client(timeout=TIMEOUT, trust_env=not _loopback(target)) as client:
-            answer = client.post(target, content=message.encode(), headers=headers)
+            answer = client.post(target, params=params, content=message.encode(), headers=headers)
     except httpx.TimeoutException:
         raise PublishError(f"No answer from {url} within {TIMEOUT:.0f} seconds") from None
     except httpx.HTTPError as error:

@@ -5,8 +5,9 @@
 The body is the message, as `hub.room(name).send` takes it. 200 with the position (null where there is no history),
 401 for a wrong key, 403 where no key is configured at all, 422 for a body that cannot be sent, 503 when the broker is
 away. Who sends the same `Idempotency-Key` again, because no answer came, gets the first one's position, and the message
-is delivered once, where there is history. The body must be declared as JSON: what a web page could post to another site
-without asking is not.
+is delivered once, where there is history. `?keep=false` keeps it from the history, as `send(keep=False)` does. The body
+must be declared as JSON: what a web page could post to another site without asking is not. Several messages go in one
+request (`batch.py`).
 """
 
 import re
@@ -14,54 +15,38 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Request
-from starlette.requests import ClientDisconnect
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi.responses import JSONResponse
 
 from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
 from hubbub.hub.current import hub_or_current
 from hubbub.hub.handshakes import RETRY_AFTER
 from hubbub.hub.hub import Hub
-from hubbub.protocol.codec import decode
+from hubbub.integrations import batch
+from hubbub.integrations.answers import Published, Results, published
+from hubbub.integrations.bodies import read_object, unprocessable
 from hubbub.types import Position
-
-
-async def _read(request: Request, hub: Hub) -> dict[str, Any]:
-    """The body, read as strictly as a client's frame.
-
-    Not by `Body()`: FastAPI's answer to a body repeats it, and fails on one with NaN or half a surrogate pair.
-    """
-    if not _is_json(request.headers.get("content-type", "")):
-        raise _unprocessable("body", "", "the body is JSON and says so: Content-Type: application/json")
-    limit = hub.limits.payload
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            if len(body) <= limit:  # the rest is read and forgotten, so that the client reads the answer
-                body += chunk
-    except ClientDisconnect:
-        raise HTTPException(400, "the body ended too early") from None
-    if len(body) > limit:
-        raise _unprocessable("body", "", f"the message has more than the {limit} bytes a message may have")
-    try:
-        return decode(body.decode(), depth=hub.limits.depth)
-    except UnicodeDecodeError:
-        raise _unprocessable("body", "", "not UTF-8") from None
-    except InvalidMessage as error:
-        raise _unprocessable("body", error.field, error.message) from None
 
 
 def _once(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
     """Not by `Header(max_length=…)`: FastAPI's answer would repeat it, and nobody else's key is to be seen in a log."""
     if idempotency_key is None or _KEY.fullmatch(idempotency_key):
         return idempotency_key
-    raise _unprocessable("header", "idempotency-key", "an Idempotency-Key is 1 to 128 printable ASCII characters")
+    raise unprocessable("header", "idempotency-key", "an Idempotency-Key is 1 to 128 printable ASCII characters")
 
 
+_Keep = Annotated[bool, Query(description="false: for this moment alone, and not for the history")]
 _Once = Annotated[str | None, Depends(_once)]
 _KEY = re.compile("[ -~]{1,128}")
 
 # Said by hand, because FastAPI does not see a body here.
 _BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The key is missing or wrong"},
+    403: {"description": "No key is configured"},
+}
+_AWAY: dict[int | str, dict[str, Any]] = {503: {"description": "The broker is away"}}
 
 
 def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api", hub: Hub | None = None) -> APIRouter:
@@ -89,28 +74,35 @@ def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api
         if scheme.lower() != "bearer" or not any(fits):
             raise HTTPException(401, "publishing needs a key", {"WWW-Authenticate": "Bearer"})
 
-    router = APIRouter(prefix=prefix, dependencies=[Depends(check_key)], tags=["publish"])
+    router = APIRouter(prefix=prefix, dependencies=[Depends(check_key)], tags=["publish"], responses=_REFUSALS)
     Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
 
     async def read(request: Request, hub: Which) -> dict[str, Any]:
-        return await _read(request, hub)
+        limit = hub.limits.payload
+        what = f"the message has more than the {limit} bytes a message may have"
+        return await read_object(request, limit=limit, what=what, depth=hub.limits.depth)
 
     Read: TypeAlias = Annotated[dict[str, Any], Depends(read)]
 
-    @router.post("/rooms/{room:path}/messages", openapi_extra=_BODY)
-    async def to_room(room: str, message: Read, once: _Once, hub: Which) -> dict[str, Any]:
+    @router.post("/rooms/{room:path}/messages", openapi_extra=_BODY, response_model=Published, responses=_AWAY)
+    async def to_room(room: str, message: Read, once: _Once, hub: Which, keep: _Keep = True) -> dict[str, Any]:
         """Send a message to a room's members."""
-        return await _answer(lambda: hub.room(room).send(message, idempotency_key=once))
+        return await _answer(lambda: hub.room(room).send(message, keep=keep, idempotency_key=once))
 
-    @router.post("/users/{user:path}/messages", openapi_extra=_BODY)
-    async def to_user(user: str, message: Read, once: _Once, hub: Which) -> dict[str, Any]:
+    @router.post("/users/{user:path}/messages", openapi_extra=_BODY, response_model=Published, responses=_AWAY)
+    async def to_user(user: str, message: Read, once: _Once, hub: Which, keep: _Keep = True) -> dict[str, Any]:
         """Send a message to all tabs of a user, and to the inbox where the hub has one."""
-        return await _answer(lambda: hub.user(user).send(message, idempotency_key=once))
+        return await _answer(lambda: hub.user(user).send(message, keep=keep, idempotency_key=once))
 
-    @router.post("/broadcast", openapi_extra=_BODY)
+    @router.post("/broadcast", openapi_extra=_BODY, response_model=Published, responses=_AWAY)
     async def to_everyone(message: Read, once: _Once, hub: Which) -> dict[str, Any]:
         """Send a message to every connection. Nothing is kept of it, so there is nothing a key could be known by."""
         return await _answer(lambda: hub.broadcast(message))
+
+    @router.post("/messages", openapi_extra=batch.BODY, response_model=Results)
+    async def several(request: Request, hub: Which) -> JSONResponse:
+        """Send several messages to rooms and users. Each has its own outcome: its position, or its error."""
+        return JSONResponse(await batch.send_batch(hub, await batch.read_batch(request, hub)))
 
     return router
 
@@ -119,21 +111,9 @@ async def _answer(send: Callable[[], Awaitable[Position | None]]) -> dict[str, A
     try:
         position = await send()
     except InvalidMessage as error:
-        raise _unprocessable("path", error.field, error.message) from None
+        raise unprocessable("path", error.field, error.message) from None
     except ValueError as error:
-        raise _unprocessable("body", "", str(error)) from None
+        raise unprocessable("body", "", str(error)) from None
     except Unavailable as error:
         raise HTTPException(503, error.message, RETRY_AFTER) from None
-    if position is None:
-        return {"position": None}
-    return {"position": {"epoch": position.epoch, "offset": position.offset}}
-
-
-def _unprocessable(where: str, field: str | None, message: str) -> HTTPException:
-    """In the form of FastAPI's own."""
-    return HTTPException(422, [{"loc": [where, field] if field else [where], "msg": message}])
-
-
-def _is_json(content_type: str) -> bool:
-    kind = content_type.partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    return published(position)

@@ -87,6 +87,17 @@ def test_an_idempotency_key_goes_along(server: Server, hubbub: Command) -> None:
     assert server.once == [None, "order 7, shipped"]
 
 
+def test_what_is_for_this_moment_alone_is_said_to_be(server: Server, hubbub: Command) -> None:
+    for more in (("--no-keep",), ("--keep",)):
+        sent = hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, *more)
+        assert sent.returncode == 0
+    assert [path for path, _, _ in server.asked] == ["/api/rooms/ok/messages?keep=false", "/api/rooms/ok/messages"]
+    both = ("--no-keep", "--idempotency-key", "k")
+    refused = hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, *both)
+    assert (refused.returncode, len(server.asked)) == (2, 2)
+    assert "--no-keep" in refused.stderr
+
+
 @pytest.mark.parametrize("key", ["", "ü", "a\nb", "x" * 129])
 def test_an_idempotency_key_that_no_server_takes_is_refused(server: Server, hubbub: Command, key: str) -> None:
     refused = hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, "--idempotency-key", key)
