@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench soak way clean
+.PHONY: help install demo examples test check format bench soak way clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -21,6 +21,9 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt src/hubbub/_accelera
 
 demo: install ## run the showcase on three workers: http://127.0.0.1:8000
 	$(BIN)/hubbub serve --dev --workers 3
+
+examples: install ## the tutorials' applications, each before and after its migration; EXAMPLE=client_id for one
+	$(BIN)/python -m examples $(EXAMPLE)
 
 # Servers start, and workers collect, twice as fast from kept bytecode; the first line makes it, and counts.
 test: export PYTHONDONTWRITEBYTECODE :=

@@ -1,0 +1,1 @@
+"""Private notifications to every tab of a user."""

@@ -1,0 +1,1 @@
+"""Rooms over several workers, with Redis pub/sub by hand."""
