@@ -5,7 +5,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from hubbub.errors import InvalidMessage
-from hubbub.handlers.table import HandlerTable, types_of
+from hubbub.handlers.models import types_of
+from hubbub.handlers.table import HandlerTable
 from hubbub.protocol.messages import RESERVED
 
 

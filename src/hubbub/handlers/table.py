@@ -2,29 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import NoneType
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from hubbub.errors import InvalidMessage
-from hubbub.protocol.messages import RESERVED
+from hubbub.handlers.models import models_of, types_of
+from hubbub.handlers.reading import not_its_own, reads_parsed
 
 T = TypeVar("T")
 
 _MAX_TEXT = 200
-
-
-def types_of(model: type[BaseModel]) -> tuple[str, ...]:
-    """The values of a model's `type: Literal[...]`. Raises ValueError where it has none or one that is reserved."""
-    declared = model.model_fields.get("type")
-    annotation = declared.annotation if declared else NoneType
-    values = get_args(annotation) if get_origin(annotation) is Literal else ()
-    if not values or not all(isinstance(value, str) for value in values):
-        raise ValueError(f'{model.__name__} needs a field like: type: Literal["room_message"] = "room_message"')
-    if reserved := sorted(RESERVED.intersection(values)):
-        raise ValueError(f"{model.__name__}: the type {reserved[0]!r} belongs to the protocol")
-    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +22,37 @@ class Handler(Generic[T]):
     function: T
     _namespace: Mapping[str, Any] = field(init=False)
     """The model's own attributes: asking the model for one is slow, by way of Pydantic's metaclass."""
+    _parsed: bool = field(init=False)
+    """Whether it may be given what was parsed."""
+    _withheld: frozenset[str] = field(init=False)
+    """What of the envelope it is not to see; empty where it would not look."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_namespace", self.model.__dict__)
+        parsed, model = reads_parsed(self.model), self.model
+        sees = not parsed or model.model_config.get("extra", "ignore") != "ignore"
+        object.__setattr__(self, "_namespace", model.__dict__)
+        object.__setattr__(self, "_parsed", parsed)
+        object.__setattr__(self, "_withheld", not_its_own(model) if sees else frozenset())
 
     def read(self, fields: dict[str, Any]) -> BaseModel:
         """The message as the handler's model. Raises InvalidMessage naming the first field at fault."""
+        # What `model_validate` calls, without the call. Asked for each time: a model may be rebuilt.
+        validator = self._namespace["__pydantic_validator__"]
+        message: BaseModel
+        if self._withheld:
+            fields = {key: value for key, value in fields.items() if key not in self._withheld}
+        if self._parsed:
+            try:
+                message = validator.validate_python(fields)
+                return message
+            except ValidationError:
+                pass  # the last word is that of JSON, which speaks of arrays and objects
         try:
-            # What `model_validate` calls, without the call. Asked for each time: a model may be rebuilt.
-            message: BaseModel = self._namespace["__pydantic_validator__"].validate_python(fields)
+            message = validator.validate_json(to_json(fields))
             return message
+        except PydanticSerializationError:
+            # Only where `Limits.depth` was raised far beyond its default.
+            raise InvalidMessage("the message is nested deeper than can be read", field="") from None
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -60,12 +70,18 @@ class HandlerTable(Generic[T]):
     def __post_init__(self) -> None:
         self.get = self._by_type.get
 
-    def declare(self, model: type[BaseModel], function: T, *, at_once: bool = False) -> None:
-        """Raises ValueError for a model without a type, or a type that has a handler already."""
-        types = types_of(model)
-        for type in types:
-            if type in self._by_type:
-                raise ValueError(f"there is a handler for {type!r} already: {self._by_type[type].model.__name__}")
-        self._by_type.update((type, Handler(model, function)) for type in types)
+    def declare(self, declared: Any, function: T, *, at_once: bool = False) -> None:
+        """For the types of a model, or of each of a union.
+
+        Raises ValueError for what is neither, for one without a type, and for a type that has a handler already.
+        """
+        handlers: dict[str, Handler[T]] = {}
+        for model in models_of(declared):
+            handler = Handler(model, function)
+            for type in types_of(model):
+                if other := handlers.get(type) or self._by_type.get(type):
+                    raise ValueError(f"there is a handler for {type!r} already: {other.model.__name__}")
+                handlers[type] = handler
+        self._by_type.update(handlers)
         if at_once:
-            self.at_once.update(types)
+            self.at_once.update(handlers)

@@ -44,6 +44,9 @@ RESERVED: frozenset[str] = frozenset(
     }
 )
 
+#: What of an application's message is the protocol's, and reaches a model only where that declares it.
+ENVELOPE: frozenset[str] = frozenset({"id", "idempotency_key"})
+
 
 def check_id(fields: dict[str, Any]) -> RequestId | None:
     """The `id` of a client's message. Raises InvalidMessage with `field="id"`."""
