@@ -9,7 +9,7 @@ from typing import Literal, NoReturn, TypeAlias
 def _positive(group: object) -> None:
     for field in fields(group):  # type: ignore[arg-type]
         value = getattr(group, field.name)
-        if not 0 < value < math.inf:
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ValueError(f"{type(group).__name__}.{field.name} must be finite and greater than 0, not {value!r}")
 
 
@@ -134,7 +134,7 @@ class Leaving:
     def __post_init__(self) -> None:
         for name in ("lease", "grace", "window"):
             value = getattr(self, name)
-            if not 0 <= value < math.inf:
+            if not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise ValueError(f"Leaving.{name} must be finite and not negative, not {value!r}")
         if self.lease == 0:
             raise ValueError("Leaving.lease must be greater than 0: nobody can renew it in no time")

@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -67,12 +67,14 @@ class JWTAuth:
         cookie: str | None = None,
         user_claim: str = "sub",
     ) -> None:
-        if not 0 <= leeway <= MAX_LEEWAY:
+        if not isinstance(leeway, int | float) or not 0 <= leeway <= MAX_LEEWAY:
             raise ConfigurationError(f"leeway is 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}")
         self.cookie = cookie
-        self._algorithms = _several(algorithms)
-        self._audience = None if audience is None else _several(audience)
-        self._issuer = None if issuer is None else _several(issuer)
+        if not isinstance(user_claim, str):
+            raise ConfigurationError(f"user_claim is a str, not {type(user_claim).__name__}")
+        self._algorithms = _several(algorithms, "algorithms")
+        self._audience = None if audience is None else _several(audience, "audience")
+        self._issuer = None if issuer is None else _several(issuer, "issuer")
         for name, accepted in (("audience", self._audience), ("issuer", self._issuer)):
             if accepted is not None and not all(accepted or [""]):
                 raise ConfigurationError(f"{name} is empty; leave it out where tokens have none")
@@ -153,8 +155,11 @@ class JWTAuth:
         return payload
 
 
-def _several(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _several(value: Any, name: str) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
+    if not all(isinstance(each, str) for each in values):
+        raise ConfigurationError(f"{name} is a str, or several, not {type(value).__name__}")
+    return values
 
 
 def _pyjwt() -> ModuleType:

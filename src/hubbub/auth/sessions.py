@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from hubbub.errors import CredentialFault, ExpiredCredential, InvalidCredential
+from hubbub.errors import ConfigurationError, CredentialFault, ExpiredCredential, InvalidCredential
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
 from hubbub.protocol.messages import check_user
@@ -32,6 +32,8 @@ class SessionAuth:
 
     `load` is a SessionStore, or its one method as a function; a plain `def` runs in a thread. `cookie` is the cookie's
     name, default `session`; its value reaches `load` as the browser sent it, so a signed value is checked there.
+
+    Raises ConfigurationError for a `load` that finds nobody.
     """
 
     bearer = False
@@ -43,6 +45,10 @@ class SessionAuth:
         cookie: str = "session",
     ) -> None:
         self.cookie: str | None = cookie
+        if not callable(getattr(load, "user_of", load)):
+            raise ConfigurationError(
+                "SessionAuth takes a function, or a store with `user_of`, that finds the user of a session"
+            )
         self._load = awaiting(load.user_of if hasattr(load, "user_of") else load)
 
     def __repr__(self) -> str:

@@ -2,92 +2,67 @@
 
 `get_dependant` and `solve_dependencies` are not documented by FastAPI, but they are what makes `Depends` mean here
 what it means in a path operation, `dependency_overrides` included; a resolver of our own would be a second dialect.
-A function's own parameters (message, connection, user) are left out of the signature FastAPI sees and filled by type.
-Dependencies are resolved on a copy of the handshake's scope with exit stacks of their own, and those are closed before
-the answer is sent: a database connection is held for a message, not for the life of a socket. Where there is nothing
-to resolve, nothing of this happens.
+What the hub fills itself (message, connection, user, hub) is left out of the signature FastAPI sees of a handler. Of a
+dependency FastAPI sees it as one more dependency, which gives what the message is handled with: so it can be asked for
+at any depth, and all else stays FastAPI's. Dependencies are resolved on a copy of the handshake's scope with exit
+stacks of their own, and those are closed before the answer is sent: a database connection is held for a message, not
+for the life of a socket. Where there is nothing to resolve, nothing of this happens.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
+from fastapi.exceptions import FastAPIError
 from fastapi.params import Depends
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
-from hubbub.errors import (
-    ConfigurationError,
-    Conflict,
-    Forbidden,
-    InvalidMessage,
-    NotFound,
-    RateLimited,
-    Refused,
-    Unauthorized,
-    Unavailable,
-)
+from hubbub.errors import ConfigurationError, InvalidMessage, Refused
+from hubbub.handlers.own import MESSAGE, OWN, USER, OwnValues, depends, shown
+from hubbub.handlers.refusals import RefusalTable
 from hubbub.handlers.results import telling
-from hubbub.handlers.signatures import name_of, signature_of
+from hubbub.handlers.signatures import name_for, name_of, parameters_of, signature_of
 from hubbub.ports.injection import Caller
 from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.calls import awaiting, makes_coroutine, runs_in_loop, settled
-from hubbub.types import User
 
-# Where the hub's own values stand in what a function is called with.
-_MESSAGE, _CALLER, _USER = range(3)
-
-_STATUS: dict[int, type[Refused]] = {
-    400: InvalidMessage,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    422: InvalidMessage,
-    429: RateLimited,
-    503: Unavailable,
-}
-# Seconds of a `Retry-After`, in digits: more are no time that anybody waits.
-_MAX_DIGITS = 9
+_NOTHING_KNOWN = "neither the declared message, nor Connection, User, Hub or a dependency, nor what a handshake carries"
 
 
 class FastAPIInjection:
-    """The injection port, by FastAPI."""
+    """The injection port, by FastAPI. `hub` is what a parameter of its class gets."""
+
+    def __init__(self, hub: object = None, refusals: RefusalTable | None = None) -> None:
+        self._hub = hub
+        self._refusals = refusals or RefusalTable()
 
     def prepare(
-        self, function: Callable[..., Any], *, message: type | None, caller: type, path_params: frozenset[str]
+        self, function: Callable[..., Any], *, message: Any, caller: type, path_params: frozenset[str]
     ) -> "InjectedFunction":
         name = name_of(function)
         signature = signature_of(function, name)
         parameters = [_annotated(parameter, name) for parameter in signature.parameters.values()]
-        # Compared, not hashed: an annotation holds what it likes, as `Security` does its list of scopes.
-        places = ((message, _MESSAGE), (caller, _CALLER), (User, _USER))
-        mine = {
-            parameter.name: place
-            for parameter in parameters
-            for kind, place in places
-            if kind is not None and parameter.annotation is kind
-        }
-        rest = [parameter for parameter in parameters if parameter.name not in mine]
-
-        def shell() -> None:
-            """Carries the signature FastAPI is to see."""
-
-        shell.__signature__ = inspect.Signature(rest)  # type: ignore[attr-defined]
-        path = "".join(f"/{{{param}}}" for param in sorted(path_params))
-        dependant = get_dependant(path=path, call=shell)
-        for part in _walk(dependant):
-            _refuse_what_messages_lack(part, name)
+        values = OwnValues(message, caller, self._hub)
+        places = {each.name: values.place_of(each, name) for each in parameters}
+        own = {parameter: place for parameter, place in places.items() if place is not None}
+        for parameter in path_params & own.keys():
+            raise ConfigurationError(
+                f"{name}: {parameter!r} is a part of the room's name, and so a text or what it spells"
+            )
+        rest = [parameter for parameter in parameters if parameter.name not in own]
+        dependant = _Tree(values, path_params).dependant(name, rest) if rest else None
         annotations = {parameter.name: parameter.annotation for parameter in parameters}
         # What a check says is yes or no, and an annotation that makes one of it would let in.
         told = telling(signature.return_annotation, name) if message is not None else None
-        return InjectedFunction(function, name, annotations, mine, dependant if rest else None, told)
+        return InjectedFunction(
+            function, name, annotations, own, values, dependant, told, hub=self._hub, refusals=self._refusals
+        )
 
 
 class InjectedFunction:
@@ -97,16 +72,23 @@ class InjectedFunction:
         name: str,
         annotations: Mapping[str, Any],
         own: Mapping[str, int],
+        values: OwnValues,
         dependant: Dependant | None,
         told: Callable[[Any], Any] | None,
+        *,
+        hub: object,
+        refusals: RefusalTable,
     ) -> None:
         self.name = name
         self.annotations = annotations
         self._function = function
         self._own = tuple(own.items())
-        self._wants_user = _USER in own.values()
+        self._wants_user = USER in own.values()
+        self._values = values
         self._dependant = dependant
         self._told = told
+        self._hub = hub
+        self._refusals = refusals
         self._awaited = awaiting(function)
         self._in_loop = runs_in_loop(function)
         # With parameters of ours alone, all by position: called for every message, so as directly as can be.
@@ -114,30 +96,23 @@ class InjectedFunction:
         whole = makes_coroutine(function) and inspect.Parameter.KEYWORD_ONLY not in kinds
         simple = whole and dependant is None and own
         self._pick = _picking(tuple(own.values())) if simple else None
-        self._takes_message = bool(simple) and tuple(own.values()) == (_MESSAGE,) and told is None
+        self._takes_message = bool(simple) and tuple(own.values()) == (MESSAGE,) and told is None
 
     def __call__(self, caller: Caller, message: Any, path_params: Mapping[str, str]) -> Coroutine[Any, Any, Any]:
         called: Coroutine[Any, Any, Any]
         if self._takes_message:
             called = self._function(message)
             return called
-        own = (message, caller, caller.user if self._wants_user else None)
+        own = (message, caller, caller.user if self._wants_user else None, self._hub)
         if self._pick is not None:
             called = self._function(*self._pick(own))
             return called if self._told is None else self._tell(called)
-        values = {name: own[place] for name, place in self._own}
         if self._dependant is None:
-            return self._call(values)
-        return self._call_with_dependencies(self._dependant, caller.handshake, values, path_params)
+            return self._call({name: own[place] for name, place in self._own})
+        return self._call_with_dependencies(self._dependant, caller.handshake, own, path_params)
 
     def refusal(self, error: BaseException) -> Refused | None:
-        if not isinstance(error, HTTPException):
-            return None
-        status = error.status_code
-        kind = _STATUS.get(status, Refused if 400 <= status < 500 else None)
-        if kind is None:
-            return None
-        return kind(error.detail if isinstance(error.detail, str) else None, retry_after=_retry_after(error))
+        return self._refusals.meant(error)
 
     async def _tell(self, called: Coroutine[Any, Any, Any]) -> Any:
         result = await called
@@ -153,16 +128,16 @@ class InjectedFunction:
         return self._told(result) if self._in_loop else await run_in_threadpool(self._told, result)
 
     async def _call_with_dependencies(
-        self, dependant: Dependant, handshake: Handshake, values: dict[str, Any], path_params: Mapping[str, str]
+        self, dependant: Dependant, handshake: Handshake, own: Sequence[Any], path_params: Mapping[str, str]
     ) -> Any:
         scope = handshake.scope()
         try:
-            return await self._call_in(scope, dependant, values, path_params)
+            return await self._call_in(scope, dependant, own, path_params)
         finally:
             handshake.keep(scope)
 
     async def _call_in(
-        self, scope: dict[str, Any], dependant: Dependant, values: dict[str, Any], path_params: Mapping[str, str]
+        self, scope: dict[str, Any], dependant: Dependant, own: Sequence[Any], path_params: Mapping[str, str]
     ) -> Any:
         async with AsyncExitStack() as request_stack, AsyncExitStack() as function_stack:
             websocket = WebSocket(
@@ -171,6 +146,7 @@ class InjectedFunction:
                     "path_params": {**scope.get("path_params", {}), **path_params},
                     "fastapi_inner_astack": request_stack,
                     "fastapi_function_astack": function_stack,
+                    OWN: own,
                 },
                 _no_receive,
                 _no_send,
@@ -178,14 +154,74 @@ class InjectedFunction:
             solved = await solve_dependencies(
                 request=websocket,
                 dependant=dependant,
-                dependency_overrides_provider=scope.get("app"),
+                dependency_overrides_provider=_Overrides(scope.get("app"), self._values, self.name),
                 async_exit_stack=request_stack,
                 embed_body_fields=False,
             )
             if solved.errors:
                 raise InvalidMessage(solved.errors)
-            return await self._call({**solved.values, **values})
+            return await self._call({**solved.values, **{name: own[place] for name, place in self._own}})
         raise RuntimeError(f"a dependency of {self.name} swallowed an exception; let it through after cleaning up")
+
+
+class _Overrides:
+    """Those of the application, for FastAPI to ask, as it is to see them: only that which is asked for is looked at."""
+
+    def __init__(self, app: Any, values: OwnValues, name: str) -> None:
+        self._overrides: Mapping[Any, Any] = getattr(app, "dependency_overrides", {})
+        self._values = values
+        self._name = name
+
+    @property
+    def dependency_overrides(self) -> Self:
+        return self
+
+    def __bool__(self) -> bool:
+        return bool(self._overrides)
+
+    def get(self, function: Any, default: Any) -> Any:
+        other = self._overrides.get(function)
+        return default if other is None else self._values.view(other, self._name)
+
+
+class _Tree:
+    """What FastAPI makes of a function's parameters and all they depend on."""
+
+    def __init__(self, values: OwnValues, path_params: frozenset[str]) -> None:
+        self._values = values
+        self._path = "".join(f"/{{{param}}}" for param in sorted(path_params))
+
+    def dependant(self, name: str, parameters: Sequence[inspect.Parameter]) -> Dependant:
+        """Raises ConfigurationError, naming function and parameter, for what cannot be had on a WebSocket message."""
+        try:
+            dependant = self._made(name, parameters)
+        except ConfigurationError:
+            raise
+        except Exception:
+            # It does not say which parameter it does not like.
+            self._name_the_first_at_fault(name, parameters)
+            raise
+        for part in _walk(dependant):
+            _refuse_what_messages_lack(part, name if part is dependant else name_for(part.call, name))
+        return dependant
+
+    def _made(self, name: str, parameters: Iterable[inspect.Parameter]) -> Dependant:
+        def shell() -> None:
+            """Carries the signature FastAPI is to see."""
+
+        seen = [self._values.shown_to_fastapi(each, name) for each in parameters]
+        shell.__signature__ = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in seen])  # type: ignore[attr-defined]
+        return get_dependant(path=self._path, call=shell)
+
+    def _name_the_first_at_fault(self, name: str, parameters: Iterable[inspect.Parameter]) -> None:
+        for parameter in parameters:
+            try:
+                self._made(name, [parameter])
+            except Exception as error:  # noqa: BLE001 - whatever it says of a signature
+                marker = depends(parameter)
+                if marker is not None and callable(marker.dependency):
+                    self._name_the_first_at_fault(name_for(marker.dependency, name), parameters_of(marker.dependency))
+                raise _unfillable(name, parameter, error) from None
 
 
 def _picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Sequence[Any]]:
@@ -199,13 +235,6 @@ def _annotated(parameter: inspect.Parameter, name: str) -> inspect.Parameter:
     if isinstance(parameter.default, Depends):
         return parameter.replace(annotation=Any)
     raise ConfigurationError(f"{name}: {parameter.name!r} needs an annotation, which says what it is")
-
-
-def _retry_after(error: HTTPException) -> int | None:
-    """In milliseconds, where it is in seconds."""
-    headers = {str(name).lower(): str(value) for name, value in dict(error.headers or {}).items()}
-    seconds = headers.get("retry-after", "")
-    return int(seconds) * 1000 if seconds.isdecimal() and len(seconds) <= _MAX_DIGITS else None
 
 
 def _walk(dependant: Dependant) -> Iterator[Dependant]:
@@ -227,10 +256,15 @@ def _refuse_what_messages_lack(part: Dependant, name: str) -> None:
                 "take an HTTPConnection for headers, cookies and state"
             )
     if part.body_params:
-        parameter = part.body_params[0].name
-        raise ConfigurationError(
-            f"{name}: {parameter!r} is neither the declared message, nor Connection, User or a dependency"
-        )
+        raise ConfigurationError(f"{name}: {part.body_params[0].name!r} is {_NOTHING_KNOWN}")
+
+
+def _unfillable(name: str, parameter: inspect.Parameter, error: Exception) -> ConfigurationError:
+    # Of a type it says at length how to return one.
+    why = "" if type(error) is FastAPIError else f" ({error})"
+    return ConfigurationError(
+        f"{name}: {parameter.name!r}, annotated {shown(parameter.annotation)}, is {_NOTHING_KNOWN}{why}"
+    )
 
 
 async def _no_receive() -> Message:

@@ -5,6 +5,7 @@ are text are read where it stands.
 """
 
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,6 +22,11 @@ def name_of(function: Any) -> str:
     if not callable(function):
         raise ConfigurationError(f"{function!r} cannot be called; does a decorator of it end without `return`?")
     return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+def name_for(dependency: Any, name: str) -> str:
+    """As `name_of`, and what it is a dependency of."""
+    return f"{name_of(dependency)}, for {name}"
 
 
 def signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
@@ -41,10 +47,7 @@ def signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
         parameters = [each for each in signature.parameters.values() if each.name not in filled]
         hints = _resolved(function, parameters, signature.return_annotation)
     except NameError as error:
-        raise ConfigurationError(
-            f"{name}: the annotation {error.name!r} does not resolve where the function is defined; "
-            "import it at module level, or FastAPI would take the parameter from the query string"
-        ) from None
+        raise unresolved(error.name or str(error), name) from None
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ConfigurationError(
@@ -56,7 +59,34 @@ def signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
     return inspect.Signature(resolved, return_annotation=hints.get("return", nothing))
 
 
-def _resolved(function: Any, parameters: Sequence[inspect.Parameter], returned: Any) -> dict[str, Any]:
+def unresolved(annotation: str, name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name}: the annotation {annotation!r} does not resolve where the function is defined; "
+        "import it at module level, or FastAPI would take the parameter from the query string"
+    )
+
+
+def parameters_of(dependency: Any) -> list[inspect.Parameter]:
+    """Those of a dependency, with annotations resolved where they can be: FastAPI needs not know all. Never raises."""
+    try:
+        parameters = list(inspect.signature(dependency).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    return [_resolved_if_it_can_be(dependency, each) for each in parameters]
+
+
+def _resolved_if_it_can_be(function: Any, parameter: inspect.Parameter) -> inspect.Parameter:
+    try:
+        hints = _resolved(function, [parameter])
+    except Exception:  # noqa: BLE001 - what is written in an annotation is evaluated, and may be anything
+        return parameter
+    annotation = hints.get(parameter.name, parameter.annotation)
+    return parameter if annotation is parameter.annotation else parameter.replace(annotation=annotation)
+
+
+def _resolved(
+    function: Any, parameters: Sequence[inspect.Parameter], returned: Any = inspect.Parameter.empty
+) -> dict[str, Any]:
     """Annotations by name, those that are text read where the innermost function stands. Raises NameError."""
 
     def shell() -> None:
@@ -64,5 +94,12 @@ def _resolved(function: Any, parameters: Sequence[inspect.Parameter], returned: 
 
     annotations = {each.name: each.annotation for each in parameters} | {"return": returned}
     shell.__annotations__ = {key: each for key, each in annotations.items() if each is not inspect.Parameter.empty}
+    return typing.get_type_hints(shell, _names_where(function), include_extras=True)
+
+
+def _names_where(function: Any) -> dict[str, Any] | None:
+    """The names of the module the innermost function, or the class, stands in."""
     scopes = [layer.__globals__ for layer in layers(function) if hasattr(layer, "__globals__")]
-    return typing.get_type_hints(shell, scopes[-1] if scopes else None, include_extras=True)
+    if not scopes and inspect.isclass(function):
+        return vars(sys.modules[function.__module__])
+    return scopes[-1] if scopes else None

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel
-
 from hubbub.connection.connection import Connection
-from hubbub.errors import ConfigurationError
+from hubbub.errors import ConfigurationError, Refused
 from hubbub.handlers.fastapi import FastAPIInjection
+from hubbub.handlers.models import models_of, types_of
+from hubbub.handlers.refusals import RefusalTable
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import Keep, RoomOptions, Slow
 from hubbub.ports.injection import Injected, Injection
@@ -16,19 +16,26 @@ from hubbub.rooms.patterns import Patterns, placeholders
 from hubbub.scheduling.calls import generates, runs_in_loop
 
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=Exception)
 
 
 class Declarations:
     """What has been declared so far; a hub that starts reads it."""
 
-    def __init__(self) -> None:
-        self._injection: Injection = FastAPIInjection()
+    def __init__(self, hub: object) -> None:
+        self.refusals = RefusalTable()
+        self._injection: Injection = FastAPIInjection(hub, self.refusals)
         self.handlers: HandlerTable[Injected] = HandlerTable()
         self.declared = DeclaredRooms(Patterns())
         self.measures: list[Callable[[], dict[str, Any]]] = []
 
-    def on(self, model: type[BaseModel], *, at_once: bool = False) -> Callable[[F], F]:
+    def on(self, model: Any, *, at_once: bool = False) -> Callable[[F], F]:
         """As `hubbub.Hub.on`."""
+        try:
+            for each in models_of(model):
+                types_of(each)
+        except ValueError as error:
+            raise ConfigurationError(f"@hub.on: {error}") from None
 
         def declare(function: F) -> F:
             injected = self._injection.prepare(function, message=model, caller=Connection, path_params=frozenset())
@@ -49,6 +56,8 @@ class Declarations:
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
     ) -> Callable[[F], F]:
         """As `hubbub.Hub.rooms`."""
+        if not isinstance(pattern, str):
+            raise ConfigurationError(f'@hub.rooms takes a pattern like "team:{{team_id}}", not {pattern!r}')
 
         def declare(function: F) -> F:
             try:
@@ -66,9 +75,18 @@ class Declarations:
 
         return declare
 
+    def refuses(self, kind: type[E]) -> Callable[[Callable[[E], Refused]], Callable[[E], Refused]]:
+        """As `hubbub.Hub.refuses`."""
+
+        def declare(tell: Callable[[E], Refused]) -> Callable[[E], Refused]:
+            self.refusals.declare(kind, tell)
+            return tell
+
+        return declare
+
     def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         """As `hubbub.Hub.facts`."""
-        if runs_in_loop(measure) or generates(measure):
+        if not callable(measure) or runs_in_loop(measure) or generates(measure):
             raise ConfigurationError(f"{measure!r}: facts are measured by a plain function, in the event loop")
         self.measures.append(measure)
         return measure

@@ -7,7 +7,6 @@ start is `hub/runtime.py`; `hub.router` starts the hub with the application and 
 The file is longer than others: it is what an application reads, and nearly all of it is said to the reader.
 """
 
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
@@ -19,18 +18,18 @@ from starlette.websockets import WebSocket
 from hubbub.auth import redaction
 from hubbub.auth.origin import OriginRules, parse_hosts, parse_origins
 from hubbub.auth.select import arrange
-from hubbub.brokers.choose import MEMORY, check_broker_url, choose_broker
+from hubbub.brokers.choose import choose_broker
 from hubbub.connection.connection import Connection
-from hubbub.errors import ConfigurationError
+from hubbub.errors import ConfigurationError, Refused
 from hubbub.hub.cluster import Lease, Stats
-from hubbub.hub.declarations import Declarations, F
+from hubbub.hub.declarations import Declarations, E, F
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
-from hubbub.hub.settings import HubSettings
+from hubbub.hub.settings import HubSettings, check_texts, chosen_broker, usual_rate
 from hubbub.hub.signals import leaving_from_environment
 from hubbub.hub.upgrade import UpgradeRequired, upgrade_required
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, Slow, check_keep
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, Slow
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -87,17 +86,13 @@ class Hub:
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._declarations = Declarations()
-        try:
-            check_keep(inbox, "inbox")
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from None
-        chosen = broker if broker is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
-        self._broker = check_broker_url(chosen) if isinstance(chosen, str) else chosen
+        self._declarations = Declarations(self)
+        check_texts(name, path)
+        self._broker = chosen_broker(broker)
         self._name = name
         self._life = Lifecycle(self._begin)
-        self.metrics = metrics or Tally()
-        self.limits = limits or Limits()
+        self.metrics = Tally() if metrics is None else metrics
+        self.limits = Limits() if limits is None else limits
         self._settings = HubSettings(
             authenticators=arrange(auth),
             origins=OriginRules(
@@ -105,11 +100,11 @@ class Hub:
                 None if allowed_hosts is None else parse_hosts(allowed_hosts),
             ),
             limits=self.limits,
-            heartbeat=heartbeat or Heartbeat(),
-            rate=rate or (None if os.environ.get("HUBBUB_DEV") == "1" else Rate()),
+            heartbeat=Heartbeat() if heartbeat is None else heartbeat,
+            rate=usual_rate() if rate is None else rate,
             announce_users=announce_users,
             inbox=inbox,
-            leaving=leaving or leaving_from_environment(),
+            leaving=leaving_from_environment() if leaving is None else leaving,
             metrics=self.metrics,
             hold_call=hold_call,
             clock=clock,
@@ -120,13 +115,13 @@ class Hub:
 
     # What is declared on it.
 
-    def on(self, model: type[BaseModel], *, at_once: bool = False) -> Callable[[F], F]:
-        """Handle the messages of a model, by its `type: Literal[…]`.
+    def on(self, model: Any, *, at_once: bool = False) -> Callable[[F], F]:
+        """Handle the messages of a model, or of a union of models, by their `type: Literal[…]`.
 
-        The function's parameters are the message (by its annotation), `Connection`, `User`, and FastAPI dependencies,
-        resolved and closed per message. What it returns is the `result` of the `ack`. A plain `def` runs in a thread.
-        `at_once`: it waits for no other handler of the connection, as a stop must not; such handlers run in order among
-        themselves.
+        The function's parameters are the message (by its annotation), `Connection`, `User`, `Hub`, and FastAPI
+        dependencies, resolved and closed per message, which may take all of these as well. What it returns is the
+        `result` of the `ack`. A plain `def` runs in a thread. `at_once`: it waits for no other handler of the
+        connection, as a stop must not; such handlers run in order among themselves.
 
         Raises ConfigurationError for a model without a type, a type with a handler, or an impossible parameter.
         """
@@ -142,16 +137,26 @@ class Hub:
     ) -> Callable[[F], F]:
         """Declare which rooms exist and who may join them; without a declaration there is no room.
 
-        The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection` and FastAPI
-        dependencies, and returns whether this user may join. `presence`: members see each other, one notice each, or
-        with "diff" one `presence_diff` for all who came and went in half a second. `history`: what is kept, so that
-        who comes back misses nothing; default what others keep who declare such rooms on this broker, False nothing any
-        more, also where one that ran before has kept it. `slow`: what becomes of messages a reader is too slow for, see
-        `hubbub.options.Slow`.
+        The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection`, `Hub` and
+        FastAPI dependencies, and returns whether this user may join. `presence`: members see each other, one notice
+        each, or with "diff" one `presence_diff` for all who came and went in half a second. `history`: what is kept, so
+        that who comes back misses nothing; default what others keep who declare such rooms on this broker, False
+        nothing any more, also where one that ran before has kept it. `slow`: what becomes of messages a reader is too
+        slow for, see `hubbub.options.Slow`.
 
         Raises ConfigurationError for a bad pattern, parameter, `presence` or `slow`, and for `latest` with history.
         """
         return self._declarations.rooms(pattern, presence=presence, history=history, slow=slow)
+
+    def refuses(self, kind: type[E]) -> Callable[[Callable[[E], Refused]], Callable[[E], Refused]]:
+        """Say what a client is told where an exception of the application's own domain is raised.
+
+        The function makes a `Refused` of it, of whatever code; it is for that class and those that inherit from it,
+        wherever a `Refused` could be raised. It is a plain one, in the event loop.
+
+        Raises ConfigurationError for what is no class of exceptions, has been declared, or is a Refused already.
+        """
+        return self._declarations.refuses(kind)
 
     def facts(self, measure: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         """Add what `measure` returns to what this worker reports of itself, twice a second; seen in `stats`.

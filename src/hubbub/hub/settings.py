@@ -1,12 +1,29 @@
 """What an application gave its hub, with everything that was left out filled in."""
 
+import os
 from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any
 
 from hubbub.auth.origin import OriginRules
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate
+from hubbub.brokers.choose import MEMORY, check_broker_url
+from hubbub.errors import ConfigurationError
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, check_keep
 from hubbub.ports.auth import Authenticator
+from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "limits": (Limits,),
+    "heartbeat": (Heartbeat,),
+    "rate": (Rate, NoneType),
+    "announce_users": (bool,),
+    "leaving": (Leaving,),
+    "hold_call": (bool, NoneType),
+}
+# Ports are known by what they do.
+_DO = {"metrics": ("count",), "clock": ("now", "wall"), "broker": ("start", "publish")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +42,47 @@ class HubSettings:
     hold_call: bool | None = None
     clock: Clock | None = None
     """None: the system's, which is bound to where the hub starts."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError, which names the parameter, for what is of another kind."""
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+                raise ConfigurationError(f"Hub({name}=…) is {wanted}, not {type(value).__name__}")
+        try:
+            check_keep(self.inbox, "inbox")
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
+        check_port("metrics", self.metrics)
+        if self.clock is not None:
+            check_port("clock", self.clock)
+
+
+def usual_rate() -> Rate | None:
+    """What a client may send where the application says nothing of it."""
+    return None if os.environ.get("HUBBUB_DEV") == "1" else Rate()
+
+
+def chosen_broker(given: str | Broker | None) -> str | Broker:
+    """A broker, or a URL that can be one's. Raises ConfigurationError."""
+    chosen = given if given is not None else os.environ.get("HUBBUB_BROKER") or MEMORY
+    if isinstance(chosen, str):
+        return check_broker_url(chosen)
+    check_port("broker", chosen)
+    return chosen
+
+
+def check_port(name: str, given: Any) -> None:
+    """Raises ConfigurationError for what cannot do what a broker, metrics or a clock does."""
+    if isinstance(given, type) or not all(callable(getattr(given, method, None)) for method in _DO[name]):
+        said = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise ConfigurationError(f"Hub({name}=…) has methods like {' and '.join(_DO[name])}, which {said} has not")
+
+
+def check_texts(name: Any, path: Any) -> None:
+    """Raises ConfigurationError for a hub's name, or a path, that is none."""
+    if not isinstance(name, str):
+        raise ConfigurationError(f"Hub(name=…) is a str, not {type(name).__name__}")
+    if not isinstance(path, str) or not (path.startswith("/") or not path):
+        raise ConfigurationError(f"Hub(path=…) is like {'/ws'!r}, not {path!r}")

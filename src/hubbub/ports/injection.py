@@ -46,10 +46,12 @@ class Injected(Protocol):
 
 class Injection(Protocol):
     def prepare(
-        self, function: Callable[..., Any], *, message: type | None, caller: type, path_params: frozenset[str]
+        self, function: Callable[..., Any], *, message: Any, caller: type, path_params: frozenset[str]
     ) -> Injected:
-        """Look at the signature once: parameters of the types `message`, `caller` and User are filled by the hub.
+        """Look at the signature once: what the hub has is filled by it, also in what the function depends on.
 
-        Raises ConfigurationError for what cannot be had on a WebSocket message, for what is no function that answers,
-        and for a return annotation by which nothing can be written.
+        That are parameters of `message`, a model or a union of models, of the types `caller` and User, and the hub.
+
+        Raises ConfigurationError, naming function and parameter, for what cannot be had on a WebSocket message, for
+        what is no function that answers, and for a return annotation by which nothing can be written.
         """
