@@ -1,13 +1,15 @@
 """Which hub serves a request: the one of its application."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from hubbub.errors import ConfigurationError
+from hubbub.hub import included
 from hubbub.hub.hub import Hub, running_hubs
+from hubbub.protocol.handshake import CONNECTED
 
 _GIVEN = "Depends(lambda: hub); publishing() and operations() take it as hub="
 
@@ -15,17 +17,17 @@ _GIVEN = "Depends(lambda: hub); publishing() and operations() take it as hub="
 def current_hub(connection: HTTPConnection) -> Hub:
     """The hub of the application that serves this request. Raises ConfigurationError unless it has exactly one.
 
-    One that has started with the application is known by the lifespan's state. A mounted application has no lifespan,
-    and some servers pass no state on: then it is the one whose router the application includes, itself or mounted.
+    In a handler it is the hub of the connection. Else the one whose router the application includes, or one that it
+    mounts; where there is none, that of the application that mounts this one, and so on outwards.
     """
-    hubs = running_hubs(connection.scope) or list(dict.fromkeys(_included(connection.scope)))
+    hubs = list(dict.fromkeys(_hubs(connection.scope)))
     if len(hubs) == 1:
         return hubs[0]
     if hubs:
         raise ConfigurationError(f"this application has several hubs: depend on the one you mean, {_GIVEN}")
     raise ConfigurationError(
-        "this application has no running hub: app.include_router(hub.router), and run its lifespan; where the hub is "
-        f"another application's, as of one that mounts this one, name it: {_GIVEN}"
+        "neither this application nor one that mounts it has a hub: app.include_router(hub.router); where the hub is "
+        f"another application's, name it: {_GIVEN}"
     )
 
 
@@ -34,18 +36,23 @@ def hub_or_current(hub: Hub | None) -> Callable[..., Hub]:
     return current_hub if hub is None else lambda: hub
 
 
-def _included(scope: Any) -> Iterator[Hub]:
-    return _hubs_of(getattr(scope.get("app"), "routes", None) or ())
+def _hubs(scope: Mapping[str, Any]) -> list[Hub]:
+    if CONNECTED in scope:
+        return [scope[CONNECTED]]
+    started = running_hubs(scope)
+    if started and included.is_outermost(scope):
+        return started  # what its routes say, without a look at all of them
+    for application in included.outwards(scope):
+        found = list(_only_hubs(included.owners(application))) or [
+            hub for _, hub in included.everywhere(application) if isinstance(hub, Hub)
+        ]
+        if found:
+            return found
+    return started
 
 
-def _hubs_of(routes: Iterable[Any]) -> Iterator[Hub]:
-    for route in routes:
-        owner = getattr(getattr(route, "endpoint", None), "__self__", None)
-        if isinstance(owner, Hub):
-            yield owner
-        # A mounted application has routes; what a router includes newer versions of FastAPI keep as it was.
-        inner = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
-        yield from _hubs_of(inner or ())
+def _only_hubs(owners: Iterator[object]) -> Iterator[Hub]:
+    return (owner for owner in owners if isinstance(owner, Hub))
 
 
 #: In a path operation, a handler or a service: `hub: HubDep`.

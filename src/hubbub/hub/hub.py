@@ -23,6 +23,7 @@ from hubbub.connection.connection import Connection
 from hubbub.errors import ConfigurationError, Refused
 from hubbub.hub.cluster import Lease, Stats
 from hubbub.hub.declarations import Declarations, E, F
+from hubbub.hub.endpoint import Endpoint
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
@@ -35,6 +36,7 @@ from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.protocol import messages
+from hubbub.protocol.handshake import CONNECTED
 from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.publishing import Exclude
 from hubbub.rooms.room import Room
@@ -90,7 +92,7 @@ class Hub:
         check_texts(name, path)
         self._broker = chosen_broker(broker)
         self._name = name
-        self._life = Lifecycle(self._begin)
+        self._life = Lifecycle(self._begin, self)
         self.metrics = Tally() if metrics is None else metrics
         self.limits = Limits() if limits is None else limits
         self._settings = HubSettings(
@@ -274,7 +276,7 @@ class Hub:
         Without `user` the client authenticates as on the hub's own route. Raises HandshakeRefused where the client was
         refused; it has been answered, so let it pass.
         """
-        async with self._life.serving(websocket.scope).endpoint.connect(websocket, user=user, text=text) as connection:
+        async with self._endpoint(websocket).connect(websocket, user=user, text=text) as connection:
             yield connection
 
     async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
@@ -282,10 +284,15 @@ class Hub:
 
         Returns when the connection is gone.
         """
-        await self._life.serving(websocket.scope).endpoint.serve(websocket, user=user)
+        await self._endpoint(websocket).serve(websocket, user=user)
 
     async def _own_route(self, websocket: WebSocket) -> None:
-        await self._life.serving(websocket.scope).endpoint.serve_own(websocket, hold=self._settings.hold_call)
+        await self._endpoint(websocket).serve_own(websocket, hold=self._settings.hold_call)
+
+    def _endpoint(self, websocket: WebSocket) -> Endpoint:
+        endpoint = self._life.serving(websocket.scope).endpoint
+        websocket.scope[CONNECTED] = self
+        return endpoint
 
     # How it is started and stopped.
 
@@ -325,7 +332,8 @@ class Hub:
     async def running(self) -> AsyncIterator["Hub"]:
         """`async with hub.running()`: started, as by `start`, until the block ends.
 
-        For the lifespan of an application that does not include `router` itself. Raises as `start` does.
+        For an application's own lifespan, which FastAPI runs around the router's: so the hub is there before the
+        `yield` and after it. Also for one that does not include `router` itself. Raises as `start` does.
         """
         await self.start()
         try:

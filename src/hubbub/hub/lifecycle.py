@@ -13,10 +13,13 @@ from hubbub.hub.runtime import Runtime
 
 
 class Lifecycle:
-    """`begin` gives a runtime that has started."""
+    """`begin` gives a runtime that has started, of `hub`."""
 
-    def __init__(self, begin: Callable[[], Awaitable[Runtime]]) -> None:
+    def __init__(self, begin: Callable[[], Awaitable[Runtime]], hub: object) -> None:
         self._begin = begin
+        self._hub = hub
+        self._stopped = False
+        """Whether it has run before."""
         self._starts = 0
         self._starting: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -28,13 +31,13 @@ class Lifecycle:
     def here(self) -> Runtime:
         """What runs. Raises ConfigurationError where nothing does."""
         if self.runtime is None:
-            raise not_running()
+            raise not_running(self._hub, stopped=self._stopped)
         return self.runtime
 
     def serving(self, scope: Mapping[str, Any]) -> Runtime:
         """As `here`, for a request or a handshake: raises ConfigurationError that says why, and in another loop."""
         if self.runtime is None:
-            raise not_running(scope)
+            raise not_running(self._hub, scope, stopped=self._stopped)
         self._check_loop()
         return self.runtime
 
@@ -68,6 +71,7 @@ class Lifecycle:
             finally:
                 if self.runtime is running:
                     self.runtime = self._loop = None
+                    self._stopped = True
 
     def _check_loop(self) -> None:
         if self._loop is None or self._loop is asyncio.get_running_loop():

@@ -28,6 +28,11 @@ class ServerProcess:
         return bool(self._configured("reload"))
 
     @property
+    def without_lifespan(self) -> bool:
+        """Whether it was told to run no lifespan."""
+        return bool(self._configured("lifespan") == "off")
+
+    @property
     def workers(self) -> int:
         """How many processes serve this application, as far as this one can know; 1 where nothing says otherwise.
 

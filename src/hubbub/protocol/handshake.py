@@ -31,7 +31,9 @@ _EQUAL = frozenset(
         "starlette.exception_handlers",
     }
 )
-_VERY_SAME = frozenset({"app", "app_root_path", "endpoint", "route", "router", "subprotocols", "type"})
+#: In the scope: the hub whose connection it is.
+CONNECTED = "hubbub.hub"
+_VERY_SAME = frozenset({"app", "app_root_path", CONNECTED, "endpoint", "route", "router", "subprotocols", "type"})
 
 #: Stands for subprotocols that are those of the headers.
 _IN_HEADERS: Final = object()
