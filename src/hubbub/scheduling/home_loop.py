@@ -21,6 +21,11 @@ running_loop = asyncio._get_running_loop  # noqa: SLF001 - meant for those who w
 
 _THREADS = "From a thread or another loop call send_sync(…) instead of send(…), and hub.run(…) with anything else"
 
+_ASLEEP = (
+    "That loop does not run now, as that of a test fixture of a wider scope does not while its test runs in one of its "
+    "own: give both the same (loop_scope= of pytest-asyncio), or start it in the test"
+)
+
 
 class HomeLoop:
     """The loop that runs now. `owner` names what belongs to it, `way` says what to do elsewhere."""
@@ -40,8 +45,11 @@ class HomeLoop:
     def check(self) -> None:
         """Raises ConfigurationError in a thread or another loop."""
         if running_loop() is not self.loop:
+            way = self._way
+            if running_loop() is not None and not self.loop.is_running():
+                way = _ASLEEP
             raise ConfigurationError(
-                f"called outside of the event loop in which {self._owner} was started; nothing was done. {self._way}"
+                f"called outside of the event loop in which {self._owner} was started; nothing was done. {way}"
             )
 
     def run(self, work: Coroutine[Any, Any, T], *, timeout: float, patience: float = 0.0) -> T:

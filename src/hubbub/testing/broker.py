@@ -16,6 +16,7 @@ from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.testing.one_loop import OneLoop
 from hubbub.types import Position, Topic
 
 DEAF = 10.0
@@ -23,10 +24,14 @@ DEAF = 10.0
 
 
 class NetworkBroker(MemoryBroker):
-    """Made by `Network.broker`. The faults stay until they are taken back; chance is the network's seed."""
+    """Made by `Network.broker`. The faults stay until they are taken back; chance is the network's seed.
 
-    def __init__(self, store: Store, clock: Clock, chance: random.Random) -> None:
+    loop: that of all brokers of the network, for what one of them is told the others hear.
+    """
+
+    def __init__(self, store: Store, clock: Clock, chance: random.Random, loop: OneLoop | None = None) -> None:
         super().__init__(store)
+        self._loop = loop or OneLoop("Network")
         self._clock = clock
         self._chance = chance
         self._resumed: Callable[[], None] = lambda: None
@@ -61,6 +66,7 @@ class NetworkBroker(MemoryBroker):
         return 0.0 if self._since is None else self._clock.now() - self._since
 
     async def start(self, deliver: Deliver, resumed: Callable[[], None], missed: Callable[[Topic], None]) -> None:
+        self._loop.check()
         self._resumed = resumed
         await super().start(deliver, resumed, missed)
 
@@ -77,6 +83,7 @@ class NetworkBroker(MemoryBroker):
 
     def deafen(self) -> None:
         """Nothing arrives any more, though every call is answered; `deaf_for` counts."""
+        self._loop.check()
         if self._since is None:
             self._since = self._clock.now()
             self._drop()
@@ -84,12 +91,14 @@ class NetworkBroker(MemoryBroker):
 
     def heal(self) -> None:
         """In touch again: subscribed to what it was, and `resumed`. Messages of the time between are not brought."""
+        self._loop.check()
         if self._since is not None and not self._dead:
             self._away, self._since = False, None
             self.reconnect()
 
     def reconnect(self) -> None:
         """The connection was lost for a moment and is there again; what was on its way is lost."""
+        self._loop.check()
         if self._since is None and not self._dead:
             self._drop()
             for topic in self._subscribed:
@@ -99,6 +108,7 @@ class NetworkBroker(MemoryBroker):
 
     def kill(self) -> None:
         """Its process is dead. What it says from now on nobody hears, itself included."""
+        self._loop.check()
         self._drop()
         self._unsubscribe_all()
         self._dead = True
@@ -108,6 +118,7 @@ class NetworkBroker(MemoryBroker):
     # How it works.
 
     async def _asked(self, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **options: Any) -> Any:
+        self._loop.check()
         if self._away:
             raise Unavailable
         answer = await call(self, *arguments, **options)

@@ -94,6 +94,7 @@ class Client(Conversation):
         return frozenset(self._rooms)
 
     async def __aenter__(self) -> Self:
+        self._loop.check()
         self._wanted.set()
         self._task = asyncio.create_task(self._live())
         try:
@@ -105,6 +106,7 @@ class Client(Conversation):
 
     async def close(self) -> None:
         """Go, and do not come back."""
+        self._loop.check()
         self._wanted.clear()
         try:
             if self._socket is not None:
@@ -135,7 +137,8 @@ class Client(Conversation):
         )
 
     async def say(self, text: str) -> None:
-        """Raises Lost where it is not connected now."""
+        """Raises Lost where it is not connected now, ConfigurationError in another event loop."""
+        self._loop.check()
         if self._socket is None:
             raise Lost(f"{self.ledger.client} is not connected")
         try:

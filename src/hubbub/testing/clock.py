@@ -12,6 +12,8 @@ import heapq
 import itertools
 from collections.abc import Callable
 
+from hubbub.testing.one_loop import OneLoop
+
 # Serial of the loop that are enough for everything that can run, on a loop that does not say what is ready.
 _TURNS = 100
 
@@ -28,13 +30,17 @@ class _Alarm:
 
 
 class ManualClock:
-    """`start` is `now`, and `wall` Unix time, at the beginning; they move together."""
+    """`start` is `now`, and `wall` Unix time, at the beginning; they move together.
+
+    It belongs to one event loop: whatever is asked of it in another, but the time, raises ConfigurationError.
+    """
 
     def __init__(self, *, start: float = 0.0, wall: float = 1_000_000_000.0) -> None:
         self._now = start
         self._wall = wall - start
         self._alarms: list[tuple[float, int, _Alarm]] = []
         self._order = itertools.count()
+        self._loop = OneLoop("ManualClock")
 
     def now(self) -> float:
         return self._now
@@ -43,6 +49,7 @@ class ManualClock:
         return self._wall + self._now
 
     def call_at(self, when: float, ring: Callable[[], None]) -> _Alarm:
+        self._loop.check()
         alarm = _Alarm(ring)
         heapq.heappush(self._alarms, (when, next(self._order), alarm))
         return alarm
@@ -58,6 +65,7 @@ class ManualClock:
 
     async def advance(self, seconds: float) -> None:
         """Move on. What is due meanwhile rings in order, each at its time, and what it begins runs until it waits."""
+        self._loop.check()
         until = self._now + seconds
         await settle()
         while self._ring_next(until):
@@ -67,6 +75,7 @@ class ManualClock:
 
     def move(self, seconds: float) -> None:
         """As `advance`, but nothing that an alarm begins runs before the time has come; `settle` lets it."""
+        self._loop.check()
         until = self._now + seconds
         while self._ring_next(until):
             pass

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from hubbub.testing.ledger import Ledger
+from hubbub.testing.one_loop import OneLoop
 from hubbub.types import Position
 
 SOON = 5.0
@@ -50,6 +51,7 @@ class Conversation:
         self._within = within
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
+        self._loop = OneLoop(type(self).__name__)
 
     @property
     def welcome(self) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class Conversation:
     # Saying.
 
     async def say(self, text: str) -> None:
-        """One frame, whatever it is. Raises Lost where nobody is there."""
+        """One frame, whatever it is. Raises Lost where nobody is there, ConfigurationError in another event loop."""
         raise NotImplementedError
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -161,6 +163,7 @@ class Conversation:
         self, condition: Callable[[], object], what: Callable[[], str] | str, *, within: float | None = None
     ) -> None:
         """Until the condition holds; it is looked at whenever something has come. Raises AssertionError."""
+        self._loop.check()
         seconds = self._within if within is None else within
         say = what if callable(what) else lambda: what
         try:

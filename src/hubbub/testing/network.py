@@ -25,6 +25,7 @@ from hubbub.brokers.memory.streams import Streams
 from hubbub.testing.broker import NetworkBroker
 from hubbub.testing.clock import ManualClock
 from hubbub.testing.node import Node
+from hubbub.testing.one_loop import OneLoop
 from hubbub.types import Topic, room_topic, user_topic
 
 
@@ -45,10 +46,11 @@ class Network:
         self._epochs = random.Random(seed)  # noqa: S311 - as above; of their own, so that faults do not rename epochs
         self._store = Store(clock=self.clock.now)
         self._store.streams = Streams(self._new_epoch)
+        self._loop = OneLoop("Network")
 
     def broker(self) -> NetworkBroker:
         """One more, for a hub of its own."""
-        broker = NetworkBroker(self._store, self.clock, random.Random(self._chance.random()))  # noqa: S311 - as above
+        broker = NetworkBroker(self._store, self.clock, random.Random(self._chance.random()), self._loop)  # noqa: S311 - as above
         self.brokers.append(broker)
         return broker
 

@@ -2,25 +2,35 @@
 
 import contextlib
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from starlette.applications import Starlette
 
 from hubbub import ConfigurationError, Hub
 from hubbub.testing.broker import NetworkBroker
 from hubbub.testing.line import Line
+from hubbub.testing.one_loop import OneLoop
+
+if TYPE_CHECKING:
+    import httpx
+
+_BASE = "http://testserver"
 
 
 class Node:
     """`async with Node(app)` starts the application with its lifespan, `async with Node(hub)` the hub alone.
 
     broker: what it was given by a `Network`, which makes it one that can be killed.
+
+    It belongs to the event loop in which it was started: in another, as of a test with a narrower scope than its
+    fixture's, whatever needs it raises ConfigurationError, with the names of both.
     """
 
     def __init__(self, target: Hub | Starlette, *, broker: NetworkBroker | None = None) -> None:
         self.app = target if isinstance(target, Starlette) else None
         self._hub = target if isinstance(target, Hub) else None
         self._broker = broker
+        self._loop = OneLoop("Node")
         self._stack = contextlib.AsyncExitStack()
         self.lines: set[Line] = set()
         """The sockets of its tabs."""
@@ -45,6 +55,7 @@ class Node:
         return self._broker
 
     async def __aenter__(self) -> Self:
+        self._loop.check()
         router = self._hub.router if self._hub is not None else self.app.router  # type: ignore[union-attr]
         self._state = dict(await self._stack.enter_async_context(router.lifespan_context(self.app)) or {})
         return self
@@ -52,6 +63,7 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._loop.check()
         if self._broker is not None and not self._broker.ready:
             # A hub has things to tell a broker at its end, and would wait for one that is away.
             self._broker.kill()
@@ -62,15 +74,35 @@ class Node:
 
         Whatever the hub does at its end, it does to nobody.
         """
+        self._loop.check()
         self.broker.kill()
         for line in tuple(self.lines):
             line.end()
         await self._stack.aclose()
 
+    def http(self, **options: Any) -> "httpx.AsyncClient":
+        """A client of httpx for the application's routes, in the test's own process: `async with node.http() as http`.
+
+        options: of `httpx.AsyncClient`, default `base_url="http://testserver"`. What a route raises is raised here.
+
+        Raises ConfigurationError where there is a hub alone, and where httpx is not installed.
+        """
+        if self.app is None:
+            raise ConfigurationError("http() needs an application, and this node is a hub alone: Node(app)")
+        try:
+            import httpx
+        except ImportError as error:
+            raise ConfigurationError("node.http() needs httpx: pip install httpx") from error
+        return httpx.AsyncClient(**{"transport": httpx.ASGITransport(self._served), "base_url": _BASE, **options})
+
+    async def _served(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.call({**scope, **self.scope()}, receive, send)
+
     # What a tab needs.
 
     def scope(self) -> dict[str, Any]:
         """What an application puts into a scope."""
+        self._loop.check()
         return {"state": dict(self._state), **({"app": self.app} if self.app is not None else {})}
 
     async def call(self, scope: Any, receive: Any, send: Any) -> None:

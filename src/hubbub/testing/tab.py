@@ -76,11 +76,13 @@ class Tab(Conversation):
 
     async def connect(self) -> None:
         """Once more where it was gone, as the same tab. Does not wait for `welcome`."""
+        self._loop.check()
         assert self._line is None, "this tab is connected"
+        around = self._target.scope()
         self.status = self._failure = None
         self._line = line = Line(self._told, self._over_with)
         self._target.lines.add(line)
-        self._call = asyncio.create_task(self._serve(line))
+        self._call = asyncio.create_task(self._serve(line, around))
         self._call.add_done_callback(lambda call: self._ended(line, call))
 
     async def reconnect(self) -> dict[str, Any]:
@@ -89,6 +91,7 @@ class Tab(Conversation):
         return await self.receive("welcome")
 
     async def say(self, text: str) -> None:
+        self._loop.check()
         if self._line is None:
             raise Lost(f"{self.ledger.client} is not connected")
         self._line.frame(text)
@@ -138,6 +141,7 @@ class Tab(Conversation):
     # How it works.
 
     async def _go(self, code: int) -> None:
+        self._loop.check()
         if self._line is not None:
             self._line.end(code)
         if self._call is not None:
@@ -158,7 +162,7 @@ class Tab(Conversation):
             return f"the server failed: {self._failure!r}"
         return super()._ending() if self.status is None else f"the handshake was refused with {self.status}"
 
-    async def _serve(self, line: Line) -> None:
+    async def _serve(self, line: Line, around: dict[str, Any]) -> None:
         """The server's call for this socket."""
         scope: dict[str, Any] = {
             "type": "websocket",
@@ -174,7 +178,7 @@ class Tab(Conversation):
             "server": ("testserver", 80),
             "subprotocols": self._offered,
             "extensions": {EXTENSION: line.take_over, "websocket.http.response": {}},
-            **self._target.scope(),
+            **around,
         }
         connecting = True
 
