@@ -32,10 +32,11 @@ test: install ## run all tests, then hold the pure modules to 100 % branch cover
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report
 
-check: install ## format, lint, types, contracts
+check: install ## format, lint, types of code and examples, contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.docs.typed
 	$(BIN)/lint-imports
 
 format: install ## rewrite the code in the house style

@@ -1,6 +1,6 @@
 """Real-time for FastAPI: rooms, users, presence, history and resume over WebSockets, on one worker or many.
 
-    hub = Hub(auth=JWTAuth(key=...))
+    hub = Hub(auth=JWTAuth())
     app = FastAPI()
     app.include_router(hub.router)
 

@@ -42,7 +42,7 @@ def room_of(topic: Topic) -> RoomName | None:
     return RoomName(topic[5:]) if topic.startswith("room:") else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class User:
     """Who the credential says is there.
 
@@ -52,8 +52,14 @@ class User:
     """
 
     id: UserId
-    claims: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    claims: Mapping[str, Any] = field(repr=False, compare=False)
     expires: float | None = field(default=None, compare=False)
+
+    # By hand: whoever makes a user has a plain string, and only here does it become an id.
+    def __init__(self, id: str, claims: Mapping[str, Any] | None = None, expires: float | None = None) -> None:
+        object.__setattr__(self, "id", UserId(id))
+        object.__setattr__(self, "claims", {} if claims is None else claims)
+        object.__setattr__(self, "expires", expires)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,21 +36,6 @@ async def test_a_task_reports(example: Example, valkey: str, monkeypatch: pytest
         assert await ann.receive() == {"type": "report_ready", "report": 8}
 
 
-async def test_threads_send(example: Example, token: Callable[[str], str]) -> None:
-    module = example(PAGE, "threads.py")
-    async with (
-        serving(module.app) as server,
-        Tab(server.ws, token=token("alice")) as alice,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
-    ):
-        assert (await http.post("/orders/7/ship")).json() is True
-        assert await alice.receive() == {"type": "order_shipped", "order": 7}
-        await alice.send({"type": "count", "upto": 2})
-        assert [(await alice.receive("counted"))["number"] for _ in range(2)] == [0, 1]
-        module.announce_in_a_thread()
-        await alice.receive("news")
-
-
 async def test_the_routes(example: Example, token: Callable[[str], str]) -> None:
     module = example(PAGE, "routes.py")
 

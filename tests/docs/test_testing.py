@@ -1,4 +1,4 @@
-"""`docs/howto/test-your-application.md`: its tests pass, and say no where the application is wrong."""
+"""`docs/howto/test-your-application.md` and its page on httpx: their tests pass, and fail where they should."""
 
 import subprocess
 import sys
@@ -11,6 +11,9 @@ from tests.kit.running import clean_environment
 
 PAGE = "docs/howto/test-your-application.md"
 TITLES = {"lobby.py", "shop.py", "test_faults.py", "test_rooms.py", "test_server.py", "test_shop.py", "test_tabs.py"}
+
+
+WITH_HTTPX = "docs/howto/testing-with-httpx.md"
 
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -63,3 +66,20 @@ def test_its_tests_can_fail(folder: Path) -> None:
     ran = run(folder, "-k", "only_team_7 or warehouse or dead_worker")
     assert ran.returncode == 1
     assert "4 failed" in ran.stdout, ran.stdout
+
+
+def test_those_with_httpx_pass_and_can_fail(tmp_path: Path) -> None:
+    titled = examples(WITH_HTTPX)
+    assert set(titled) == {"test_http.py", "test_session.py"}
+    for title, code in {**titled, "main.py": examples("README.md")["main.py"]}.items():
+        (tmp_path / title).write_text(code)
+    with_asyncio = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
+    ran = run(tmp_path, *with_asyncio)
+    assert "4 passed" in ran.stdout, ran.stdout + ran.stderr
+    (tmp_path / "test_session.py").write_text(
+        titled["test_session.py"].replace('mark.asyncio(loop_scope="session")', "mark.asyncio")
+    )
+    ran = run(tmp_path, *with_asyncio)
+    assert "2 failed, 2 passed" in ran.stdout, ran.stdout
+    for loop in ("the fixture 'node' (scope 'session')", "the test 'test_a_route_tells_alice' (scope 'function')"):
+        assert f"event loop of {loop}" in ran.stdout or f"in that of {loop}" in ran.stdout
