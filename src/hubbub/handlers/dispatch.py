@@ -14,8 +14,20 @@ from inspect import isawaitable
 from types import MappingProxyType, NoneType
 from typing import Any, NoReturn, TypeVar
 
-from hubbub.errors import ConnectionClosed, Forbidden, InternalError, Refused, UnknownRoom, UnknownType, WrongAnswer
+from pydantic import ValidationError
+
+from hubbub.errors import (
+    ConnectionClosed,
+    Forbidden,
+    InternalError,
+    Refused,
+    UnknownRoom,
+    UnknownType,
+    WrongAnswer,
+    described,
+)
 from hubbub.handlers.first_step import first_step
+from hubbub.handlers.results import faults_of
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
 from hubbub.ports.injection import Caller, Injected
@@ -112,7 +124,12 @@ class Dispatch:
 
     def _judge(self, error: BaseException, function: Injected, who: str) -> NoReturn:
         """What a function raised. Raises Refused, and nothing else unless we are being cancelled ourselves."""
-        refused = function.refusal(error)
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # as a task group has it
+        try:
+            refused = function.refusal(error)
+        except Exception as odd:  # noqa: BLE001 - the application's: it was to say what that means
+            refused, error = None, odd
         if refused is not None:
             raise refused from error
         if isinstance(error, ConnectionClosed) and error.connection == who:
@@ -123,6 +140,9 @@ class Dispatch:
         self._metrics.count(Count.HANDLER_FAILED)
         if isinstance(error, WrongAnswer):
             _log.error("%s failed for connection %s: %s", function.name, who, error)
+        elif isinstance(error, ValidationError):
+            # Its text quotes what was validated, which mostly is the message.
+            _log.error("%s failed for connection %s: %s: %s", function.name, who, described(error), faults_of(error))
         else:
             _log.error("%s failed for connection %s", function.name, who, exc_info=error)
         raise InternalError from None

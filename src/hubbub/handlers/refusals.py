@@ -44,14 +44,18 @@ class RefusalTable:
     def __init__(self) -> None:
         self._declared: dict[type[BaseException], Callable[[Any], Any]] = {}
 
-    def declare(self, kind: Any, tell: Any) -> None:
-        """`tell` makes a Refused of an exception of this kind. Raises ConfigurationError for what cannot be meant."""
+    def check(self, kind: Any) -> None:
+        """Raises ConfigurationError for what nothing can be declared for."""
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise ConfigurationError(f"@hub.refuses takes a class of exceptions, not {kind!r}")
         if issubclass(kind, Refused):
             raise ConfigurationError(f"{kind.__qualname__} is a Refused already, and is told as it is")
         if kind in self._declared:
             raise ConfigurationError(f"what {kind.__qualname__} is told as has been declared already")
+
+    def declare(self, kind: Any, tell: Any) -> None:
+        """`tell` makes a Refused of an exception of this kind. Raises ConfigurationError, also as `check`."""
+        self.check(kind)
         if not callable(tell) or runs_in_loop(tell) or generates(tell):
             raise ConfigurationError(
                 f"{tell!r}: a plain function makes a Refused of {kind.__qualname__}, in the event loop"

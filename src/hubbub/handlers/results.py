@@ -52,14 +52,17 @@ def telling(annotation: Any, name: str) -> Callable[[Any], Any] | None:
                 # written whole, with a warning: so it is taken apart, and validated by its parts.
                 return written(validate(write(fitting, by_alias=True, warnings=False)))
         except ValidationError as error:
-            # The texts of Pydantic and of validators may quote the value.
-            faults = [(".".join(map(str, fault["loc"])), fault["type"]) for fault in error.errors(include_input=False)]
-            said = ", ".join(f"{place}: {kind}" if place else kind for place, kind in faults[:3])
-            raise WrongAnswer(f"what {name} returned does not fit {meant!r}: {said}") from None
+            raise WrongAnswer(f"what {name} returned does not fit {meant!r}: {faults_of(error)}") from None
         except PydanticSerializationError:
             raise WrongAnswer(f"what {name} returned cannot be written as {meant!r}") from None
 
     return told
+
+
+def faults_of(error: ValidationError) -> str:
+    """The first three, without the texts of Pydantic and of validators, which may quote the value."""
+    faults = [(".".join(map(str, fault["loc"])), fault["type"]) for fault in error.errors(include_input=False)]
+    return ", ".join(f"{place}: {kind}" if place else kind for place, kind in faults[:3])
 
 
 def _awaited(annotation: Any) -> Any:

@@ -77,6 +77,7 @@ class Declarations:
 
     def refuses(self, kind: type[E]) -> Callable[[Callable[[E], Refused]], Callable[[E], Refused]]:
         """As `hubbub.Hub.refuses`."""
+        self.refusals.check(kind)
 
         def declare(tell: Callable[[E], Refused]) -> Callable[[E], Refused]:
             self.refusals.declare(kind, tell)

@@ -5,8 +5,10 @@ import math
 from typing import Any, ClassVar, NoReturn
 
 from fastapi import HTTPException
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError, WebSocketRequestValidationError
 from pydantic import TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.exceptions import WebSocketException
 
 from hubbub import (
     ConfigurationError,
@@ -14,11 +16,13 @@ from hubbub import (
     ConnectionClosed,
     Forbidden,
     HandshakeRefused,
+    Hub,
     InvalidCredential,
     InvalidMessage,
     NotFound,
     RateLimited,
     Refused,
+    Unavailable,
 )
 
 
@@ -67,6 +71,46 @@ class Silent(Exception):
 
 class Ending(BaseException):
     pass
+
+
+class OutOfCredit(Exception):
+    """Of the application's domain."""
+
+    def __init__(self, missing: int) -> None:
+        self.missing = missing
+
+
+class TopUp(Refused):
+    code = "top_up"
+
+
+class Away(Exception):
+    pass
+
+
+class Closed(Away):
+    pass
+
+
+class Teapot(HTTPException):
+    def __init__(self) -> None:
+        super().__init__(500, "secret")
+
+
+def told_in_ones_own_words(hub: Hub) -> None:
+    @hub.refuses(OutOfCredit)
+    def out_of_credit(error: OutOfCredit) -> Refused:
+        if not error.missing:
+            return "secret"  # type: ignore[return-value]
+        return TopUp(f"{error.missing + 0} are missing", field="amount", retry_after=5)
+
+    @hub.refuses(Away)
+    def away(error: Away) -> Refused:
+        return Unavailable(type(error).__name__)
+
+    @hub.refuses(Teapot)
+    def teapot(error: Teapot) -> Refused:
+        return Refused("I am a teapot")
 
 
 def not_valid(value: Any = "secret") -> ValidationError:
@@ -130,6 +174,30 @@ RAISED: dict[str, tuple[Any, dict[str, Any]]] = {
     },
     "400": (HTTPException(400, "no such size"), {"code": "invalid_message", "message": "no such size"}),
     "404": (HTTPException(404), {"code": "not_found", "message": "Not Found"}),
+    "401": (HTTPException(401), {"code": "unauthorized", "message": "Unauthorized"}),
+    "403": (HTTPException(403, "not you"), {"code": "forbidden", "message": "not you"}),
+    "503": (
+        HTTPException(503, headers={"Retry-After": "2"}),
+        {"code": "unavailable", "message": "Service Unavailable", "retry_after": 2000},
+    ),
+    "404-of-starlette": (StarletteHTTPException(404, "no such team"), {"code": "not_found", "message": "no such team"}),
+    "request-validation": (
+        RequestValidationError([{"msg": "bad", "loc": ("body", 0), "type": "x", "input": "secret"}]),
+        {"code": "invalid_message", "field": "body.0", "message": "bad"},
+    ),
+    "socket-validation": (
+        WebSocketRequestValidationError([{"msg": "bad", "loc": ("query", "x"), "type": "x"}]),
+        {"code": "invalid_message", "field": "query.x", "message": "bad"},
+    ),
+    "socket": (WebSocketException(1008, "not with that"), {"code": "refused", "message": "not with that"}),
+    "socket-mute": (WebSocketException(1008), {"code": "refused", "message": "refused"}),
+    "domain": (OutOfCredit(3), {"code": "top_up", "message": "3 are missing", "field": "amount", "retry_after": 5}),
+    "domain-base": (Closed("for good"), {"code": "unavailable", "message": "Closed"}),
+    "domain-failing": (OutOfCredit("secret"), INTERNAL),  # type: ignore[arg-type]
+    "domain-wrong": (OutOfCredit(0), INTERNAL),
+    "http-of-ones-own": (Teapot(), {"code": "refused", "message": "I am a teapot"}),
+    "group-of-one": (group(group(HTTPException(404, "gone"))), {"code": "not_found", "message": "gone"}),
+    "group-of-refusals": (group(OutOfCredit(3), Forbidden("late")), {"code": "top_up", "message": "3 are missing"}),
     "409": (HTTPException(409, "taken"), {"code": "conflict", "message": "taken"}),
     "422": (HTTPException(422, [{"loc": ["a"]}]), {"code": "invalid_message", "message": "the message is not valid"}),
     "402": (HTTPException(402, {"price": 3}), {"code": "refused", "message": "refused"}),
@@ -145,6 +213,7 @@ RAISED: dict[str, tuple[Any, dict[str, Any]]] = {
     "plain": (LookupError("secret"), INTERNAL),
     "mute": (Silent("secret"), INTERNAL),
     "bare-validation": (not_valid(), INTERNAL),
+    "response-validation": (ResponseValidationError([{"msg": "secret", "loc": (), "type": "x"}]), INTERNAL),
     "configuration": (ConfigurationError("secret"), INTERNAL),
     "handshake": (HandshakeRefused("secret"), INTERNAL),
     "credential": (InvalidCredential("secret"), INTERNAL),

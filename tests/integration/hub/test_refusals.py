@@ -17,7 +17,7 @@ from hubbub import (
     InvalidCredential,
     User,
 )
-from tests.integration.hub.raised import INTERNAL, RAISED, Silent, raising
+from tests.integration.hub.raised import RAISED, Silent, raising, told_in_ones_own_words
 from tests.kit.client import Tab
 from tests.kit.inside import inside
 from tests.kit.serving import Names, at_rest, serving
@@ -50,6 +50,7 @@ def closed() -> Iterator[list[str]]:
 
 def declared() -> Hub:
     hub = Hub(auth=Names(cookie=None))
+    told_in_ones_own_words(hub)
 
     @hub.on(Say)
     async def say(message: Say) -> None:
@@ -99,7 +100,7 @@ def declared() -> Hub:
 )
 async def test_whatever_is_raised_is_answered(where: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    hub = declared()
+    hub, logged = declared(), 0
     app = FastAPI()
     app.include_router(hub.router)
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
@@ -117,7 +118,8 @@ async def test_whatever_is_raised_is_answered(where: str, caplog: pytest.LogCapt
             if where == "validator" and answer["code"] == "invalid_message":
                 continue  # a ValueError there is the client's
             assert {"type": "error", **expected}.items() <= answer.items(), (what, answer)
-            if expected is INTERNAL:
+            if answer["code"] == "internal":
+                logged += 1
                 assert set(answer) == {"type", "id", "code", "message"}
         # Nothing of it was dear: the connection lives, and so does what waits behind.
         assert (await tab.request("ping"))["type"] == "pong"
@@ -126,6 +128,10 @@ async def test_whatever_is_raised_is_answered(where: str, caplog: pytest.LogCapt
         await at_rest(hub)
     failures = [each for each in caplog.records if each.name == "hubbub.lifecycle"]
     assert not failures, [each.getMessage() for each in failures]
+    # Only what was nobody's to be told is logged, once each, and what did not fit without its values.
+    told = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert len(told) == logged
+    assert not [each for each in told if "input_value" in (each.exc_text or each.getMessage())]
 
 
 async def test_one_that_cancels_itself_is_answered() -> None:
