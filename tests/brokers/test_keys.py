@@ -37,11 +37,15 @@ def every(keys: Keys, what: str, holder: str) -> dict[str, bytes]:
         "version": keys.version,
         "rules": keys.rules,
         "holds": keys.holds(holder),
+        "edges": keys.edges,
+        "numbers": keys.numbers,
+        "asked": keys.asked,
+        "left": keys.left,
     }
 
 
 #: Of the hub, not of a topic.
-OF_THE_HUB = {"nodes", "leases", "lapsed", "words", "version", "rules", "holds"}
+OF_THE_HUB = {"nodes", "leases", "lapsed", "words", "version", "rules", "holds", "edges", "numbers", "asked", "left"}
 
 
 @patient
@@ -108,6 +112,10 @@ def test_the_layout_is_what_other_programs_and_releases_rely_on() -> None:
         "version": b"hubbub:{shop}:version",
         "rules": b"hubbub:{shop}:rules",
         "holds": b"hubbub:{shop}:holds:n%2F1",
+        "edges": b"hubbub:{shop}:edges",
+        "numbers": b"hubbub:{shop}:numbers",
+        "asked": b"hubbub:{shop}:asked",
+        "left": b"hubbub:{shop}:left",
     }
 
 

@@ -8,9 +8,17 @@ import pytest
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.brokers.memory.store import Store
 from hubbub.options import History
-from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Renewal
+from hubbub.ports.broker import (
+    DECLARATION_KNOWN,
+    EDGES_KEPT,
+    EDGES_KNOWN,
+    LEFT_KNOWN,
+    LIVING,
+    Announcement,
+    Renewal,
+)
 from hubbub.testing import ManualClock
-from hubbub.types import Position, Topic, room_topic
+from hubbub.types import ONLINE, Position, Topic, room_topic
 
 ROOM = room_topic("lobby")
 KEEP = History(size=3, ttl=10)
@@ -104,6 +112,34 @@ async def test_a_holder_whose_lease_ran_out_is_forgotten_after_an_hour_unless_it
         clock.move(1)
         await broker.lost(10)
         assert store.presence.all_lapsed == {"empty"}
+
+
+async def test_edges_are_asked_for_for_a_day_and_who_left_is_known_for_thirty() -> None:
+    clock = ManualClock(start=100.0)
+    broker = MemoryBroker(Store(clock=clock.now, wall=clock.wall))
+    async with started(broker):
+        await broker.edges(1)
+        clock.move(EDGES_KNOWN - 0.1)
+        await broker.enter(ONLINE, "alice", "n1")
+        clock.move(0.1)
+        await broker.leave(ONLINE, "alice", "n1")
+        left = clock.wall()
+        assert [edge.here for edge in (await broker.edges(10)).edges] == [True]
+        clock.move(LEFT_KNOWN)
+        assert await broker.last_left("alice") == left
+        clock.move(0.1)
+        assert await broker.last_left("alice") is None
+
+
+async def test_edges_that_nobody_handles_are_lost_from_the_oldest_and_counted() -> None:
+    broker = MemoryBroker()
+    async with started(broker):
+        for number in range(EDGES_KEPT + 3):
+            await broker.enter(ONLINE, f"u{number}", "n1", edge=True)
+        lost, (edge,) = await broker.edges(1)
+        assert (lost, edge.member) == (3, "u3")
+        await broker.handled(edge.number)
+        assert (await broker.edges(1)).lost == 0
 
 
 async def test_histories_are_forgotten_when_another_is_asked_for() -> None:

@@ -10,7 +10,7 @@ from hubbub.brokers.redis.keys import Keys
 from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Announcement
-from hubbub.types import room_topic
+from hubbub.types import ONLINE, room_topic
 from tests.kit.brokers import started
 from tests.kit.rights import RIGHTS, as_documented, used_by_scripts
 from tests.kit.waiting import until
@@ -51,13 +51,18 @@ async def test_what_is_refused_for_a_right_is_not_half_done(url: str, admin: Red
         await without_it(lambda: broker.publish(ROOM, b"said", keep=KEEP, idempotency_key="k"))
         await without_it(lambda: broker.enter(ROOM, "ann", "here", Announcement(ROOM, b"joined")))
         await without_it(lambda: broker.leave(ROOM, "ann", "here", Announcement(ROOM, b"left")))
+        for call in (broker.enter, broker.leave):
+            await without_it(lambda call=call: call(ONLINE, "ann", "here", edge=True))
+        await without_it(lambda: broker.edges(10))
         await broker.enter(ROOM, "bob", "dead")
+        await broker.enter(ONLINE, "bob", "dead", edge=True)
         await broker.renew("dead", 0.001)
         await until(lambda: admin.zrangebyscore(Keys("hubbub").leases, 0, _now(admin)), "the lease is over")
 
         async def sweep() -> None:
             for held in await broker.lost(10):
-                await broker.sweep(held, [Announcement(ROOM, b"swept")])
+                notice = Announcement(ROOM, b"swept") if held.topic == ROOM else None
+                await broker.sweep(held, [notice], edge=True)
 
         await without_it(sweep)
         await until(lambda: hears.data(ROOM)[-1:] == [b"swept"], "all is told")
@@ -65,3 +70,10 @@ async def test_what_is_refused_for_a_right_is_not_half_done(url: str, admin: Red
         assert (past.top.offset, [(entry.offset, entry.data) for entry in past.entries]) == (1, [(1, b"said")])
         assert hears.data(ROOM) == [b"said", b"joined", b"left", b"swept"]
         assert await broker.members(ROOM) == []
+        _, edges = await broker.edges(10)
+        assert [(edge.member, edge.here) for edge in edges] == [
+            (who, here) for who in ("ann", "bob") for here in (1, 0)
+        ]
+        assert None not in [await broker.last_left(who) for who in ("ann", "bob")]
+        await without_it(lambda: broker.handled(edges[1].number))
+        assert (await broker.edges(10)) == (0, edges[2:])

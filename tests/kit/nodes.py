@@ -45,18 +45,20 @@ class Line(MemoryBroker):
         self.most = max(self.most, sum(len(held.members) for held in found))
         return found
 
-    async def sweep(self, held: Held, announce: Any) -> list[bool]:
+    async def sweep(self, held: Held, announce: Any, *, edge: bool | None = None) -> list[bool]:
         self._check()
         if self.sweeps is not None:
             self.sweeps -= 1
             if self.sweeps < 0:
                 raise Unavailable
         await asyncio.sleep(0)
-        return await super().sweep(held, announce)
+        return await super().sweep(held, announce, edge=edge)
 
-    async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
+    async def enter(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
         self._check()
-        return await super().enter(topic, member, holder, announce)
+        return await super().enter(topic, member, holder, announce, edge=edge)
 
     def _check(self) -> None:
         if self.away:

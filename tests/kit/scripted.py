@@ -52,10 +52,10 @@ class ScriptedBroker:
     async def unsubscribe(self, topic: str) -> None:
         await self._call("unsubscribe", topic)
 
-    async def enter(self, topic: str, member: str, holder: str, announce: Any = None) -> Any:
+    async def enter(self, topic: str, member: str, holder: str, announce: Any = None, *, edge: Any = None) -> Any:
         return await self._call("enter", topic, member, holder, announce)
 
-    async def leave(self, topic: str, member: str, holder: str, announce: Any = None) -> Any:
+    async def leave(self, topic: str, member: str, holder: str, announce: Any = None, *, edge: Any = None) -> Any:
         return await self._call("leave", topic, member, holder, announce)
 
     async def read(self, topic: str, keep: Any, *, since: int | None = None, limit: int, reverse: bool = False) -> Any:

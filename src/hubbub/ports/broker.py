@@ -8,6 +8,7 @@ Guarantees every broker gives, and `hubbub.testing.conformance` checks:
   offsets rise by one within an epoch, and a stream that was lost has another epoch when it begins again.
 - `enter`, `leave` and `sweep` count, decide and announce in one atomic step, and are idempotent per (topic, member,
   holder).
+- Of `ONLINE` and `OCCUPIED` the first and the last are logged in that step too, where that is asked for: see `edges`.
 - Every call ends within the broker's deadline or raises `Unavailable`; after that, it may or may not have happened.
 - `start` does not wait for the other side: a broker that is away is `ready == False` until it comes.
 """
@@ -17,7 +18,7 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeAlias
 
 from hubbub.options import History, Keep
-from hubbub.types import Position, Topic
+from hubbub.types import OCCUPIED, ONLINE, Position, Topic
 
 #: What the broker calls, in the event loop, for every message of a subscribed topic: topic, envelope bytes, and the
 #: position of a message that is kept.
@@ -31,6 +32,14 @@ POSITION_KNOWN = 24 * 60 * 60.0
 LIVING = 30.0
 #: Seconds for which what it declared is remembered all the same: 30 days.
 DECLARATION_KNOWN = 30 * 24 * 60 * 60.0
+#: The topics whose edges can be logged.
+EDGED = (ONLINE, OCCUPIED)
+#: How many edges wait to be handled, at most; the oldest are lost beyond that.
+EDGES_KEPT = 10_000
+#: Seconds for which they wait, and for which edges are logged after somebody asked for them: a day.
+EDGES_KNOWN = 24 * 60 * 60.0
+#: Seconds for which `last_left` is known: 30 days.
+LEFT_KNOWN = 30 * 24 * 60 * 60.0
 
 
 class Announcement(NamedTuple):
@@ -81,6 +90,27 @@ class Held(NamedTuple):
     holder: str
     topic: Topic
     members: Sequence[str]
+
+
+class Edge(NamedTuple):
+    """A member got its first holder in the topic (`here`), or lost its last.
+
+    `number` rises with each, is never given twice, and may leave gaps where the broker lost its state; `at` is Unix
+    time in seconds by the broker's clock.
+    """
+
+    number: int
+    topic: Topic
+    member: str
+    here: bool
+    at: float
+
+
+class Edges(NamedTuple):
+    """The oldest that nobody has handled, in order; `lost`: how many before them were lost, because too many waited."""
+
+    lost: int
+    edges: Sequence[Edge]
 
 
 class Broker(Protocol):
@@ -144,10 +174,18 @@ class Broker(Protocol):
     async def unsubscribe(self, topic: Topic) -> None:
         """Stop. A message on its way may still be delivered."""
 
-    async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
-        """`holder` says that `member` is in `topic`. True, and announced, where it is the member's first holder."""
+    async def enter(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
+        """`holder` says that `member` is in `topic`. True, and announced, where it is the member's first holder.
 
-    async def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
+        `edge`, here and below: whether that is logged where the topic is one of `EDGED`; None: where anybody has asked
+        for `edges` within `EDGES_KNOWN`.
+        """
+
+    async def leave(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
         """`holder` says it no longer is. True, and announced, where it was the member's last holder."""
 
     async def renew(self, holder: str, ttl: float) -> Renewal:
@@ -159,8 +197,22 @@ class Broker(Protocol):
         From now on `renew` tells such a holder LOST, once. One that holds nothing any more is forgotten.
         """
 
-    async def sweep(self, held: Held, announce: Sequence[Announcement | None]) -> list[bool]:
+    async def sweep(
+        self, held: Held, announce: Sequence[Announcement | None], *, edge: bool | None = None
+    ) -> list[bool]:
         """As `leave` for each of its members, where the holder's lease has still run out; elsewhere all False."""
+
+    async def edges(self, limit: int) -> Edges:
+        """What was logged and is not handled, the oldest first, at most `limit`. They stay until they are handled."""
+
+    async def handled(self, number: int) -> None:
+        """All edges up to this one have been handled, and are forgotten."""
+
+    async def last_left(self, member: str) -> float | None:
+        """When the member lost its last holder in `ONLINE`, in Unix seconds; None where that is not known.
+
+        It is known for `LEFT_KNOWN`, whether or not edges are logged.
+        """
 
     async def members(self, topic: Topic) -> list[str]:
         """Who is in the topic, sorted."""

@@ -20,6 +20,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from hubbub import Hub
+from hubbub.brokers.memory.edges import EdgeLog
 from hubbub.brokers.memory.store import Declarations, PresenceTable, Store
 from hubbub.brokers.memory.streams import Streams
 from hubbub.testing.broker import NetworkBroker
@@ -44,7 +45,7 @@ class Network:
         self.brokers: list[NetworkBroker] = []
         self._chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self._epochs = random.Random(seed)  # noqa: S311 - as above; of their own, so that faults do not rename epochs
-        self._store = Store(clock=self.clock.now)
+        self._store = Store(clock=self.clock.now, wall=self.clock.wall)
         self._store.streams = Streams(self._new_epoch)
         self._loop = OneLoop("Network")
 
@@ -71,9 +72,10 @@ class Network:
             self._store.streams.lose(topic)
 
     def flush(self) -> None:
-        """It forgets everything: history, presence, leases, turns, reports. Who is subscribed stays so."""
+        """It forgets everything: history, presence, edges, leases, turns, reports. Who is subscribed stays so."""
         self._store.streams = Streams(self._new_epoch)
         self._store.presence = PresenceTable()
+        self._store.edges = EdgeLog()
         self._store.turns = {}
         self._store.reports = {}
         self._store.declarations = Declarations()
@@ -85,6 +87,7 @@ class Network:
             {
                 "streams": copy.deepcopy(store.streams, {id(self): self}),
                 "presence": copy.deepcopy(store.presence),
+                "edges": copy.deepcopy(store.edges),
                 "turns": copy.deepcopy(store.turns),
                 "reports": dict(store.reports),
                 "declarations": copy.deepcopy(store.declarations),

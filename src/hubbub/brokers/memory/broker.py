@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.options import History, Keep
-from hubbub.ports.broker import Announcement, Declared, Deliver, Entry, Held, Past, Renewal
+from hubbub.ports.broker import Announcement, Declared, Deliver, Edges, Entry, Held, Past, Renewal
 from hubbub.types import Position, Topic
 
 
@@ -84,11 +84,15 @@ class MemoryBroker:
         self._running().unsubscribe(topic, self._ear)
         self._subscribed.discard(topic)
 
-    async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
-        return self._running().enter(topic, member, holder, announce)
+    async def enter(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
+        return self._running().enter(topic, member, holder, announce, edge)
 
-    async def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
-        return self._running().leave(topic, member, holder, announce)
+    async def leave(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
+        return self._running().leave(topic, member, holder, announce, edge)
 
     async def renew(self, holder: str, ttl: float) -> Renewal:
         store = self._running()
@@ -98,8 +102,21 @@ class MemoryBroker:
         store = self._running()
         return store.presence.lost(limit, store.clock())
 
-    async def sweep(self, held: Held, announce: Sequence[Announcement | None]) -> list[bool]:
-        return self._running().sweep(held, announce)
+    async def sweep(
+        self, held: Held, announce: Sequence[Announcement | None], *, edge: bool | None = None
+    ) -> list[bool]:
+        return self._running().sweep(held, announce, edge)
+
+    async def edges(self, limit: int) -> Edges:
+        store = self._running()
+        return store.edges.read(limit, store.clock())
+
+    async def handled(self, number: int) -> None:
+        self._running().edges.handled(number)
+
+    async def last_left(self, member: str) -> float | None:
+        store = self._running()
+        return store.edges.last_left(member, store.clock())
 
     async def members(self, topic: Topic) -> list[str]:
         return sorted(self._running().presence.members(topic))

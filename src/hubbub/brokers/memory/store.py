@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from hubbub.brokers.memory.edges import EdgeLog
 from hubbub.brokers.memory.streams import Streams
 from hubbub.options import History
 from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Declared, Deliver, Held, Renewal
@@ -23,12 +24,14 @@ _LAPSED_KNOWN = 60 * 60.0
 
 
 class Store:
-    """`clock` gives seconds that never jump; all that ends in time ends by it. Default `time.monotonic`."""
+    """`clock` gives seconds that never jump; all that ends in time ends by it. `wall` gives Unix time in seconds."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self.clock = clock
+        self.wall = wall
         self.streams = Streams(lambda: secrets.token_hex(8))
         self.presence = PresenceTable()
+        self.edges = EdgeLog()
         self.turns: dict[str, Turn] = {}
         self.reports: dict[str, tuple[bytes, float]] = {}
         self.declarations = Declarations()
@@ -79,25 +82,36 @@ class Store:
             self.publish(topic, data, position)
         return position
 
-    def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None) -> bool:
+    def enter(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None, edge: bool | None = None
+    ) -> bool:
         first = self.presence.enter(topic, member, holder)
-        if first and announce is not None:
-            self.publish(*announce)
+        if first:
+            self._changed(topic, member, announce, edge, here=True)
         return first
 
-    def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None) -> bool:
+    def leave(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None, edge: bool | None = None
+    ) -> bool:
         last = self.presence.leave(topic, member, holder)
-        if last and announce is not None:
-            self.publish(*announce)
+        if last:
+            self._changed(topic, member, announce, edge, here=False)
         return last
 
-    def sweep(self, held: Held, announce: Sequence[Announcement | None]) -> list[bool]:
+    def sweep(self, held: Held, announce: Sequence[Announcement | None], edge: bool | None = None) -> list[bool]:
         if not self.presence.lapsed(held.holder):
             return [False] * len(held.members)
         return [
-            self.leave(held.topic, member, held.holder, notice)
+            self.leave(held.topic, member, held.holder, notice, edge)
             for member, notice in zip(held.members, announce, strict=True)
         ]
+
+    def _changed(
+        self, topic: Topic, member: str, announce: Announcement | None, edge: bool | None, *, here: bool
+    ) -> None:
+        self.edges.note(topic, member, edge, self.clock(), self.wall(), here=here)
+        if announce is not None:
+            self.publish(*announce)
 
     def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         now = self.clock()

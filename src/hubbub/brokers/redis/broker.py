@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from hubbub.brokers.redis.commands import Commands
+from hubbub.brokers.redis.edges import EDGES, HANDLED, KNOWN, edge_of, edges
 from hubbub.brokers.redis.keys import Keys, decoded, encoded, quoted, quoted_whole, unquoted
 from hubbub.brokers.redis.listener import Listener
 from hubbub.brokers.redis.probe import Probe
@@ -24,11 +25,12 @@ from hubbub.brokers.redis.publishing import (
     position,
 )
 from hubbub.brokers.redis.requests import Script
+from hubbub.brokers.redis.resp import Argument
 from hubbub.brokers.redis.server import Server
 from hubbub.brokers.redis.writes import Writes
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History, Keep
-from hubbub.ports.broker import POSITION_KNOWN, Announcement, Declared, Deliver, Entry, Held, Past, Renewal
+from hubbub.ports.broker import POSITION_KNOWN, Announcement, Declared, Deliver, Edges, Entry, Held, Past, Renewal
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import Position, Topic
@@ -175,11 +177,17 @@ class RedisBroker:
     async def unsubscribe(self, topic: Topic) -> None:
         self._listening().unsubscribe(self._keys.channel(topic))
 
-    async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
-        return await self._presence(_ENTER, topic, member, holder, announce)
+    async def enter(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
+        its, said = edge_of(self._keys, topic, edge, leaves=False)
+        return await self._presence(_ENTER, topic, member, holder, announce, its, said)
 
-    async def leave(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
-        return await self._presence(_LEAVE, topic, member, holder, announce)
+    async def leave(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
+        its, said = edge_of(self._keys, topic, edge, leaves=True)
+        return await self._presence(_LEAVE, topic, member, holder, announce, its, said)
 
     async def renew(self, holder: str, ttl: float) -> Renewal:
         keys = (self._keys.leases, self._keys.lapsed)
@@ -197,15 +205,29 @@ class RedisBroker:
             for holder, topic, members in zip(found[::3], found[1::3], found[2::3], strict=True)
         ]
 
-    async def sweep(self, held: Held, announce: Sequence[Announcement | None]) -> list[bool]:
+    async def sweep(
+        self, held: Held, announce: Sequence[Announcement | None], *, edge: bool | None = None
+    ) -> list[bool]:
         names, holder, topic = self._keys, held.holder, held.topic
-        keys = (names.lapsed, names.members(topic), names.held(topic, holder), names.holds(holder))
-        each: list[bytes] = []
+        its, said = edge_of(names, topic, edge, leaves=True)
+        keys = (names.lapsed, names.members(topic), names.held(topic, holder), names.holds(holder), *its)
+        each = said
         for member, notice in zip(held.members, announce, strict=True):
             each += (encoded(member), *self._announced(notice))
         return [
             bool(last) for last in await self._asking().run(_SWEEP, keys, quoted_whole(holder), quoted(topic), *each)
         ]
+
+    async def edges(self, limit: int) -> Edges:
+        keys = (self._keys.edges, self._keys.numbers, self._keys.asked)
+        return edges(await self._asking().run(EDGES, keys, limit, KNOWN))
+
+    async def handled(self, number: int) -> None:
+        await self._asking().run(HANDLED, (self._keys.edges, self._keys.numbers), number)
+
+    async def last_left(self, member: str) -> float | None:
+        when = await self._asking().call(b"ZSCORE", self._keys.left, encoded(member))
+        return None if when is None else float(when) / 1000
 
     async def members(self, topic: Topic) -> list[str]:
         return sorted(map(decoded, await self._asking().call(b"HKEYS", self._keys.members(topic))))
@@ -265,12 +287,19 @@ class RedisBroker:
                 connection.connect_again(error)
 
     async def _presence(
-        self, script: Script, topic: Topic, member: str, holder: str, announce: Announcement | None
+        self,
+        script: Script,
+        topic: Topic,
+        member: str,
+        holder: str,
+        announce: Announcement | None,
+        its: Sequence[bytes],
+        said: Sequence[Argument],
     ) -> bool:
         names = self._keys
-        keys = (names.members(topic), names.held(topic, holder), names.holds(holder))
+        keys = (names.members(topic), names.held(topic, holder), names.holds(holder), *its)
         notice = self._announced(announce)
-        return bool(await self._asking().run(script, keys, encoded(member), quoted(topic), *notice))
+        return bool(await self._asking().run(script, keys, encoded(member), quoted(topic), *notice, *said))
 
     def _announced(self, announce: Announcement | None) -> tuple[bytes, bytes]:
         """Channel and message as a script takes them."""

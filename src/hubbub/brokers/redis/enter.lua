@@ -1,9 +1,10 @@
--- KEYS: the topic's members, what this holder holds of them, the topics it holds something in.
--- ARGV: member, topic, channel or '', announcement.
+-- KEYS: the topic's members, what this holder holds of them, the topics it holds something in, an edge's.
+-- ARGV: member, topic, channel or '', announcement, an edge's.
 may('HINCRBY', KEYS[1], ARGV[1], 1)
 if ARGV[3] ~= '' then
   may('PUBLISH', ARGV[3], '')
 end
+local logs = may_edge(4, 5)
 if redis.call('SADD', KEYS[2], ARGV[1]) == 0 then
   return 0
 end
@@ -11,6 +12,7 @@ redis.call('SADD', KEYS[3], ARGV[2])
 if redis.call('HINCRBY', KEYS[1], ARGV[1], 1) > 1 then
   return 0
 end
+edge(logs, 4, 5, ARGV[2], ARGV[1], 1)
 if ARGV[3] ~= '' then
   redis.call('PUBLISH', ARGV[3], ARGV[4])
 end

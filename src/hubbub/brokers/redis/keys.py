@@ -12,6 +12,10 @@
     hubbub:{<name>}:leases                  zset   holder -> until when it is to be believed
     hubbub:{<name>}:lapsed                  zset   holder whose lease ran out -> when that was found
     hubbub:{<name>}:holds:<holder>          set    the topics it holds something in
+    hubbub:{<name>}:edges                   stream <number>-0 -> t: topic, m: member, h: whether it came, at: when
+    hubbub:{<name>}:numbers                 hash   n: the number of the newest edge, h: of the newest that was handled
+    hubbub:{<name>}:asked                   string somebody asked for edges, expires
+    hubbub:{<name>}:left                    zset   user -> when its last tab anywhere went
     hubbub:{<name>}:words                   zset   how the hub's topics are to be treated -> when it was said last
     hubbub:{<name>}:version                 string changes with what is said in words
     hubbub:{<name>}:rules                   string what the release before said instead
@@ -67,6 +71,9 @@ class Keys:
         self.nodes, self.leases, self.lapsed, self.words, self.version, self.rules, self._probe = (
             self._hub + b"}:" + what
             for what in (b"nodes", b"leases", b"lapsed", b"words", b"version", b"rules", b"probe")
+        )
+        self.edges, self.numbers, self.asked, self.left = (
+            self._hub + b"}:" + what for what in (b"edges", b"numbers", b"asked", b"left")
         )
         self.all_holds = self._hub + b"}:holds:"
         """What the key of a holder's topics begins with; the holder follows."""

@@ -64,8 +64,9 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.body = _lua(name)
-        if b"may(" in self.body:
-            self.body = _lua("may") + self.body
+        for shared in ("edge", "may"):
+            if b"%b(" % shared.encode() in self.body:
+                self.body = _lua(shared) + self.body
         self.sha = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
 
 

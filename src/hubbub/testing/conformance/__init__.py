@@ -17,10 +17,11 @@ server that goes away, forgets, or goes back to an older state) is yours to test
 
 import pytest
 
-_PARTS = ("counts", "history", "leases", "life", "meeting", "messages", "presence")
+_PARTS = ("counts", "edges", "history", "leases", "life", "meeting", "messages", "presence")
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
 from hubbub.testing.conformance.counts import Counts  # noqa: E402 - pytest has to know of them before
+from hubbub.testing.conformance.edges import EdgesLogged  # noqa: E402
 from hubbub.testing.conformance.history import Histories  # noqa: E402
 from hubbub.testing.conformance.leases import Leases  # noqa: E402
 from hubbub.testing.conformance.life import Life  # noqa: E402
@@ -28,5 +29,5 @@ from hubbub.testing.conformance.messages import Messages  # noqa: E402
 from hubbub.testing.conformance.presence import Presence  # noqa: E402
 
 
-class Conformance(Messages, Histories, Presence, Leases, Counts, Life):
+class Conformance(Messages, Histories, Presence, EdgesLogged, Leases, Counts, Life):
     """All of it."""

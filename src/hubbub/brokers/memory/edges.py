@@ -1,0 +1,56 @@
+"""Who came as the first and who went as the last: kept until somebody has handled it, and when each user went."""
+
+import itertools
+import math
+from collections import deque
+
+from hubbub.ports.broker import EDGED, EDGES_KEPT, EDGES_KNOWN, LEFT_KNOWN, Edge, Edges
+from hubbub.types import ONLINE, Topic
+
+
+class EdgeLog:
+    """`now` is the store's clock, `wall` Unix time; both in seconds."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Edge] = deque(maxlen=EDGES_KEPT)
+        self._newest = self._handled = 0
+        self._asked_until = -math.inf
+        self._left: dict[str, tuple[float, float]] = {}
+        """When by both clocks, the oldest first."""
+
+    def note(self, topic: Topic, member: str, edge: bool | None, now: float, wall: float, *, here: bool) -> None:
+        """As the port says of `edge`."""
+        if topic not in EDGED:
+            return
+        if topic == ONLINE and not here:
+            self._left.pop(member, None)
+            self._left[member] = now, wall
+            self._forget_who_left(now)
+        if edge or (edge is None and now < self._asked_until):
+            if not self._newest:
+                # By the clock, so that no number of a life that was lost is given again.
+                self._newest = self._handled = round(wall * 1_000_000)
+            self._newest += 1
+            self._waiting.append(Edge(self._newest, topic, member, here, wall))
+
+    def read(self, limit: int, now: float) -> Edges:
+        self._asked_until = now + EDGES_KNOWN
+        first = self._waiting[0].number if self._waiting else self._newest + 1
+        return Edges(first - self._handled - 1, [*itertools.islice(self._waiting, limit)])
+
+    def handled(self, number: int) -> None:
+        self._handled = max(self._handled, min(number, self._newest))
+        while self._waiting and self._waiting[0].number <= number:
+            self._waiting.popleft()
+
+    def last_left(self, member: str, now: float) -> float | None:
+        self._forget_who_left(now)
+        _, wall = self._left.get(member, (0.0, None))
+        return wall
+
+    def _forget_who_left(self, now: float) -> None:
+        while self._left:
+            first = next(iter(self._left))
+            if now - self._left[first][0] <= LEFT_KNOWN:
+                return
+            del self._left[first]
