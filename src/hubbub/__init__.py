@@ -41,7 +41,7 @@ from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
-from hubbub.types import Position, User
+from hubbub.types import Disconnect, Edge, Position, User
 
 __version__ = "0.1.0"
 
@@ -55,7 +55,9 @@ __all__ = [
     "Credential",
     "CredentialError",
     "CredentialFault",
+    "Disconnect",
     "EachRoom",
+    "Edge",
     "ExpiredCredential",
     "Forbidden",
     "HandshakeRefused",

@@ -5,6 +5,7 @@ Nothing here decides anything: identifiers, the user, a position, and how topics
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NewType
 
 UserId = NewType("UserId", str)
@@ -68,3 +69,31 @@ class Position:
 
     epoch: str
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """How a connection ended.
+
+    `code`: RFC 6455 section 7.4.1 and the table of `hubbub.v1`; 1005 where the client closed without one, 1006 where it
+    was lost without a word. `reason`: at most 123 bytes, often empty; a client's is what a stranger says. `by_client`:
+    it closed or was lost; else this worker closed it.
+    """
+
+    code: int
+    reason: str
+    by_client: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A user's first tab came or its last one went, or a room's first member came or its last one went, on any worker.
+
+    `number` rises from edge to edge of a hub and is never given twice: one that a hook is handed a second time, because
+    the worker died that ran it, has the same. `at`: when, in UTC, by the broker's clock. `name`: the user's id, or the
+    room's name.
+    """
+
+    number: int
+    at: datetime
+    name: str

@@ -73,9 +73,11 @@ class Slow(MemoryBroker):
         super().__init__()
         self.gate = asyncio.Event()
 
-    async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
+    async def enter(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
         await self.gate.wait()
-        return await super().enter(topic, member, holder, announce)
+        return await super().enter(topic, member, holder, announce, edge=edge)
 
 
 class OneConnection:
@@ -86,7 +88,7 @@ class OneConnection:
         settings = HubSettings(
             limits=Limits(**limits), heartbeat=Heartbeat(interval=1e9, timeout=1e9), clock=self.clock
         )
-        self.running = Runtime(settings, Declarations(), self.broker)
+        self.running = Runtime(settings, Declarations(), self.broker, dict)
         self.wire = Wire()
 
     async def connect(self, user: User, *, text: bool = False) -> Connection:

@@ -129,9 +129,11 @@ class _Gates:
         await self._pass("subscribe", topic)
         await super().subscribe(topic)  # type: ignore[misc]
 
-    async def enter(self, topic: Topic, member: str, holder: str, announce: Announcement | None = None) -> bool:
+    async def enter(
+        self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
+    ) -> bool:
         await self._pass("enter", topic)
-        return bool(await super().enter(topic, member, holder, announce))  # type: ignore[misc]
+        return bool(await super().enter(topic, member, holder, announce, edge=edge))  # type: ignore[misc]
 
     async def members(self, topic: Topic) -> list[str]:
         await self._pass("members", topic)

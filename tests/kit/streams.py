@@ -137,10 +137,10 @@ class StreamBroker:
 
     async def unsubscribe(self, topic: Topic) -> None: ...
 
-    async def enter(self, *_: Any) -> bool:
+    async def enter(self, *_: Any, **__: Any) -> bool:
         return True
 
-    async def leave(self, *_: Any) -> bool:
+    async def leave(self, *_: Any, **__: Any) -> bool:
         return True
 
 

@@ -61,7 +61,7 @@ class Driven:
         self.clear = False
         self.transport.close(close)
 
-    def lost(self) -> None:
+    def lost(self, code: int = 1006, reason: str = "") -> None:
         self.clear = False
         self.calls.append("lost")
 

@@ -17,6 +17,7 @@ is longer than others, because what an application calls and what drives a conne
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ from hubbub.connection.throttle import Throttle
 from hubbub.connection.turns import Turns
 from hubbub.errors import ConnectionClosed, NotJoined, Refused, UnknownRoom
 from hubbub.ports.metrics import Count
-from hubbub.ports.transport import Transport
+from hubbub.ports.transport import NO_WORD, Transport
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.handshake import Handshake
@@ -47,7 +48,7 @@ from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, End, Event, Message, Session, refusal
 from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import running_loop
-from hubbub.types import ConnectionId, NodeId, RoomName, User
+from hubbub.types import ConnectionId, Disconnect, NodeId, RoomName, User
 
 T = TypeVar("T")
 
@@ -132,6 +133,11 @@ class Connection:
             raise ConnectionClosed(self.id) from None
 
     @property
+    def variables(self) -> contextvars.Context:
+        """Those of the call that opened it; to be copied, not changed."""
+        return self._turns.context
+
+    @property
     def closed(self) -> bool:
         """Whether nothing can be sent to it any more."""
         return self.outbound.closed
@@ -175,6 +181,8 @@ class Connection:
     async def join(self, name: str) -> None:
         """Put this connection into a room without asking anyone; the client is told by `room_joined`.
 
+        In a hook of `on_connect` it is done as soon as the client is let in, and the log says where it cannot be.
+
         Raises ConnectionClosed, InvalidMessage for a bad name, UnknownRoom for `@me`, TooManyRooms, Unavailable.
         """
         self._context.home.check()
@@ -183,6 +191,9 @@ class Connection:
             raise UnknownRoom(field="room")
         if self.closed:
             raise ConnectionClosed(self.id)
+        if not self.outbound.welcomed:
+            self.opening.when_over(partial(self.put_in, room))
+            return
         await self._context.membership.join(self.outbound, room, self._context.declared.options_of(room))
 
     async def leave(self, name: str) -> None:
@@ -217,7 +228,7 @@ class Connection:
         if not self.closed:
             self._context.batcher.flush()
         transport = self.outbound.transport
-        if self._end() and transport is not None:
+        if self._end(told.code, told.reason, by_client=False) and transport is not None:
             transport.close(told)
             self._context.endings.tell(self.id, getattr(self.outbound, "user", None), close)
 
@@ -281,8 +292,8 @@ class Connection:
     def heard(self) -> None:
         self._deadlines.heard = True
 
-    def lost(self) -> None:
-        self._end()
+    def lost(self, code: int = NO_WORD, reason: str = "") -> None:
+        self._end(code, reason, by_client=True)
         self._gone(self)
 
     # What its requests and the waker call.
@@ -320,6 +331,25 @@ class Connection:
         """The application closed the room, or took this connection out of it."""
         self._context.membership.put_out(self.outbound, room, reason)
 
+    def put_in(self, room: RoomName) -> None:
+        """The application puts it into the room, as soon as it was let in; what comes of that is for the log."""
+        if self.closed:
+            return
+        if not self.outbound.welcomed:
+            self.opening.when_over(partial(self.put_in, room))
+        else:
+            self._context.begin(self._put_in(room))
+
+    def take_out(self, room: RoomName) -> None:
+        """The same, out of the room, where it is in it."""
+        if self.closed:
+            return
+        if not self.outbound.welcomed:
+            self.opening.when_over(partial(self.take_out, room))
+            return
+        with suppress(NotJoined):
+            self._context.membership.put_out(self.outbound, room, "")
+
     def answer(self, message: Prepared) -> None:
         """Say something of the hub's own; nothing on a route that speaks its own language."""
         self.outbound.answer(message)
@@ -345,12 +375,20 @@ class Connection:
 
     # How it works.
 
+    async def _put_in(self, room: RoomName) -> None:
+        try:
+            await self.join(room)
+        except ConnectionClosed:
+            pass
+        except Refused as error:
+            self._context.endings.not_put_in(self.id, room, error)
+
     def _schedule(self) -> None:
         due = self._deadlines.due
         if due is not None and not self.closed:
             self._context.waker.wake_at(self, due)
 
-    def _end(self) -> bool:
+    def _end(self, code: int, reason: str, *, by_client: bool) -> bool:
         if self.closed:
             return False
         self.outbound.end()
@@ -360,6 +398,8 @@ class Connection:
             self._spawned.cancel()
         self._context.waker.forget(self)
         self._admission.withdraw(self.outbound)
+        if self._context.hooks is not None:
+            self._context.hooks.ended(self.id, Disconnect(code, reason, by_client))
         self.opening.over()
         if self.iterator is not None:
             self.iterator.end()

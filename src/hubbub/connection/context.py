@@ -9,6 +9,7 @@ from hubbub.connection.admission import Admissions
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Client, Request
 from hubbub.delivery.batch import Batcher
+from hubbub.handlers.hooks import ConnectionHooks
 from hubbub.options import Heartbeat, Limits, Rate
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
@@ -38,6 +39,8 @@ class Context:
     """The types of messages that wait for nothing; more may be declared while the hub runs."""
     do: Callable[[Client, Request], Coroutine[Any, Any, None]]
     """What a client's request does, see `hubbub.connection.requests`."""
+    hooks: ConnectionHooks | None
+    """None where none is declared, so that they cost nothing."""
     begin: Begin
     keep: Keep
     waker: Waker[Ticks]

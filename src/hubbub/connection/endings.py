@@ -1,12 +1,13 @@
-"""What operators see of connections that the server closed: whose they were and why."""
+"""What operators see of connections that the server closed: whose they were and why; and of what it could not do."""
 
 import logging
 
 from hubbub import closes
 from hubbub.closes import Close
+from hubbub.errors import Refused
 from hubbub.ports.clock import Clock
 from hubbub.scheduling.limited_log import LimitedLog
-from hubbub.types import ConnectionId, User
+from hubbub.types import ConnectionId, RoomName, User
 
 _log = logging.getLogger("hubbub.connection")
 
@@ -28,6 +29,11 @@ class Endings:
         level = logging.WARNING if close.code in _GRAVE else logging.INFO
         text = "closed connection %s of %s with %d: %s"
         self._log.tell(f"closed with {close.code}", text, connection, whose, close.code, close.reason, level=level)
+
+    def not_put_in(self, connection: ConnectionId, room: RoomName, error: Refused) -> None:
+        """The application put it into a room, and it is not there."""
+        text = "connection %s could not be put into room %r: %s"
+        self._log.tell(f"put in: {error.code}", text, connection, room, error.message, level=logging.WARNING)
 
     def stop(self) -> None:
         self._log.stop()

@@ -36,6 +36,10 @@ class Owner(Protocol):
 
     def put_out(self, room: RoomName, reason: str) -> None: ...
 
+    def put_in(self, room: RoomName) -> None: ...
+
+    def take_out(self, room: RoomName) -> None: ...
+
 
 class Outbound:
     """`limit`: bytes that may wait unsent. `user` is there once somebody is authenticated."""
@@ -158,6 +162,14 @@ class Outbound:
     def put_out(self, room: RoomName, reason: str) -> None:
         """The application closed the room, or took this user out of it."""
         self.connection.put_out(room, reason)
+
+    def put_in(self, room: RoomName) -> None:
+        """The application puts this user into the room."""
+        self.connection.put_in(room)
+
+    def take_out(self, room: RoomName) -> None:
+        """The application takes this user out of the room."""
+        self.connection.take_out(room)
 
     # What the connection calls.
 

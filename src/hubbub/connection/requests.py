@@ -24,8 +24,8 @@ from hubbub.errors import (
     text_of,
 )
 from hubbub.handlers.dispatch import Dispatch
+from hubbub.handlers.hooks import ConnectionHooks, Hooked
 from hubbub.options import Heartbeat, Keep, Limits
-from hubbub.ports.injection import Caller
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.join_room import Join
@@ -45,7 +45,7 @@ Request: TypeAlias = Asked | User
 Authenticate: TypeAlias = Callable[[str, ConnectionId, User | None], Awaitable[User]]
 
 
-class Client(Caller, Protocol):
+class Client(Hooked, Protocol):
     """A connection, as far as its requests are concerned."""
 
     @property
@@ -96,6 +96,7 @@ class Requests:
         limits: Limits,
         heartbeat: Heartbeat,
         inbox: Keep,
+        hooks: ConnectionHooks | None = None,
     ) -> None:
         self._dispatch = dispatch
         self._membership = membership
@@ -103,6 +104,7 @@ class Requests:
         self._limits = limits
         self._heartbeat = heartbeat
         self._inbox = inbox
+        self._hooks = hooks
 
     async def do(self, client: Client, request: Request) -> None:
         """Raises nothing, but where it is being ended."""
@@ -160,8 +162,10 @@ class Requests:
                     await client.iterator.hand(fields, lambda: self._confirm(client, id))
             case Join():
                 await self._join(client, request)
+                await self._hooked(client)
             case Leave(room, id):
                 self._membership.leave(client.outbound, room, id=id)
+                await self._hooked(client)
             case User():
                 await self._admit(client, request, None)
             case Check(token, id):
@@ -209,6 +213,8 @@ class Requests:
             client.close(closes.TOO_MANY_CONNECTIONS)
             return
         client.become(user)
+        if self._hooks is not None and not await self._passes(client, self._hooks):
+            return
         try:
             await client.admit()
         except ConnectionClosed:
@@ -219,6 +225,23 @@ class Requests:
         client.welcome(
             messages.welcome(connection=client.id, user=user.id, node=client.node, heartbeat=self._heartbeat, id=id)
         )
+
+    async def _hooked(self, client: Client) -> None:
+        """A client moves no faster than the hooks of that run."""
+        if self._hooks is not None:
+            await self._hooks.settled(client.id)
+
+    async def _passes(self, client: Client, hooks: ConnectionHooks) -> bool:
+        """Whether the application's hooks let it in; else it has been closed, if it had not gone by itself."""
+        try:
+            await hooks.connect(client)
+        except InternalError:
+            client.close(closes.OUR_FAULT)
+        except Unavailable as error:
+            client.close(closes.OVERLOADED.because(error.message))
+        except Refused as error:
+            client.close(closes.DISCONNECTED.because(error.message))
+        return not client.outbound.closed
 
     def _confirm(self, client: Client, id: RequestId | None) -> None:
         if id is not None:

@@ -51,6 +51,12 @@ class Recipient(Target, Protocol):
     def put_out(self, room: RoomName, reason: str) -> None:
         """The application ends its membership of the room; one that is still joining leaves once it is in."""
 
+    def put_in(self, room: RoomName) -> None:
+        """The application makes it a member of the room, soon."""
+
+    def take_out(self, room: RoomName) -> None:
+        """The application has it leave the room, where it is in or on its way in."""
+
 
 #: Told of a user who came to a room or went, where such changes are collected.
 Note: TypeAlias = Callable[[Topic, Envelope], None]
@@ -121,6 +127,12 @@ class Fanout:
                 # A copy, because closing takes it out of the registry.
                 for recipient in tuple(self._recipients(topic)):
                     recipient.close(close)
+            case Kind.PUT_IN:
+                for recipient in tuple(self._recipients(topic)):
+                    recipient.put_in(RoomName(envelope.payload.decode(errors="replace")))
+            case Kind.TAKE_OUT:
+                for recipient in tuple(self._recipients(topic)):
+                    recipient.take_out(RoomName(envelope.payload.decode(errors="replace")))
             case Kind.CLOSE_ROOM | Kind.REMOVE:
                 self._empty(topic, envelope)
             case Kind.CAME | Kind.WENT:

@@ -78,7 +78,7 @@ class Dispatch:
         try:
             # By name: an object that is called is reached by way of C, a method is not.
             coroutine = function.__call__(caller, handler.read(message.fields), _NO_PARAMS)
-            # The first stretch of `_watched`, without it: nearly all handlers have no other.
+            # The first stretch of `watched`, without it: nearly all handlers have no other.
             started = self._stopwatch()
             try:
                 ended = first_step(coroutine)
@@ -93,7 +93,7 @@ class Dispatch:
         done, came = ended
         if done and (type(came) in _PLAIN or not isawaitable(came)):
             return ended
-        running = settled(came) if done else self._watched(function.name, coroutine, came)
+        running = settled(came) if done else self.watched(function.name, coroutine, came)
         return False, self._judged(function, running, caller.id)
 
     async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
@@ -102,8 +102,7 @@ class Dispatch:
         if match is None:
             raise UnknownRoom(field="room")
         check = match.value.check
-        asked = self._watched(check.name, check(caller, None, match.params))
-        admitted = await self._judged(check, asked, caller.id)
+        admitted = await self.call(check, caller, match.params)
         if admitted is True:
             return match.value.options
         if admitted is not False:
@@ -112,6 +111,21 @@ class Dispatch:
             said = type(admitted).__qualname__
             self._judge(WrongAnswer(f"a check returns True or False, not {said}{hint}"), check, caller.id)
         raise Forbidden("you may not join this room", field="room")
+
+    async def may_connect(self, hook: Injected, caller: Caller) -> None:
+        """Raises Forbidden where it returns False, or whatever else Refused it comes to."""
+        admitted = await self.call(hook, caller)
+        if admitted is False:
+            raise Forbidden("you may not connect")
+        if admitted is not None and admitted is not True:
+            said = type(admitted).__qualname__
+            self._judge(WrongAnswer(f"a hook returns nothing, True or False, not {said}"), hook, caller.id)
+
+    async def call(
+        self, function: Injected, caller: Caller, params: Mapping[str, str] = _NO_PARAMS, message: Any = None
+    ) -> Any:
+        """What a check or a hook returns. Raises Refused, whatever happened."""
+        return await self._judged(function, self.watched(function.name, function(caller, message, params)), caller.id)
 
     async def _judged(self, function: Injected, running: Awaitable[R], who: str) -> R:
         try:
@@ -148,7 +162,7 @@ class Dispatch:
         raise InternalError from None
 
     @types.coroutine
-    def _watched(self, name: str, coroutine: Coroutine[Any, Any, R], awaited: Any = _NOTHING) -> Generator[Any, Any, R]:
+    def watched(self, name: str, coroutine: Coroutine[Any, Any, R], awaited: Any = _NOTHING) -> Generator[Any, Any, R]:
         """Drive a coroutine and time every stretch of it between two awaits: only those hold the event loop.
 
         `awaited`: what it waits for, where it has been begun.

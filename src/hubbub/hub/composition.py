@@ -25,7 +25,7 @@ from hubbub.rooms.attendance import Attendance
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.handles import Handles
 from hubbub.rooms.members import Members
-from hubbub.rooms.membership import Membership
+from hubbub.rooms.membership import Membership, Moves
 from hubbub.rooms.patterns import Patterns
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.retention import Retention
@@ -97,11 +97,16 @@ def compose(
     declared: DeclaredRooms | None = None,
     inbox: Keep = None,
     announce_users: bool = False,
+    moves: Moves | None = None,
+    edges: bool = False,
     node: NodeId | None = None,
     batcher: Batcher | None = None,
     bounds: Bounds | None = None,
 ) -> Parts:
-    """Call it in the event loop. `inbox`: what is kept of the messages to a user. `node`: default a new name."""
+    """Call it in the event loop. `inbox`: what is kept of the messages to a user. `node`: default a new name.
+
+    `moves`: is told who joins and leaves. `edges`: there are hooks of them.
+    """
     limits, leaving, metrics = limits or Limits(), leaving or Leaving(), metrics or Tally()
     declared = declared or DeclaredRooms(Patterns())
     node = node or NodeId(f"{random.getrandbits(48):012x}")
@@ -117,7 +122,14 @@ def compose(
 
     diffs = Diffs(fanout, registry, clock, metrics)
     presence = PresenceTracker(
-        broker, node, background.begin, clock, declared.options_of, announce_users=announce_users, grace=leaving.grace
+        broker,
+        node,
+        background.begin,
+        clock,
+        declared.options_of,
+        announce_users=announce_users,
+        edges=edges,
+        grace=leaving.grace,
     )
     lease = NodeLease(broker, node, presence, clock, lease=leaving.lease)
     positions = Positions(broker, fanout, clock, metrics, spawn, limits, bounds)
@@ -154,7 +166,7 @@ def compose(
         lease=lease,
         members=members,
         attendance=attendance,
-        membership=Membership(registry, fanout, attendance, answers, handles, limit=limits.rooms),
+        membership=Membership(registry, fanout, attendance, answers, handles, limit=limits.rooms, moves=moves),
         publish_queue=publish_queue,
         retention=retention,
         handles=handles,

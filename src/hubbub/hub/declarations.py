@@ -9,6 +9,7 @@ from hubbub.handlers.fastapi import FastAPIInjection
 from hubbub.handlers.models import models_of, types_of
 from hubbub.handlers.refusals import RefusalTable
 from hubbub.handlers.table import HandlerTable
+from hubbub.hub.hook_declarations import HookDeclarations
 from hubbub.options import Keep, RoomOptions, Slow
 from hubbub.ports.injection import Injected, Injection
 from hubbub.rooms.declared import DeclaredRooms, Rule
@@ -27,6 +28,7 @@ class Declarations:
         self._injection: Injection = FastAPIInjection(hub, self.refusals)
         self.handlers: HandlerTable[Injected] = HandlerTable()
         self.declared = DeclaredRooms(Patterns())
+        self.hooks = HookDeclarations(self._injection)
         self.measures: list[Callable[[], dict[str, Any]]] = []
 
     def on(self, model: Any, *, at_once: bool = False) -> Callable[[F], F]:

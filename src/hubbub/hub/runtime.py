@@ -4,8 +4,9 @@ What it consists of is made by `hub/composition.py`; here stands in which order 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 from hubbub import closes
 from hubbub.auth.refusals import Refusals
@@ -15,16 +16,19 @@ from hubbub.connection.context import Context
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Requests
 from hubbub.handlers.dispatch import Dispatch
+from hubbub.handlers.hooks import ConnectionHooks
 from hubbub.hub.cluster import Cluster
 from hubbub.hub.composition import Parts, compose
 from hubbub.hub.declarations import Declarations
 from hubbub.hub.drain import Drain
+from hubbub.hub.edges import Edges
 from hubbub.hub.endpoint import Endpoint
 from hubbub.hub.handshakes import Handshakes
 from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
+from hubbub.rooms.declared import DeclaredRooms
 from hubbub.scheduling.clock import SystemClock
 
 # How long a start waits for the broker.
@@ -36,11 +40,17 @@ _ARRIVAL = 5.0
 
 
 class Runtime:
-    def __init__(self, settings: HubSettings, declarations: Declarations, broker: Broker) -> None:
+    """`scope`: as `hubbub.hub.edges` has it."""
+
+    def __init__(
+        self, settings: HubSettings, declarations: Declarations, broker: Broker, scope: Callable[[], dict[str, Any]]
+    ) -> None:
         self.stopping = False
         self._settings = settings
         limits, leaving, metrics = settings.limits, settings.leaving, settings.metrics
-        declared = declarations.declared
+        declared, hooks = declarations.declared, declarations.hooks.declared
+        dispatch = Dispatch(declarations.handlers, declared, metrics, blocking=limits.blocking)
+        self.hooks = ConnectionHooks(hooks, dispatch) if hooks.of_connections else None
         self.parts = compose(
             broker,
             settings.clock or SystemClock(),
@@ -50,6 +60,8 @@ class Runtime:
             declared=declared,
             inbox=settings.inbox,
             announce_users=settings.announce_users,
+            moves=self.hooks,
+            edges=hooks.of_edges,
         )
         self.broker, self.node, self.registry = broker, self.parts.node, self.parts.registry
         self.home = self.parts.home
@@ -67,7 +79,10 @@ class Runtime:
             tell=self.cluster.tell,
         )
         refusals = Refusals(self.parts.clock, metrics)
-        context = _context(settings, declarations, self.parts, refusals)
+        context = _context(settings, declared, self.parts, refusals, dispatch, self.hooks)
+        self._edges: Edges | None = None
+        if hooks.of_edges:
+            self._edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
         handshakes = Handshakes(
             settings.authenticators,
             settings.origins,
@@ -106,6 +121,8 @@ class Runtime:
         await self.cluster.tell()
         self._always = [asyncio.create_task(self.cluster.report())]
         await self._word.settle()
+        if self._edges is not None:
+            self._edges.start()
         window = self._settings.leaving.window
         self._always += [
             asyncio.create_task(self._word.keep_settled()),
@@ -139,11 +156,18 @@ class Runtime:
             last.callback(parts.subscriptions.stop)
             last.push_async_callback(parts.background.end, within=FAREWELL)
             last.push_async_callback(parts.lease.stop)
+            last.push_async_callback(self._end_hooks)
             last.push_async_callback(_cancelled, self._always)
             for part in (*self._bounded_logs, parts.positions, parts.diffs, parts.waker):
                 last.callback(part.stop)
             last.callback(self._drain.close_all, closes.RESTARTING, window=self._settings.leaving.window)
             last.callback(parts.presence.stop)
+
+    async def _end_hooks(self) -> None:
+        """Those of the connections that were closed just now among them."""
+        within = self._settings.limits.closing
+        kinds = [hooks for hooks in (self.hooks, self._edges) if hooks is not None]
+        await asyncio.gather(*(hooks.stop(within=within) for hooks in kinds))
 
     def _resumed(self) -> None:
         self.parts.lease.resumed()
@@ -151,16 +175,24 @@ class Runtime:
         self._word.resumed()
 
 
-def _context(settings: HubSettings, declarations: Declarations, parts: Parts, refusals: Refusals) -> Context:
+def _context(
+    settings: HubSettings,
+    declared: DeclaredRooms,
+    parts: Parts,
+    refusals: Refusals,
+    dispatch: Dispatch,
+    hooks: ConnectionHooks | None,
+) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox
     requests = Requests(
-        Dispatch(declarations.handlers, declarations.declared, parts.metrics, blocking=limits.blocking),
+        dispatch,
         parts.membership,
         TokenAuthentication(settings.authenticators, limits, refusals).authenticate,
         limits=limits,
         heartbeat=settings.heartbeat,
         inbox=inbox,
+        hooks=hooks,
     )
     admissions = Admissions(
         parts.registry,
@@ -182,10 +214,11 @@ def _context(settings: HubSettings, declarations: Declarations, parts: Parts, re
         endings=Endings(parts.clock),
         batcher=parts.batcher,
         membership=parts.membership,
-        declared=declarations.declared,
+        declared=declared,
         admissions=admissions,
         at_once=declarations.handlers.at_once,
         do=requests.do,
+        hooks=hooks,
         begin=parts.background.begin,
         keep=parts.background.keep,
         waker=parts.waker,

@@ -92,7 +92,7 @@ class Held(NamedTuple):
     members: Sequence[str]
 
 
-class Edge(NamedTuple):
+class LoggedEdge(NamedTuple):
     """A member got its first holder in the topic (`here`), or lost its last.
 
     `number` rises with each, is never given twice, and may leave gaps where the broker lost its state; `at` is Unix
@@ -110,7 +110,7 @@ class Edges(NamedTuple):
     """The oldest that nobody has handled, in order; `lost`: how many before them were lost, because too many waited."""
 
     lost: int
-    edges: Sequence[Edge]
+    edges: Sequence[LoggedEdge]
 
 
 class Broker(Protocol):

@@ -16,6 +16,9 @@ from hubbub.closes import Close
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.session import Event, Session
 
+#: RFC 6455 section 7.1.5: the code of a connection that ended without a close frame.
+NO_WORD = 1006
+
 
 class Writer(Protocol):
     """The short way past the outbox, to a connection that is clear: nothing waits above its socket or in it."""
@@ -96,5 +99,5 @@ class Driven(Protocol):
     def close(self, close: Close) -> None:
         """End the connection for this reason; it calls the transport's `close`."""
 
-    def lost(self) -> None:
-        """The socket is gone."""
+    def lost(self, code: int = NO_WORD, reason: str = "") -> None:
+        """The socket is gone, by a close frame of the peer's with this code and reason, or without a word."""

@@ -148,7 +148,7 @@ class NodeLease:
 
     async def _sweep_one(self, held: Held) -> None:
         announce = [self._presence.announcement(held.topic, member, present=False) for member in held.members]
-        await self._broker.sweep(held, announce)
+        await self._broker.sweep(held, announce, edge=self._presence.edge)
 
     def _in_doubt(self) -> None:
         self._doubt = True

@@ -26,7 +26,7 @@ from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.backoff import Backoff
 from hubbub.scheduling.tasks import Begin
-from hubbub.types import EVERYONE, ONLINE, NodeId, RoomName, Topic, room_of
+from hubbub.types import EVERYONE, OCCUPIED, ONLINE, NodeId, RoomName, Topic, room_of
 
 # How many seats are announced anew at a time after the broker came back: enough to be quick, few enough to be kind.
 _BATCH = 64
@@ -69,7 +69,7 @@ class _Seat:
 class PresenceTracker:
     """`grace`: seconds for which a user whose last tab went counts as there. `batch`: how many are said anew at once.
 
-    `options_of` says how a room's members are told.
+    `options_of` says how a room's members are told. `edges`: this hub has hooks of them.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class PresenceTracker:
         options_of: Callable[[RoomName], RoomOptions],
         *,
         announce_users: bool,
+        edges: bool = False,
         grace: float = 0.0,
         batch: int = _BATCH,
     ) -> None:
@@ -90,6 +91,8 @@ class PresenceTracker:
         self._clock = clock
         self._options_of = options_of
         self._announce_users = announce_users
+        self.edge = True if edges else None
+        """Whether what is said is logged as an edge, as the broker has it."""
         self._grace = grace
         self._batch = batch
         self._retired = False
@@ -225,7 +228,7 @@ class PresenceTracker:
         backoff: Backoff | None = None
         try:
             while (wanted := self._wanted(topic, member, seat)) is not seat.told:
-                if self._retired and not wanted and _is_of_users(topic):
+                if self._retired and not wanted and _comes_back(topic):
                     break
                 seat.told = None
                 try:
@@ -245,7 +248,7 @@ class PresenceTracker:
     async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool) -> None:
         announcement = None if quietly else self.announcement(topic, member, present=present)
         tell = self._broker.enter if present else self._broker.leave
-        await tell(topic, member, self._node, announcement)
+        await tell(topic, member, self._node, announcement, edge=False if quietly else self.edge)
 
     @staticmethod
     def _wake(seat: _Seat, error: Unavailable | None) -> None:
@@ -258,6 +261,6 @@ class PresenceTracker:
                     future.set_exception(error)
 
 
-def _is_of_users(topic: Topic) -> bool:
-    """Whether its members are users, who may come back elsewhere; else they are counted, and nobody is told."""
-    return topic == ONLINE or room_of(topic) is not None
+def _comes_back(topic: Topic) -> bool:
+    """Whether who is in it may come back elsewhere: users, and rooms with them; a user's tabs are gone for good."""
+    return topic in (ONLINE, OCCUPIED) or room_of(topic) is not None

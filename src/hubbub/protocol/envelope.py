@@ -52,6 +52,10 @@ class Kind(IntEnum):
     """On the topic of a room that collects them: this user is there now. Payload: the user's id, UTF-8."""
     WENT = 7
     """The same, of one that is there no more."""
+    PUT_IN = 8
+    """On a user's topic: make the user's connections members of a room. Payload: the room's name, UTF-8."""
+    TAKE_OUT = 9
+    """The same, to have them leave it."""
 
 
 _NOBODY: frozenset[str] = frozenset()

@@ -41,8 +41,9 @@ class Attendance:
 
     def end(self, member: Recipient, room: RoomName, *, lost: bool) -> None:
         """The member left, or is `lost`: then its user may come back before anybody is told."""
-        self._absent(member, room, self._presence.linger if lost else self._presence.leave)
-        self._presence.leave(OCCUPIED, room)
+        leave = self._presence.linger if lost else self._presence.leave
+        self._absent(member, room, leave)
+        leave(OCCUPIED, room)
         self._subscriptions.release(room_topic(room))
 
     def _absent(self, member: Recipient, room: RoomName, leave: _Leave) -> None:

@@ -56,7 +56,7 @@ class Handles:
         return EachRoom(rooms, senders, self._home, self._limits)
 
     def user(self, id: UserId) -> UserHandle:
-        return UserHandle(id, self._sender(user_topic(id), None, self._inbox))
+        return UserHandle(id, self._sender(user_topic(id), None, self._inbox), name=self._limits.name)
 
     def everyone(self) -> Sender:
         return self._sender(EVERYONE, None, None)

@@ -8,6 +8,7 @@ meanwhile, everything done so far is undone.
 """
 
 from contextlib import ExitStack
+from typing import Protocol
 
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
@@ -23,8 +24,16 @@ from hubbub.rooms.joins import Joining, Joins
 from hubbub.types import OWN_ROOM, RoomName, UserId, room_topic, user_topic
 
 
+class Moves(Protocol):
+    """Who is told of every way in and out. Neither waits nor raises."""
+
+    def joined(self, member: Recipient, room: RoomName) -> None: ...
+
+    def left(self, member: Recipient, room: RoomName) -> None: ...
+
+
 class Membership:
-    """`limit`: how many rooms a connection may be in; those it is joining count as well."""
+    """`limit`: how many rooms a connection may be in; those it is joining count as well. `moves`: None tells nobody."""
 
     def __init__(
         self,
@@ -35,6 +44,7 @@ class Membership:
         handles: Handles,
         *,
         limit: int,
+        moves: Moves | None = None,
     ) -> None:
         self._registry = registry
         self._fanout = fanout
@@ -42,6 +52,7 @@ class Membership:
         self._answers = answers
         self._handles = handles
         self._limit = limit
+        self._moves = moves
         self._joins = Joins()
 
     def __len__(self) -> int:
@@ -94,7 +105,7 @@ class Membership:
             join.put_out = reason
             return
         self._end(member, room)
-        member.answer(messages.room_left(room, reason=reason))
+        member.answer(messages.room_left(room, reason=reason or None))
 
     def tabs_of(self, user: UserId) -> int:
         """How many connections the user has on this worker."""
@@ -103,9 +114,7 @@ class Membership:
     def gone(self, member: Recipient) -> None:
         """The connection is no more: out of every room and of the registry."""
         for name in self._registry.discard(member):
-            room = RoomName(name)
-            self._attendance.end(member, room, lost=True)
-            self._forget_empty(room)
+            self._out(member, RoomName(name), lost=True)
 
     async def _join(self, join: Joining) -> None:
         member, room, topic = join.member, join.room, join.topic
@@ -126,6 +135,8 @@ class Membership:
             self._answers.answer(join, found)
             self._fanout.resume(topic, member)
             undo.pop_all()
+        if self._moves is not None:
+            self._moves.joined(member, room)
         if join.put_out is not None:
             self.put_out(member, room, join.put_out)
 
@@ -135,8 +146,13 @@ class Membership:
         # Where it is joining again: what came before the end is handed over before it is told of the end.
         self._fanout.resume(room_topic(room), member)
         self._registry.leave(member, room)
-        self._attendance.end(member, room, lost=False)
+        self._out(member, room, lost=False)
+
+    def _out(self, member: Recipient, room: RoomName, *, lost: bool) -> None:
+        self._attendance.end(member, room, lost=lost)
         self._forget_empty(room)
+        if self._moves is not None:
+            self._moves.left(member, room)
 
     def _forget_empty(self, room: RoomName) -> None:
         if not self._registry.members(room):

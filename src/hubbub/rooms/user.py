@@ -1,12 +1,15 @@
 """A user, as the application sees them: all their tabs, whichever worker they are on."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from hubbub.closes import short
+from hubbub.errors import UnknownRoom
 from hubbub.history.page import Page, page
+from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.publishing import Exclude, Sender
 from hubbub.types import ONLINE, ConnectionId, Position, UserId
@@ -15,9 +18,11 @@ from hubbub.types import ONLINE, ConnectionId, Position, UserId
 class UserHandle:
     """`hub.user(id)`. What is awaited belongs to the hub's event loop, as `Room`'s."""
 
-    def __init__(self, id: UserId, sender: Sender) -> None:
+    def __init__(self, id: UserId, sender: Sender, *, name: int) -> None:
+        """`name`: the longest name of a room, in bytes."""
         self.id = id
         self._sender = sender
+        self._name = name
         self._topic = sender.topic
 
     def __repr__(self) -> str:
@@ -69,6 +74,38 @@ class UserHandle:
         """The ids of the user's connections on all workers, sorted. Raises Unavailable."""
         return [ConnectionId(id) for id in await self._sender.broker.members(self._topic)]
 
+    async def last_seen(self) -> datetime | None:
+        """When the user was there last, in UTC: now, where a tab is connected; else when the last one anywhere went.
+
+        By the broker's clock, and kept for 30 days; None where it is not known. Raises Unavailable.
+        """
+        if await self.is_online():
+            return datetime.now(UTC)
+        left = await self._sender.broker.last_left(self.id)
+        return None if left is None else datetime.fromtimestamp(left, UTC)
+
+    async def join(self, room: str) -> None:
+        """Put every tab that the user has now, on whichever worker, into a room without asking anyone.
+
+        Each client is told by `room_joined`, soon; a tab that comes later is not put in. One that is in as many rooms
+        as it may be, or that the broker fails, stays out, and its worker's log says so. Raises InvalidMessage for a bad
+        name, UnknownRoom for `@me`, Unavailable.
+        """
+        await self._sender.broker.publish(self._topic, self._moving(Kind.PUT_IN, room))
+
+    async def leave(self, room: str) -> None:
+        """Have every tab of the user leave the room it is in or on its way in; each client is told by `room_left`.
+
+        Raises as `join` does.
+        """
+        await self._sender.broker.publish(self._topic, self._moving(Kind.TAKE_OUT, room))
+
     async def disconnect(self, reason: str = "") -> None:
         """Close every connection of the user with 4003. Raises Unavailable."""
         await self._sender.broker.publish(self._topic, Envelope(Kind.DISCONNECT, short(reason).encode()).encode())
+
+    def _moving(self, kind: Kind, name: str) -> bytes:
+        room = messages.check_room(name, limit=self._name)
+        if messages.is_own_room(room):
+            raise UnknownRoom(field="room")
+        return Envelope(kind, room.encode()).encode()

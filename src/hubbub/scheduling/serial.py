@@ -45,6 +45,11 @@ class Serial(Generic[Owner, W]):
         self._busy = False
 
     @property
+    def context(self) -> contextvars.Context:
+        """Its owner's."""
+        return self._context
+
+    @property
     def idle(self) -> bool:
         """Nothing is worked on, and no queue is kept."""
         return not self._busy and self._waiting is None

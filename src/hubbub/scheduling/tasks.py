@@ -45,26 +45,29 @@ class Background:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None], context: contextvars.Context | None = None) -> asyncio.Task[None]:
+        """`context`: as `Begin` has it."""
         # Not by its argument `context`: there are task factories that know none. A copy, because an eager one runs it.
-        return self._keep(self._context.copy().run(asyncio.create_task, work))
+        return self._keep((context or self._context.copy()).run(asyncio.create_task, work))
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """See `Keep`."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def end(self, *, within: float) -> None:
-        """Let them finish, and cancel what has not by then."""
+    async def end(self, *, within: float) -> int:
+        """Let them finish, and cancel what has not by then: how many they were."""
         # The end of one may begin another: a join that is undone has something to tell the broker.
         until = asyncio.get_running_loop().time() + within
         while self._tasks and (left := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(tuple(self._tasks), timeout=left)
+        late = len(self._tasks)
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(tuple(self._tasks))
         self._eager.stop()
+        return late
 
     def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         self._tasks.add(task)

@@ -92,7 +92,7 @@ class Line:
         if self._alarm is not None:
             self._alarm.cancel()
         driven, self._driven = self._driven, NOBODY
-        driven.lost()
+        driven.lost(code)
         self._over(code)
 
     def _go_on(self) -> None:

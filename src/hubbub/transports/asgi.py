@@ -16,9 +16,12 @@ import logging
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
-from hubbub.ports.transport import Driven
+from hubbub.ports.transport import NO_WORD, Driven
 
 _log = logging.getLogger("hubbub.transports.asgi")
+
+#: RFC 6455 section 7.1.5: a close frame without a code; also what the ASGI specification has where none is said.
+_NO_CODE = 1005
 
 #: Where a server with a transport of ours leaves what hands a socket over, in the scope's `extensions`.
 EXTENSION = "hubbub.transport"
@@ -83,10 +86,12 @@ class ASGITransport:
     async def _read(self) -> None:
         # Not before the connection has been given this transport, whatever the task factory.
         await asyncio.sleep(0)
+        code, reason = NO_WORD, ""
         try:
             while True:
                 event = await self._websocket.receive()
                 if event["type"] == "websocket.disconnect":
+                    code, reason = event.get("code") or _NO_CODE, event.get("reason") or ""
                     break
                 text = event.get("text")
                 data = text if text is not None else event.get("bytes") or b""
@@ -99,7 +104,7 @@ class ASGITransport:
         except Exception:  # noqa: BLE001 - a task's exception would be told to nobody
             _log.exception("reading from a socket failed")
         finally:
-            self._driven.lost()
+            self._driven.lost(code, reason)
 
     async def _write(self) -> None:
         try:

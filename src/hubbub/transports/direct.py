@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from hubbub import closes
 from hubbub.closes import Close
-from hubbub.ports.transport import Driven
+from hubbub.ports.transport import NO_WORD, Driven
 from hubbub.protocol.deflate import Inflate
 from hubbub.protocol.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
 from hubbub.scheduling.token_bucket import TokenBucket
@@ -187,7 +187,7 @@ class DirectTransport(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer has hung up without a word. The transport closes itself when its buffer is empty."""
-        self._leave()
+        self._leave(NO_WORD)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over = True
@@ -215,11 +215,11 @@ class DirectTransport(asyncio.Protocol):
                 elif isinstance(item, Ping) and not (self.writer.busy or self._close):
                     # RFC 6455 section 5.5.3 asks for an answer to the latest ping only; a full buffer gets none.
                     self.writer.send(control_frame(Opcode.PONG, item.payload))
-            case Closing(code):
+            case Closing(code, reason):
                 if not self._close_sent:
                     # What is buffered are whole frames, or will be: this one may come after them.
                     (self.writer.socket.write if self.writer.busy else self.writer.send)(close_frame(code))
-                self._leave()
+                self._leave(code, reason)
                 self._let_go()
             case Broken(close):
                 # Its close frame will not be seen, so that it is quiet must do: `lingering.py` says why it is read on.
@@ -234,7 +234,7 @@ class DirectTransport(asyncio.Protocol):
             self._pings = TokenBucket(PINGS, PINGS_AT_ONCE, now)
         return self._pings.spend(now) > 0
 
-    def _leave(self) -> None:
+    def _leave(self, code: int, reason: str = "") -> None:
         """There is nobody any more to send to; what is buffered has its time."""
         self.writer.fd = -1
         self._close = self._close or closes.FINISHED
@@ -242,7 +242,7 @@ class DirectTransport(asyncio.Protocol):
         if not self.writer.gone:
             self._set_alarm(self._closing)
         driven, self._driven = self._driven, NOBODY
-        driven.lost()
+        driven.lost(code, reason)
 
     def _let_go(self) -> None:
         # asyncio's TLS, closed twice, cannot be aborted any more.

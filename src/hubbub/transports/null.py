@@ -9,7 +9,7 @@ from typing import Any
 
 from hubbub.closes import Close
 from hubbub.options import Limits
-from hubbub.ports.transport import Driven
+from hubbub.ports.transport import NO_WORD, Driven
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.session import Event, Session
 
@@ -48,7 +48,7 @@ class _Nobody:
     def receive(self, event: Event | None) -> None: ...
     def heard(self) -> None: ...
     def close(self, close: Close) -> None: ...
-    def lost(self) -> None: ...
+    def lost(self, code: int = NO_WORD, reason: str = "") -> None: ...
 
 
 NOWHERE = _Nowhere()

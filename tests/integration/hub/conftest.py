@@ -28,12 +28,12 @@ def valkey(_valkey_of_the_session: str) -> str:
 
 @pytest.fixture
 def keys(valkey: str) -> Callable[[], list[str]]:
-    """What is in it, but for the one lease of each node, which ends by itself, and what the hubs have declared."""
+    """What is in it, but for what ends by itself: the one lease of each node, when users left, what hubs declared."""
 
     def read() -> list[str]:
         with redis.Redis.from_url(valkey) as client:
             found = sorted(key.decode() for key in client.keys("*"))
-        return [key for key in found if not key.endswith((":leases", ":words", ":version"))]
+        return [key for key in found if not key.endswith((":leases", ":left", ":words", ":version"))]
 
     return read
 

@@ -35,9 +35,9 @@ class Asked(MemoryBroker):
         super().__init__()
         self.told: list[tuple[str, str]] = []
 
-    async def leave(self, topic: Topic, member: str, *rest: Any) -> bool:
+    async def leave(self, topic: Topic, member: str, *rest: Any, **options: Any) -> bool:
         self.told.append(("leave", TENANT.get()))
-        return await super().leave(topic, member, *rest)
+        return await super().leave(topic, member, *rest, **options)
 
     async def unsubscribe(self, topic: Topic) -> None:
         self.told.append(("unsubscribe", TENANT.get()))

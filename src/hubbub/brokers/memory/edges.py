@@ -4,7 +4,7 @@ import itertools
 import math
 from collections import deque
 
-from hubbub.ports.broker import EDGED, EDGES_KEPT, EDGES_KNOWN, LEFT_KNOWN, Edge, Edges
+from hubbub.ports.broker import EDGED, EDGES_KEPT, EDGES_KNOWN, LEFT_KNOWN, Edges, LoggedEdge
 from hubbub.types import ONLINE, Topic
 
 
@@ -12,7 +12,7 @@ class EdgeLog:
     """`now` is the store's clock, `wall` Unix time; both in seconds."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Edge] = deque(maxlen=EDGES_KEPT)
+        self._waiting: deque[LoggedEdge] = deque(maxlen=EDGES_KEPT)
         self._newest = self._handled = 0
         self._asked_until = -math.inf
         self._left: dict[str, tuple[float, float]] = {}
@@ -31,7 +31,7 @@ class EdgeLog:
                 # By the clock, so that no number of a life that was lost is given again.
                 self._newest = self._handled = round(wall * 1_000_000)
             self._newest += 1
-            self._waiting.append(Edge(self._newest, topic, member, here, wall))
+            self._waiting.append(LoggedEdge(self._newest, topic, member, here, wall))
 
     def read(self, limit: int, now: float) -> Edges:
         self._asked_until = now + EDGES_KNOWN

@@ -7,7 +7,7 @@ from hubbub.brokers.redis.keys import Keys, decoded, unquoted
 from hubbub.brokers.redis.publishing import milliseconds
 from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.resp import Argument
-from hubbub.ports.broker import EDGED, EDGES_KEPT, EDGES_KNOWN, LEFT_KNOWN, Edge, Edges
+from hubbub.ports.broker import EDGED, EDGES_KEPT, EDGES_KNOWN, LEFT_KNOWN, Edges, LoggedEdge
 from hubbub.types import ONLINE, Topic
 
 EDGES, HANDLED = Script("edges"), Script("handled")
@@ -35,5 +35,5 @@ def edges(answer: Sequence[Any]) -> Edges:
     return Edges(first - int(handled) - 1, found)
 
 
-def _edge(number: int, topic: bytes, member: bytes, here: bytes, at: bytes) -> Edge:
-    return Edge(number, Topic(unquoted(topic)), decoded(member), here == b"1", int(at) / 1000)
+def _edge(number: int, topic: bytes, member: bytes, here: bytes, at: bytes) -> LoggedEdge:
+    return LoggedEdge(number, Topic(unquoted(topic)), decoded(member), here == b"1", int(at) / 1000)

@@ -1,0 +1,62 @@
+"""The hooks that an application declares: what of a connection and of a name each may ask for."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hubbub.connection.connection import Connection
+from hubbub.errors import ConfigurationError
+from hubbub.handlers.hooks import Hooks, Named
+from hubbub.ports.injection import Injected, Injection
+from hubbub.rooms.patterns import Patterns, placeholders
+from hubbub.types import Disconnect, Edge, User
+
+#: What stands for a user's id among the parameters of a hook, in any form an id may have.
+USER = "{user_id:path}"
+#: The pattern of a hook that says none: any room.
+ROOM = "{room:path}"
+
+
+class HookDeclarations:
+    """As `hubbub.Hub.on_connect` and its like say."""
+
+    def __init__(self, injection: Injection) -> None:
+        self._injection = injection
+        self.declared = Hooks()
+
+    def connect(self, function: Callable[..., Any]) -> None:
+        self.declared.connect.append(self._prepare(function, None))
+
+    def disconnect(self, function: Callable[..., Any]) -> None:
+        self.declared.disconnect.append(self._prepare(function, Disconnect))
+
+    def moved(self, kind: Named, pattern: str, function: Callable[..., Any]) -> None:
+        self._declare(kind, pattern, function, None)
+
+    def edge(self, kind: Named, pattern: str, function: Callable[..., Any]) -> None:
+        self._declare(kind, pattern, function, Edge, lacking=(Connection,) if pattern == USER else (Connection, User))
+
+    def _declare(
+        self,
+        kind: Named,
+        pattern: str,
+        function: Callable[..., Any],
+        message: type | None,
+        *,
+        lacking: tuple[type, ...] = (),
+    ) -> None:
+        try:
+            names = frozenset(placeholders(pattern))
+            hook = self._prepare(function, message, names)
+            for parameter, annotation in hook.annotations.items():
+                if annotation in lacking:
+                    raise ConfigurationError(f"{hook.name}: {parameter!r}: no connection is the cause of this hook")
+            patterns: Patterns[Injected] = Patterns()
+            patterns.declare(pattern, hook, hook.annotations)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
+        kind.append(patterns)
+
+    def _prepare(
+        self, function: Callable[..., Any], message: type | None, names: frozenset[str] = frozenset()
+    ) -> Injected:
+        return self._injection.prepare(function, message=message, caller=Connection, path_params=names)
