@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from hubbub import options
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomOptions, Slow
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomOptions, Slow, check_fits
 
 BOUNDED = [(Limits, {}), (Rate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
 EVERY_BOUND = [(group, needed, field.name) for group, needed in BOUNDED for field in fields(group)]
@@ -91,6 +91,21 @@ def test_a_message_that_could_never_be_sent_is_refused() -> None:
     assert Limits(payload=10, outbox=10).payload == 10
     with pytest.raises(ValueError, match=r"Limits\.payload must not be greater than Limits\.outbox"):
         Limits(payload=11, outbox=10)
+
+
+def test_what_is_kept_can_be_handed_to_who_comes_back() -> None:
+    keep = History(size=1, ttl=1)
+    check_fits(keep, Limits())
+    check_fits(keep, Limits(payload=20, outbox=30))
+    for nothing in (None, False):
+        check_fits(nothing, Limits(payload=30, outbox=30))
+    with pytest.raises(ValueError, match=r"Limits\.payload is 21, more than two thirds of Limits\.outbox, 30"):
+        check_fits(keep, Limits(payload=21, outbox=30))
+
+
+def test_a_burst_of_less_than_a_message_would_let_none_through() -> None:
+    with pytest.raises(ValueError, match=r"Rate\.burst must be at least 1, not 0\.5"):
+        Rate(burst=0.5)  # type: ignore[arg-type]
 
 
 def test_a_ping_and_its_answer_fit_the_patience_of_proxies() -> None:

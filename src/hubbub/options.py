@@ -79,6 +79,8 @@ class Rate:
 
     def __post_init__(self) -> None:
         _positive(self)
+        if self.burst < 1:
+            raise ValueError(f"Rate.burst must be at least 1, not {self.burst!r}: no message would ever be let through")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,16 @@ def check_keep(keep: object, field: str) -> None:
     """Raises ValueError for what is no `Keep`."""
     if not (keep is None or keep is False or isinstance(keep, History)):
         raise ValueError(f"{field} is History(size=…, ttl=…), None or False, not {keep!r}")
+
+
+def check_fits(keep: Keep, limits: Limits) -> None:
+    """Raises ValueError where a message may be kept that could not be handed to who comes back."""
+    # Who joins has a quarter of it unsent at most, and is told first where it stands.
+    if keep and 3 * limits.payload > 2 * limits.outbox:
+        raise ValueError(
+            f"Limits.payload is {limits.payload}, more than two thirds of Limits.outbox, {limits.outbox}: a message "
+            "that is kept could not be handed to who comes back. Lower the one, raise the other, or keep nothing"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

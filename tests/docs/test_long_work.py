@@ -101,7 +101,7 @@ async def test_what_blocks_looks_whether_it_is_to_stop(example: Example, token: 
 def test_the_numbers_are_the_sources() -> None:
     assert f"in order, {Limits().waiting} may wait" in read(PAGE)
     assert runtime.FAREWELL == 3.0
-    assert "has not ended three seconds after" in read(PAGE)
+    assert "three seconds\nmore, and are cancelled" in read(PAGE)
 
 
 async def test_the_page_is_served(tokens: ModuleType, tmp_path: Path) -> None:

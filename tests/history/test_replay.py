@@ -67,6 +67,12 @@ def test_no_more_is_handed_out_than_half_an_outbox() -> None:
     assert sizes(made.missed(HERE, Since(None, 0))) == ([5, 5], False)
 
 
+def test_of_the_largest_message_one_is_handed_out_with_its_offset() -> None:
+    largest = Limits().payload + len(',"offset":9007199254740992')
+    assert sizes(opened(replay(), 5, largest).missed(HERE, Since("e", 6))) == ([largest], True)
+    assert sizes(opened(replay(), 300_000, 300_000).missed(HERE, Since("e", 5))) == ([], False)
+
+
 @pytest.mark.parametrize(("size", "replayed", "most"), [(2, 5, 2), (5, 2, 2)])
 def test_no_more_is_at_hand_than_is_kept_or_handed_out(size: int, replayed: int, most: int) -> None:
     made = opened(replay(size=size, replay=replayed), 1, 1, 1)

@@ -183,13 +183,14 @@ class Requests:
                 assert_never(request)
 
     async def _join(self, client: Client, join: Join) -> None:
-        if join.since is not None:
+        options = None if messages.is_own_room(join.room) else await self._dispatch.may_join(join.room, client)
+        # What was missed, and who is there, may be much, and there may be many rooms.
+        if join.since is not None or (options is not None and options.presence):
             await client.outbound.relieved()
-        if messages.is_own_room(join.room):
+        if options is None:
             await self._membership.join_own(client.outbound, self._inbox, since=join.since, id=join.id)
-            return
-        options = await self._dispatch.may_join(join.room, client)
-        await self._membership.join(client.outbound, join.room, options, since=join.since, id=join.id)
+        else:
+            await self._membership.join(client.outbound, join.room, options, since=join.since, id=join.id)
 
     async def _check(self, client: Client, token: str, id: RequestId | None) -> None:
         client.presented()

@@ -16,6 +16,8 @@ from hubbub.types import Position
 _WARM = 10
 #: The part of the time for which messages are kept, by which they may be handed out too long.
 _STALE = 0.1
+#: What an offset takes is less than such a part of a large message.
+_ADDED = 128
 
 
 class Replay:
@@ -26,8 +28,9 @@ class Replay:
     def __init__(self, keep: History, limits: Limits) -> None:
         self._count = min(keep.size, limits.replay)
         self._size = limits.outbox
-        # More than a connection may have unsent would close it, and it would come back, for ever.
-        self._most = limits.outbox // 2
+        # More than a connection may have unsent would close it, and it would come back, for ever. But of the largest
+        # message one always fits, with the offset that it is given (`options.check_fits`).
+        self._most = max(limits.outbox // 2, limits.payload + limits.payload // _ADDED)
         # How old its messages are a window does not know, so none is open for long beside the time they are kept.
         self._longest = keep.ttl * _STALE
         self._unasked = self._open = 0

@@ -138,7 +138,7 @@ def compose(
     members = Members(broker, spawn)
     attendance = Attendance(subscriptions, presence)
     retention = Retention()
-    answers = Answers(registry, fanout, positions, diffs, members, retention)
+    answers = Answers(registry, fanout, positions, diffs, members, retention, limit=limits.outbox)
 
     def may_publish() -> bool:
         # Not before it is known where each topic stands, or what is sent then would be told as missed, and what others

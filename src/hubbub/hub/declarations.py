@@ -10,7 +10,7 @@ from hubbub.handlers.models import models_of, types_of
 from hubbub.handlers.refusals import RefusalTable
 from hubbub.handlers.table import HandlerTable
 from hubbub.hub.hook_declarations import HookDeclarations
-from hubbub.options import Keep, RoomOptions, Slow
+from hubbub.options import Keep, Limits, RoomOptions, Slow, check_fits
 from hubbub.ports.injection import Injected, Injection
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import Patterns, placeholders
@@ -23,7 +23,8 @@ E = TypeVar("E", bound=Exception)
 class Declarations:
     """What has been declared so far; a hub that starts reads it."""
 
-    def __init__(self, hub: object) -> None:
+    def __init__(self, hub: object = None, limits: Limits | None = None) -> None:
+        self._limits = Limits() if limits is None else limits
         self.refusals = RefusalTable()
         self._injection: Injection = FastAPIInjection(hub, self.refusals)
         self.handlers: HandlerTable[Injected] = HandlerTable()
@@ -70,6 +71,7 @@ class Declarations:
                 options = RoomOptions(
                     presence=bool(presence), diff=presence == "diff", history=history, slow=Slow(slow)
                 )
+                check_fits(history, self._limits)
                 self.declared.patterns.declare(pattern, Rule(check, options), check.annotations)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None

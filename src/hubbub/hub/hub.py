@@ -91,14 +91,14 @@ class Hub:
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._declarations = Declarations(self)
+        self.limits = Limits() if limits is None else limits
+        self._declarations = Declarations(self, self.limits)
         check_texts(name, path)
         self._broker = chosen_broker(broker)
         self._name = name
         self._app: Any = None
         self._life = Lifecycle(self._begin, self)
         self.metrics = Tally() if metrics is None else metrics
-        self.limits = Limits() if limits is None else limits
         self._settings = HubSettings(
             authenticators=arrange(auth),
             origins=OriginRules(
@@ -393,7 +393,9 @@ class Hub:
         broker = self._broker
         if isinstance(broker, str):
             broker = choose_broker(broker, name=self._name, metrics=self.metrics)
-        if not broker.shared and (workers := ServerProcess().workers) > 1:
+        process = ServerProcess()
+        process.tell_of_limits(self.limits)
+        if not broker.shared and (workers := process.workers) > 1:
             raise ConfigurationError(
                 f"{workers} workers cannot meet on the memory broker: each would have rooms of its own. "
                 "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"

@@ -28,7 +28,6 @@ from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
-from hubbub.rooms.declared import DeclaredRooms
 from hubbub.scheduling.clock import SystemClock
 
 # How long a start waits for the broker.
@@ -79,7 +78,7 @@ class Runtime:
             tell=self.cluster.tell,
         )
         refusals = Refusals(self.parts.clock, metrics)
-        context = _context(settings, declared, self.parts, refusals, dispatch, self.hooks)
+        context = _context(settings, declarations, self.parts, refusals, dispatch, self.hooks)
         self._edges: Edges | None = None
         if hooks.of_edges:
             self._edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
@@ -177,7 +176,7 @@ class Runtime:
 
 def _context(
     settings: HubSettings,
-    declared: DeclaredRooms,
+    declarations: Declarations,
     parts: Parts,
     refusals: Refusals,
     dispatch: Dispatch,
@@ -214,7 +213,7 @@ def _context(
         endings=Endings(parts.clock),
         batcher=parts.batcher,
         membership=parts.membership,
-        declared=declared,
+        declared=declarations.declared,
         admissions=admissions,
         at_once=declarations.handlers.at_once,
         do=requests.do,

@@ -5,10 +5,15 @@ end it, and there it can be found; a hub that runs has put its own handler befor
 another server nothing is found, and whoever asks gets what holds without one.
 """
 
+import logging
 import os
 import signal
 from collections.abc import Iterable
 from typing import Any
+
+from hubbub.options import Limits
+
+_log = logging.getLogger("hubbub.server")
 
 #: The signals that tell a server to end.
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -41,6 +46,17 @@ class ServerProcess:
         """
         known = (os.environ.get("HUBBUB_WORKERS"), os.environ.get("WEB_CONCURRENCY"), self._configured("workers"))
         return max([int(count) for count in known if count is not None and str(count).isdecimal()] or [1])
+
+    def tell_of_limits(self, limits: Limits) -> None:
+        """Warn where the server reads less than a message may have: it would close who sends more."""
+        most = self._configured("ws_max_size")
+        if isinstance(most, int) and most < limits.message:
+            _log.warning(
+                "Limits.message is %d bytes, but the server reads no message of more than %d: raise that as well "
+                "(hubbub serve --max-message, uvicorn --ws-max-size)",
+                limits.message,
+                most,
+            )
 
     def _configured(self, name: str) -> Any:
         return getattr(getattr(self.server, "config", None), name, None)

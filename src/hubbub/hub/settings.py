@@ -8,7 +8,7 @@ from typing import Any
 from hubbub.auth.origin import OriginRules
 from hubbub.brokers.choose import MEMORY, check_broker_url
 from hubbub.errors import ConfigurationError
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, check_keep
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, check_fits, check_keep
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -52,6 +52,7 @@ class HubSettings:
                 raise ConfigurationError(f"Hub({name}=…) is {wanted}, not {type(value).__name__}")
         try:
             check_keep(self.inbox, "inbox")
+            check_fits(self.inbox, self.limits)
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
         check_port("metrics", self.metrics)

@@ -3,6 +3,7 @@
 The same for a room and for `@me`, the user's own topic, and for one that is a member already and joins again.
 """
 
+import logging
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -16,7 +17,12 @@ from hubbub.protocol import messages
 from hubbub.rooms.joins import Joining
 from hubbub.rooms.members import Members
 from hubbub.rooms.retention import Retention
-from hubbub.types import OWN_ROOM
+from hubbub.types import OWN_ROOM, RoomName
+
+_log = logging.getLogger("hubbub.answers")
+
+# Rooms that are named in the log, once each.
+_COMPLAINTS = 100
 
 
 class Found(NamedTuple):
@@ -27,6 +33,8 @@ class Found(NamedTuple):
 
 
 class Answers:
+    """`limit`: bytes that one connection may have unsent."""
+
     def __init__(
         self,
         registry: Registry[Recipient],
@@ -35,6 +43,8 @@ class Answers:
         diffs: Diffs,
         members: Members,
         retention: Retention,
+        *,
+        limit: int,
     ) -> None:
         self._registry = registry
         self._fanout = fanout
@@ -42,6 +52,9 @@ class Answers:
         self._diffs = diffs
         self._members = members
         self._retention = retention
+        # Who joins has a quarter unsent at most.
+        self._most = limit * 3 // 4
+        self._complained: set[RoomName] = set()
 
     async def find(self, join: Joining) -> Found:
         """Raises Unavailable."""
@@ -56,9 +69,13 @@ class Answers:
             position, recovered = None, None if join.since is None else False
         else:
             position, recovered = standing.position, standing.recovered
-        member.answer(
-            messages.room_joined(join.room, members=members, position=position, recovered=recovered, id=join.id)
-        )
+        told = messages.room_joined(join.room, members=members, position=position, recovered=recovered, id=join.id)
+        missed = 0 if standing is None else sum(map(len, standing.missed))
+        if members is not None and len(told) + missed > self._most:
+            # It would be closed for what it is told, and would come back, for ever.
+            self._complain(join.room, len(members))
+            told = messages.room_joined(join.room, members=None, position=position, recovered=recovered, id=join.id)
+        member.answer(told)
         self._diffs.joined(join.topic, member)
         if standing is not None:
             self._fanout.replay(member, standing.missed)
@@ -76,6 +93,16 @@ class Answers:
             self.answer(join, Found(members, standing))
             self._fanout.resume(join.topic, join.member, replayed=standing is not None)
             return True
+
+    def _complain(self, room: RoomName, members: int) -> None:
+        if room not in self._complained and len(self._complained) < _COMPLAINTS:
+            self._complained.add(room)
+            _log.warning(
+                "the %d members of room %s are more than a connection may have unsent (Limits.outbox): "
+                "who joins is not told of them",
+                members,
+                room,
+            )
 
     def _is_in(self, join: Joining) -> bool:
         # Whoever was let in is in its own room until it is gone.

@@ -31,6 +31,7 @@ async def test_the_server_reads_no_more_than_64_kib_unless_told(tmp_path: Path) 
         async with Tab(server.ws, "/talk/ann") as tab:
             await tab.send({"type": "say", "text": "x" * 100_000})
             assert await tab.closed() == 1009
+        assert "Limits.message is 200000 bytes, but the server reads no message of more than 65536" in server.output
 
 
 async def test_an_application_with_larger_messages_raises_both_limits(tmp_path: Path) -> None:
@@ -40,3 +41,4 @@ async def test_an_application_with_larger_messages_raises_both_limits(tmp_path: 
             assert (await tab.receive("length"))["length"] == 100_000
             await tab.send({"type": "say", "text": "x" * 200_000})
             assert await tab.closed() == 1009
+        assert "Limits.message" not in server.output

@@ -9,6 +9,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from hubbub import Connection, Hub, Limits, Rate
+from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.types import RoomName, room_topic
+from tests.integration.hub.test_slow_readers import slow
 from tests.kit.client import Tab
 from tests.kit.inside import inside
 from tests.kit.serving import GatedMemory, Names, at_rest, connection_of, serving, simple
@@ -200,3 +203,38 @@ async def test_who_keeps_to_the_rate_is_not_closed_because_a_handler_is_slow() -
         await until(lambda: len([each for each in tab.log if "id" in each]) == 200 or not tab.open, "all are answered")
         assert tab.open, tab.close_code
         assert {each["code"] for each in tab.received("error")} == {"rate_limited"}
+
+
+async def test_who_is_in_many_rooms_full_of_people_is_told_of_them_at_its_own_pace() -> None:
+    """The lists of members are many times what may be unsent."""
+    broker = MemoryBroker()
+    hub = Hub(broker, auth=Names(), limits=Limits(payload=50_000, outbox=100_000))
+    async with serving(talking(hub)) as server:
+        for name in names(ROOMS):
+            for number in range(300):
+                await broker.enter(room_topic(RoomName(name)), f"{number:03}" + "x" * 97, "elsewhere")
+        async with slow(server) as tab:
+            connection = connection_of(hub, tab)
+            tab.socket.transport.pause_reading()
+            await tab.send({"type": "join_room", "id": 1, "rooms": [{"room": name} for name in names(ROOMS)]})
+            await until(lambda: connection.outbound.unrelieved or connection.closed, "it is waited for")
+            tab.socket.transport.resume_reading()
+            joined = await answers(tab, ROOMS, id=1)
+            assert tab.open, tab.close_code
+            assert [len(each["members"]) for each in joined] == [301] * ROOMS
+
+
+async def test_a_room_with_more_members_than_can_be_told_is_joined_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = MemoryBroker()
+    hub = Hub(broker, auth=Names(), limits=Limits(payload=5_000, outbox=10_000))
+    async with serving(talking(hub)) as server, Tab(server.ws, token="ann") as tab:
+        for number in range(100):
+            await broker.enter(room_topic(RoomName("open:a")), f"{number:03}" + "x" * 97, "elsewhere")
+        for _ in range(2):
+            assert "members" not in await tab.join("open:a")
+        assert (await tab.request("say", room="open:a"))["type"] == "ack"
+        assert (await tab.join("open:b"))["members"] == ["ann"]
+    [record] = [each for each in caplog.records if each.name == "hubbub.answers"]
+    assert record.getMessage().startswith("the 101 members of room open:a are more than a connection may have unsent")
