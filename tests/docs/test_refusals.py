@@ -51,7 +51,7 @@ async def test_its_shop(
 
 
 def test_its_test_passes(tmp_path: Path) -> None:
-    its_tests_pass(PAGE, tmp_path)
+    its_tests_pass(PAGE, {"shop.py", "test_shop.py"}, tmp_path)
 
 
 def test_the_codes_it_names_are_those_of_the_protocol() -> None:
