@@ -20,13 +20,21 @@ def read(page: str) -> str:
     return (ROOT / page).read_text()
 
 
+def titled(page: str) -> list[tuple[str, str]]:
+    """Title and code of each titled block, in their order."""
+    return [
+        (title, "".join(line.removeprefix(indent) for line in code.splitlines(keepends=True)))
+        for indent, _, title, code in _BLOCK.findall(read(page))
+        if title
+    ]
+
+
 def examples(page: str) -> dict[str, str]:
     """The titled blocks of a page, by title; for the README the one that begins with `# main.py`."""
-    blocks = [(title, code) for _, _, title, code in _BLOCK.findall(read(page))]
-    titled = {title: code for title, code in blocks if title}
+    found = dict(titled(page))
     if page == "README.md":
-        [titled["main.py"]] = [code for _, code in blocks if code.startswith("# main.py\n")]
-    return titled
+        [found["main.py"]] = [code for code in blocks(page, "python") if code.startswith("# main.py\n")]
+    return found
 
 
 def blocks(page: str, language: str) -> list[str]:
