@@ -9,7 +9,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.brokers.redis.keys import Keys
 from hubbub.errors import Unavailable
 from hubbub.options import History
-from hubbub.ports.broker import Announcement
+from hubbub.ports.broker import Announcement, Change
 from hubbub.types import ONLINE, room_topic
 from tests.kit.brokers import started
 from tests.kit.rights import RIGHTS, as_documented, used_by_scripts
@@ -49,27 +49,36 @@ async def test_what_is_refused_for_a_right_is_not_half_done(url: str, admin: Red
         broker = worker.broker
         await hears.broker.subscribe(ROOM)
         await without_it(lambda: broker.publish(ROOM, b"said", keep=KEEP, idempotency_key="k"))
-        await without_it(lambda: broker.enter(ROOM, "ann", "here", Announcement(ROOM, b"joined")))
-        await without_it(lambda: broker.leave(ROOM, "ann", "here", Announcement(ROOM, b"left")))
+        joined, left = Announcement(ROOM, b"joined"), Announcement(ROOM, b"left")
+        await without_it(lambda: broker.enter(ROOM, "ann", "here", joined))
+        await without_it(lambda: broker.leave(ROOM, "ann", "here", left))
         for call in (broker.enter, broker.leave):
             await without_it(lambda call=call: call(ONLINE, "ann", "here", edge=True))
+        change = Change(ROOM, b"<", b">")
+        await without_it(lambda: broker.show(ROOM, "cid", "here", b"1", announce=joined, change=change))
+        await without_it(lambda: broker.show(ROOM, "cid", "there", b"2", announce=joined, change=change))
+        await without_it(lambda: broker.hide(ROOM, "cid", "there", left, change))
+        await without_it(lambda: broker.hide(ROOM, "cid", "here", left, change))
         await without_it(lambda: broker.edges(10))
         await broker.enter(ROOM, "bob", "dead")
+        await broker.show(ROOM, "eve", "here", b"1")
+        await broker.show(ROOM, "eve", "dead", b"2")
         await broker.enter(ONLINE, "bob", "dead", edge=True)
         await broker.renew("dead", 0.001)
         await until(lambda: admin.zrangebyscore(Keys("hubbub").leases, 0, _now(admin)), "the lease is over")
 
         async def sweep() -> None:
             for held in await broker.lost(10):
-                notice = Announcement(ROOM, b"swept") if held.topic == ROOM else None
-                await broker.sweep(held, [notice], edge=True)
+                for member in held.members:
+                    notice = Announcement(ROOM, b"swept") if held.topic == ROOM else None
+                    await broker.sweep(held._replace(members=[member]), [notice], [notice and change], edge=True)
 
         await without_it(sweep)
-        await until(lambda: hears.data(ROOM)[-1:] == [b"swept"], "all is told")
+        await until(lambda: {*hears.data(ROOM)[-2:]} == {b"swept", b"<1>"}, "all is told")
         past = await broker.read(ROOM, KEEP, limit=10)
         assert (past.top.offset, [(entry.offset, entry.data) for entry in past.entries]) == (1, [(1, b"said")])
-        assert hears.data(ROOM) == [b"said", b"joined", b"left", b"swept"]
-        assert await broker.members(ROOM) == []
+        assert hears.data(ROOM)[:-2] == [b"said", b"joined", b"left", b"joined", b"<2>", b"<1>", b"left"]
+        assert await broker.shown(ROOM) == {"eve": b"1"}
         _, edges = await broker.edges(10)
         assert [(edge.member, edge.here) for edge in edges] == [
             (who, here) for who in ("ann", "bob") for here in (1, 0)

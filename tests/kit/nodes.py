@@ -8,7 +8,7 @@ from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.hub.composition import compose
 from hubbub.options import Leaving, RoomOptions
-from hubbub.ports.broker import Announcement, Held, Renewal
+from hubbub.ports.broker import Announcement, Held, Renewal, Shown
 from hubbub.protocol.envelope import Envelope
 from hubbub.testing import ManualClock, settle
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
@@ -45,20 +45,24 @@ class Line(MemoryBroker):
         self.most = max(self.most, sum(len(held.members) for held in found))
         return found
 
-    async def sweep(self, held: Held, announce: Any, *, edge: bool | None = None) -> list[bool]:
+    async def sweep(self, held: Held, announce: Any, changes: Any = (), *, edge: bool | None = None) -> list[bool]:
         self._check()
         if self.sweeps is not None:
             self.sweeps -= 1
             if self.sweeps < 0:
                 raise Unavailable
         await asyncio.sleep(0)
-        return await super().sweep(held, announce, edge=edge)
+        return await super().sweep(held, announce, changes, edge=edge)
 
     async def enter(
         self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
     ) -> bool:
         self._check()
         return await super().enter(topic, member, holder, announce, edge=edge)
+
+    async def show(self, topic: Topic, member: str, holder: str, data: bytes, **said: Any) -> Shown:
+        self._check()
+        return await super().show(topic, member, holder, data, **said)
 
     def _check(self) -> None:
         if self.away:

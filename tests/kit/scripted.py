@@ -58,6 +58,12 @@ class ScriptedBroker:
     async def leave(self, topic: str, member: str, holder: str, announce: Any = None, *, edge: Any = None) -> Any:
         return await self._call("leave", topic, member, holder, announce)
 
+    async def show(self, topic: str, member: str, holder: str, data: bytes, **rest: Any) -> Any:
+        return await self._call("show", topic, member, holder, data, rest)
+
+    async def hide(self, topic: str, member: str, holder: str, announce: Any = None, change: Any = None) -> Any:
+        return await self._call("hide", topic, member, holder, announce, change)
+
     async def read(self, topic: str, keep: Any, *, since: int | None = None, limit: int, reverse: bool = False) -> Any:
         return await self._call("read", topic, since, limit, reverse)
 
@@ -66,6 +72,9 @@ class ScriptedBroker:
 
     async def members(self, topic: str) -> Any:
         return await self._call("members", topic)
+
+    async def shown(self, topic: str) -> Any:
+        return await self._call("shown", topic)
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:

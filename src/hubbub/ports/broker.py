@@ -9,6 +9,8 @@ Guarantees every broker gives, and `hubbub.testing.conformance` checks:
 - `enter`, `leave` and `sweep` count, decide and announce in one atomic step, and are idempotent per (topic, member,
   holder).
 - Of `ONLINE` and `OCCUPIED` the first and the last are logged in that step too, where that is asked for: see `edges`.
+- `show` and `hide` do as much for what is seen of a member, and so does `sweep`: whoever is announced as there is seen
+  with what it shows, and whoever is gone shows nothing.
 - Every call ends within the broker's deadline or raises `Unavailable`; after that, it may or may not have happened.
 - `start` does not wait for the other side: a broker that is away is `ready == False` until it comes.
 """
@@ -47,6 +49,25 @@ class Announcement(NamedTuple):
 
     topic: Topic
     data: bytes
+
+
+class Change(NamedTuple):
+    """Published in the same atomic step as a change of what is seen of a member: that, with these around it."""
+
+    topic: Topic
+    before: bytes
+    after: bytes
+
+    def of(self, data: bytes) -> bytes:
+        """The envelope. Where nothing is seen any more, an object without fields."""
+        return b"".join((self.before, data or b"{}", self.after))
+
+
+class Shown(NamedTuple):
+    """`first`: as `enter`. `at`: the place of what was said among all that is shown of the member."""
+
+    first: bool
+    at: int
 
 
 class Entry(NamedTuple):
@@ -188,6 +209,34 @@ class Broker(Protocol):
     ) -> bool:
         """`holder` says it no longer is. True, and announced, where it was the member's last holder."""
 
+    async def show(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        data: bytes,
+        *,
+        at: int | None = None,
+        announce: Announcement | None = None,
+        change: Change | None = None,
+    ) -> Shown:
+        """As `enter`, and `holder` shows `data` of the member from now on, JSON; nothing where that is empty.
+
+        What is seen of a member is what was said last of all that its holders show. `at`: the place that was given to
+        what is said again; None: it is new, and the newest. Where the member was there before and what is seen of it is
+        not the same any more, `change` is published.
+        """
+
+    async def hide(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        announce: Announcement | None = None,
+        change: Change | None = None,
+    ) -> bool:
+        """As `leave`, and `holder` shows nothing of the member any more. `change` as for `show`."""
+
     async def renew(self, holder: str, ttl: float) -> Renewal:
         """What `holder` holds is to be believed for `ttl` seconds from now on, by the broker's clock."""
 
@@ -198,9 +247,17 @@ class Broker(Protocol):
         """
 
     async def sweep(
-        self, held: Held, announce: Sequence[Announcement | None], *, edge: bool | None = None
+        self,
+        held: Held,
+        announce: Sequence[Announcement | None],
+        changes: Sequence[Change | None] = (),
+        *,
+        edge: bool | None = None,
     ) -> list[bool]:
-        """As `leave` for each of its members, where the holder's lease has still run out; elsewhere all False."""
+        """As `leave` and `hide` for each of its members, where the holder's lease has still run out; else all False.
+
+        `changes`: none, or one for each.
+        """
 
     async def edges(self, limit: int) -> Edges:
         """What was logged and is not handled, the oldest first, at most `limit`. They stay until they are handled."""
@@ -216,6 +273,9 @@ class Broker(Protocol):
 
     async def members(self, topic: Topic) -> list[str]:
         """Who is in the topic, sorted."""
+
+    async def shown(self, topic: Topic) -> dict[str, bytes]:
+        """Who is in the topic, and what is seen of each: empty where nobody shows anything."""
 
     async def count(self, topic: Topic) -> int:
         """How many are in the topic; costs the same whether ten or ten thousand."""

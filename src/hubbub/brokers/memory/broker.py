@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.options import History, Keep
-from hubbub.ports.broker import Announcement, Declared, Deliver, Edges, Entry, Held, Past, Renewal
+from hubbub.ports.broker import Announcement, Change, Declared, Deliver, Edges, Entry, Held, Past, Renewal, Shown
 from hubbub.types import Position, Topic
 
 
@@ -94,6 +94,29 @@ class MemoryBroker:
     ) -> bool:
         return self._running().leave(topic, member, holder, announce, edge)
 
+    async def show(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        data: bytes,
+        *,
+        at: int | None = None,
+        announce: Announcement | None = None,
+        change: Change | None = None,
+    ) -> Shown:
+        return self._running().show(topic, member, holder, data, at, announce, change)
+
+    async def hide(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        announce: Announcement | None = None,
+        change: Change | None = None,
+    ) -> bool:
+        return self._running().hide(topic, member, holder, announce, change)
+
     async def renew(self, holder: str, ttl: float) -> Renewal:
         store = self._running()
         return store.presence.renew(holder, store.clock() + ttl)
@@ -103,9 +126,14 @@ class MemoryBroker:
         return store.presence.lost(limit, store.clock())
 
     async def sweep(
-        self, held: Held, announce: Sequence[Announcement | None], *, edge: bool | None = None
+        self,
+        held: Held,
+        announce: Sequence[Announcement | None],
+        changes: Sequence[Change | None] = (),
+        *,
+        edge: bool | None = None,
     ) -> list[bool]:
-        return self._running().sweep(held, announce, edge)
+        return self._running().sweep(held, announce, changes, edge)
 
     async def edges(self, limit: int) -> Edges:
         store = self._running()
@@ -120,6 +148,10 @@ class MemoryBroker:
 
     async def members(self, topic: Topic) -> list[str]:
         return sorted(self._running().presence.members(topic))
+
+    async def shown(self, topic: Topic) -> dict[str, bytes]:
+        store = self._running()
+        return {member: store.shown.seen(topic, member) for member in store.presence.members(topic)}
 
     async def count(self, topic: Topic) -> int:
         return len(self._running().presence.members(topic))

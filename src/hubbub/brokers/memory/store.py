@@ -10,11 +10,13 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from hubbub.brokers.memory.edges import EdgeLog
+from hubbub.brokers.memory.shown import ShownTable
 from hubbub.brokers.memory.streams import Streams
 from hubbub.options import History
-from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Declared, Deliver, Held, Renewal
+from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Change, Declared, Deliver, Held, Renewal, Shown
 from hubbub.types import Position, Topic
 
 logger = logging.getLogger("hubbub.brokers.memory")
@@ -32,6 +34,7 @@ class Store:
         self.streams = Streams(lambda: secrets.token_hex(8))
         self.presence = PresenceTable()
         self.edges = EdgeLog()
+        self.shown = ShownTable()
         self.turns: dict[str, Turn] = {}
         self.reports: dict[str, tuple[bytes, float]] = {}
         self.declarations = Declarations()
@@ -98,13 +101,55 @@ class Store:
             self._changed(topic, member, announce, edge, here=False)
         return last
 
-    def sweep(self, held: Held, announce: Sequence[Announcement | None], edge: bool | None = None) -> list[bool]:
+    def show(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        data: bytes,
+        at: int | None,
+        announce: Announcement | None,
+        change: Change | None,
+    ) -> Shown:
+        before = self.shown.seen(topic, member)
+        place = self.shown.show(topic, member, holder, data, at)
+        first = self.enter(topic, member, holder, announce)
+        self._seen(topic, member, None if first else change, before)
+        return Shown(first, place)
+
+    def hide(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        announce: Announcement | None,
+        change: Change | None,
+        edge: bool | None = None,
+    ) -> bool:
+        before = self.shown.seen(topic, member)
+        self.shown.hide(topic, member, holder)
+        last = self.leave(topic, member, holder, announce, edge)
+        self._seen(topic, member, None if last else change, before)
+        return last
+
+    def sweep(
+        self,
+        held: Held,
+        announce: Sequence[Announcement | None],
+        changes: Sequence[Change | None],
+        edge: bool | None = None,
+    ) -> list[bool]:
         if not self.presence.lapsed(held.holder):
             return [False] * len(held.members)
         return [
-            self.leave(held.topic, member, held.holder, notice, edge)
-            for member, notice in zip(held.members, announce, strict=True)
+            self.hide(held.topic, member, held.holder, notice, change, edge)
+            for member, notice, change in zip(held.members, announce, changes or repeat(None), strict=False)
         ]
+
+    def _seen(self, topic: Topic, member: str, change: Change | None, before: bytes) -> None:
+        now = self.shown.seen(topic, member)
+        if change is not None and now != before:
+            self.publish(topic, change.of(now))
 
     def _changed(
         self, topic: Topic, member: str, announce: Announcement | None, edge: bool | None, *, here: bool

@@ -6,6 +6,8 @@ and announcing are one step; messages are PUBLISHed and come back to the sender 
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any
 
 from hubbub.brokers.redis.commands import Commands
 from hubbub.brokers.redis.edges import EDGES, HANDLED, KNOWN, edge_of, edges
@@ -27,10 +29,23 @@ from hubbub.brokers.redis.publishing import (
 from hubbub.brokers.redis.requests import Script
 from hubbub.brokers.redis.resp import Argument
 from hubbub.brokers.redis.server import Server
+from hubbub.brokers.redis.shown import HIDE, SHOW, SHOWN, change_of, shown
 from hubbub.brokers.redis.writes import Writes
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History, Keep
-from hubbub.ports.broker import POSITION_KNOWN, Announcement, Declared, Deliver, Edges, Entry, Held, Past, Renewal
+from hubbub.ports.broker import (
+    POSITION_KNOWN,
+    Announcement,
+    Change,
+    Declared,
+    Deliver,
+    Edges,
+    Entry,
+    Held,
+    Past,
+    Renewal,
+    Shown,
+)
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import Position, Topic
@@ -189,6 +204,33 @@ class RedisBroker:
         its, said = edge_of(self._keys, topic, edge, leaves=True)
         return await self._presence(_LEAVE, topic, member, holder, announce, its, said)
 
+    async def show(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        data: bytes,
+        *,
+        at: int | None = None,
+        announce: Announcement | None = None,
+        change: Change | None = None,
+    ) -> Shown:
+        place: Argument = b"" if at is None else at
+        said = (data, place, *self._announced(announce), *change_of(self._keys, change))
+        first, place = await self._shown(SHOW, topic, member, holder, *said)
+        return Shown(bool(first), int(place))
+
+    async def hide(
+        self,
+        topic: Topic,
+        member: str,
+        holder: str,
+        announce: Announcement | None = None,
+        change: Change | None = None,
+    ) -> bool:
+        said = (*self._announced(announce), *change_of(self._keys, change))
+        return bool(await self._shown(HIDE, topic, member, holder, *said))
+
     async def renew(self, holder: str, ttl: float) -> Renewal:
         keys = (self._keys.leases, self._keys.lapsed)
         lapsed, known = await self._asking().run(_RENEW, keys, quoted_whole(holder), milliseconds(ttl))
@@ -206,14 +248,20 @@ class RedisBroker:
         ]
 
     async def sweep(
-        self, held: Held, announce: Sequence[Announcement | None], *, edge: bool | None = None
+        self,
+        held: Held,
+        announce: Sequence[Announcement | None],
+        changes: Sequence[Change | None] = (),
+        *,
+        edge: bool | None = None,
     ) -> list[bool]:
         names, holder, topic = self._keys, held.holder, held.topic
         its, said = edge_of(names, topic, edge, leaves=True)
-        keys = (names.lapsed, names.members(topic), names.held(topic, holder), names.holds(holder), *its)
+        presence = (names.members(topic), names.held(topic, holder), names.holds(holder), names.shown(topic))
+        keys = (names.lapsed, *presence, *its)
         each = said
-        for member, notice in zip(held.members, announce, strict=True):
-            each += (encoded(member), *self._announced(notice))
+        for member, notice, change in zip(held.members, announce, changes or repeat(None), strict=False):
+            each += (encoded(member), *self._announced(notice), *change_of(names, change))
         return [
             bool(last) for last in await self._asking().run(_SWEEP, keys, quoted_whole(holder), quoted(topic), *each)
         ]
@@ -231,6 +279,9 @@ class RedisBroker:
 
     async def members(self, topic: Topic) -> list[str]:
         return sorted(map(decoded, await self._asking().call(b"HKEYS", self._keys.members(topic))))
+
+    async def shown(self, topic: Topic) -> dict[str, bytes]:
+        return shown(await self._asking().run(SHOWN, (self._keys.members(topic), self._keys.shown(topic))))
 
     async def count(self, topic: Topic) -> int:
         return int(await self._asking().call(b"HLEN", self._keys.members(topic)))
@@ -300,6 +351,11 @@ class RedisBroker:
         keys = (names.members(topic), names.held(topic, holder), names.holds(holder), *its)
         notice = self._announced(announce)
         return bool(await self._asking().run(script, keys, encoded(member), quoted(topic), *notice, *said))
+
+    async def _shown(self, script: Script, topic: Topic, member: str, holder: str, *said: Argument) -> Any:
+        names = self._keys
+        keys = (names.members(topic), names.held(topic, holder), names.holds(holder), names.shown(topic))
+        return await self._asking().run(script, keys, encoded(member), quoted(topic), quoted_whole(holder), *said)
 
     def _announced(self, announce: Announcement | None) -> tuple[bytes, bytes]:
         """Channel and message as a script takes them."""

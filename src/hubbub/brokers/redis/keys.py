@@ -2,6 +2,7 @@
 
     hubbub:{<name>:<topic>}:members         hash   member -> number of its holders
     hubbub:{<name>:<topic>}:of:<holder>     set    the members this holder holds; what a dead holder held is read here
+    hubbub:{<name>:<topic>}:shown           hash   member -> what its holders show of it, see `showing.lua`
     hubbub:{<name>:<topic>}:live:<db>       channel
     hubbub:{<name>:<topic>}:meta            hash   e: the epoch, s: the offset of the newest message; outlives them
     hubbub:{<name>:<topic>}:stream          stream <offset>-0 -> d: the envelope, t: when, in the server's milliseconds
@@ -88,6 +89,9 @@ class Keys:
 
     def held(self, topic: Topic, holder: str) -> bytes:
         return self._key(topic, b"of:" + quoted_whole(holder))
+
+    def shown(self, topic: Topic) -> bytes:
+        return self._key(topic, b"shown")
 
     def holds(self, holder: str) -> bytes:
         return self.all_holds + quoted_whole(holder)

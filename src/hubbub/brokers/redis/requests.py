@@ -64,7 +64,7 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.body = _lua(name)
-        for shared in ("edge", "may"):
+        for shared in ("showing", "edge", "may"):
             if b"%b(" % shared.encode() in self.body:
                 self.body = _lua(shared) + self.body
         self.sha = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()

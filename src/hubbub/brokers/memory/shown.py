@@ -1,0 +1,41 @@
+"""What holders show of members, by topic, and what is seen of each: what was said last. Pure."""
+
+from hubbub.types import Topic
+
+
+class ShownTable:
+    def __init__(self) -> None:
+        self._topics: dict[Topic, dict[str, dict[str, tuple[int, bytes]]]] = {}
+        self._last = 0
+
+    def __len__(self) -> int:
+        """Topics in which anything is shown."""
+        return len(self._topics)
+
+    def seen(self, topic: Topic, member: str) -> bytes:
+        """Empty where nothing is."""
+        _, data = max(self._topics.get(topic, {}).get(member, {}).values(), default=(0, b""), key=_place)
+        return data
+
+    def show(self, topic: Topic, member: str, holder: str, data: bytes, at: int | None) -> int:
+        """Returns its place."""
+        self._last = self._last + 1 if at is None else max(self._last, at)
+        place = self._last if at is None else at
+        self.hide(topic, member, holder)
+        if data:
+            self._topics.setdefault(topic, {}).setdefault(member, {})[holder] = (place, data)
+        return place
+
+    def hide(self, topic: Topic, member: str, holder: str) -> None:
+        members = self._topics.get(topic, {})
+        shown = members.get(member, {})
+        if shown.pop(holder, None) is None:
+            return
+        if not shown:
+            del members[member]
+        if not members:
+            del self._topics[topic]
+
+
+def _place(entry: tuple[int, bytes]) -> int:
+    return entry[0]
