@@ -26,6 +26,14 @@ def parts_of(annotation: Any) -> tuple[Any, ...]:
     return (annotation,) if inner is None else tuple(part for each in inner for part in parts_of(each))
 
 
+def named(annotation: Any) -> Any:
+    """What the name of an alias stands for; of anything else itself."""
+    # By what it has: `typing` and `typing_extensions` have a `TypeAliasType` each.
+    while not inspect.isclass(annotation) and hasattr(annotation, "__value__"):
+        annotation = annotation.__value__
+    return annotation
+
+
 def types_of(model: type[BaseModel]) -> tuple[str, ...]:
     """The values of a model's `type: Literal[...]`. Raises ValueError where it has none or one that is reserved."""
     declared = model.model_fields.get("type")
@@ -45,19 +53,19 @@ def _model(part: Any) -> type[BaseModel]:
 
 
 def _inner(annotation: Any) -> tuple[Any, ...] | None:
-    """What is in a union, under `Annotated` or behind the name of an alias; None where it is none of these."""
-    origin = get_origin(annotation)
+    """What is in a union, or under `Annotated`; None where it is neither, by whatever name."""
+    meant = named(annotation)
+    origin = get_origin(meant)
     if origin is Annotated:
-        return (annotation.__origin__,)
+        return (meant.__origin__,)
     if origin is Union or origin is UnionType:
-        return get_args(annotation)
-    # By what it has: `typing` and `typing_extensions` have a `TypeAliasType` each.
-    named = not inspect.isclass(annotation) and hasattr(annotation, "__value__")
-    return (annotation.__value__,) if named else None
+        return get_args(meant)
+    return None if meant is annotation else (meant,)
 
 
 def _metadata_of(annotation: Any) -> tuple[Any, ...]:
-    own = annotation.__metadata__ if get_origin(annotation) is Annotated else ()
+    meant = named(annotation)
+    own = meant.__metadata__ if get_origin(meant) is Annotated else ()
     return (*own, *(extra for each in _inner(annotation) or () for extra in _metadata_of(each)))
 
 

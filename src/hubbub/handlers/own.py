@@ -16,7 +16,7 @@ from fastapi.params import Depends
 from starlette.websockets import WebSocket
 
 from hubbub.errors import ConfigurationError
-from hubbub.handlers.models import parts_of
+from hubbub.handlers.models import named, parts_of
 from hubbub.handlers.signatures import name_for, parameters_of, unresolved
 from hubbub.types import User
 
@@ -111,12 +111,12 @@ class _View:
 
 def depends(parameter: inspect.Parameter) -> Depends | None:
     """What says that it is a dependency, and on what: where nothing is said, on its annotation."""
-    annotation = parameter.annotation
-    said = (*(annotation.__metadata__ if get_origin(annotation) is Annotated else ()), parameter.default)
-    markers = [each for each in said if isinstance(each, Depends)]
-    if not markers or markers[-1].dependency is not None:
-        return markers[-1] if markers else None
-    return replace(markers[-1], dependency=get_args(annotation)[0] if get_args(annotation) else annotation)
+    annotation = named(parameter.annotation)
+    kind, *metadata = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    markers = [each for each in (*metadata, parameter.default) if isinstance(each, Depends)]
+    if not markers:
+        return None
+    return markers[-1] if markers[-1].dependency is not None else replace(markers[-1], dependency=kind)
 
 
 def shown(annotation: Any) -> str:

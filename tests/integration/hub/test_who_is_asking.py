@@ -8,6 +8,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request, Security
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType
 
 from hubbub import Connection, Hub, HubDep, User
 from hubbub.types import UserId
@@ -201,6 +202,7 @@ async def test_a_dependency_of_ones_own_is_not_passed_over() -> None:
         return User(UserId(f"deputy of {user.id}"))
 
     deputy: Any = Depends(somebody)
+    Deputy = TypeAliasType("Deputy", Annotated[User, Depends(somebody)])  # noqa: N806 - as `type` writes it
 
     async def told(user: Annotated[User, Depends(somebody)], by_default: User = deputy) -> str:
         return f"{user.id}, {by_default.id}"
@@ -210,12 +212,15 @@ async def test_a_dependency_of_ones_own_is_not_passed_over() -> None:
         message: Say,
         words: Annotated[str, Depends(told)],
         asked: Annotated[User, Depends()],
+        by_name: Deputy,
         by_default: User = deputy,
     ) -> list[str]:
-        return [words, asked.id, by_default.id]
+        return [words, asked.id, by_name.id, by_default.id]
 
     async with serving(simple(hub)) as server, Tab(server.ws, "/ws?id=mallory", token="ann") as tab:
-        assert (await tab.request("say"))["result"] == ["deputy of ann, deputy of ann", "ann", "deputy of ann"]
+        assert (await tab.request("say"))["result"] == [
+            *("deputy of ann, deputy of ann", "ann", "deputy of ann", "deputy of ann")
+        ]
 
 
 async def test_security_scopes_are_those_of_the_whole_way() -> None:
