@@ -41,7 +41,10 @@ class Injected(Protocol):
         """
 
     def refusal(self, error: BaseException) -> Refused | None:
-        """What an exception of the framework's, meant for the client, is called here; None for any other."""
+        """What an exception that is meant for the client is called here; None for any other.
+
+        Those of the framework are, and those the application has declared; raises what its own function for that does.
+        """
 
 
 class Injection(Protocol):

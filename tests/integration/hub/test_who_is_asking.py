@@ -311,3 +311,22 @@ async def test_a_hub_of_a_class_of_ones_own_is_known_by_both() -> None:
     app.include_router(hub.router)
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
         assert (await tab.request("say"))["result"] == [True, "hello"]
+
+
+async def test_in_a_route_of_ones_own_a_dependency_takes_the_routes_connection() -> None:
+    hub = Hub(auth=Names())
+    Accepted: TypeAlias = Annotated[Connection, Depends(hub.accept)]
+
+    async def asking(connection: Accepted) -> str:
+        return f"hello {connection.user.id}"
+
+    app = simple(hub)
+
+    @app.websocket("/own")
+    async def own(connection: Accepted, words: Annotated[str, Depends(asking)]) -> None:
+        async for _ in connection:
+            await connection.send({"type": "words", "words": words})
+
+    async with serving(app) as server, Tab(server.ws, "/own", token="ann") as tab:
+        await tab.send({"type": "any"})
+        assert (await tab.receive("words"))["words"] == "hello ann"
