@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from hubbub.history.reads import Backfill, Gap, PassOn, Read, Release
+from hubbub.history.reads import Backfill, Between, Effect, Gap, PassOn, Read, Release
 from hubbub.history.states import AFTER_READ, TABLE, Brought, Outcome, State, Step
 from hubbub.history.topic import (
     IDLE,
@@ -94,6 +94,55 @@ def test_a_hole_is_read_and_what_waited_goes_on_from_there() -> None:
     told = [PassOn(b"%d" % offset, Position("e", offset)) for offset in (2, 3, 4)]
     assert effects == [*told, Release(b"5", Position("e", 5))]
     assert made.state is State.CURRENT
+
+
+def brought(made: TopicHistory, *offsets: int | str) -> None:
+    """Messages, as the broker brings them: what is kept by its offset, the others by a name."""
+    for each in offsets:
+        data, position = f"{each}".encode(), Position("e", each) if isinstance(each, int) else None
+        if made.receive(data, position) is Step.BUFFER:
+            assert made.buffer.add(data, position)
+
+
+def order(effects: list[Effect]) -> list[str]:
+    return [each.data.decode() for each in effects if isinstance(each, PassOn | Between | Release)]
+
+
+@pytest.mark.parametrize(
+    ("comes", "answer", "told"),
+    [
+        # A hole shows: what waits stands right behind what came before it, also before what has still to come.
+        ((4, "a", 5, "b"), past(6, 1, 2, 3, 4, 5, 6), ["2", "3", "4", "a", "5", "b", "6"]),
+        ((4, "a", "b"), past(4, 1, 2, 3, 4), ["2", "3", "4", "a", "b"]),
+        ((4, "a", 4, "b", 6), past(6, 1, 2, 3, 4, 5, 6), ["2", "3", "4", "a", "b", "5", "6"]),
+        # Something may be missing, so the first stands right before what comes next.
+        ((None, "a", 5, "b"), past(6, 1, 2, 3, 4, 5, 6), ["2", "3", "4", "a", "5", "b", "6"]),
+        ((4, "a", None, "b", 6, "c"), past(7, 1, 2, 3, 4, 5, 6, 7), ["2", "3", "4", "a", "5", "b", "6", "c", "7"]),
+        # Nobody knows where it stands.
+        ((None, "a"), past(3, 1, 2, 3), ["2", "3", "a"]),
+    ],
+)
+def test_what_history_has_not_keeps_its_place_among_what_is_read(
+    comes: tuple[int | str | None, ...], answer: Past, told: list[str]
+) -> None:
+    made = topic(at=1)
+    for each in comes:
+        made.doubt() if each is None else brought(made, each)
+    assert order(done(made.end_read(made.begin_read(), answer))) == told
+    assert made.state is State.CURRENT
+
+
+def test_it_keeps_its_place_over_several_reads_and_in_its_own_epoch() -> None:
+    made = topic(at=1, per_read=2)
+    brought(made, 5, "a")
+    assert order(done(made.end_read(made.begin_read(), past(6, 1, 2)))) == ["2"]
+    read = made.begin_read()
+    made.buffer.add(b"9", Position("e", 9))
+    assert order(done(made.end_read(read, past(6, 5, 6)))) == ["5", "a", "6", "9"]
+    made = topic(at=1, behind=True)
+    for data, position in ((b"f1", Position("f", 1)), (b"a", None)):
+        made.buffer.add(data, position)
+    assert order(done(made.end_read(made.begin_read(), past(2, 1, 2)))) == ["2", "a"]
 
 
 def test_what_history_has_not_got_any_more_is_a_gap() -> None:

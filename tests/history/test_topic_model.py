@@ -1,11 +1,12 @@
 """Any history of a topic against what a reader of it must be told."""
 
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hubbub.history.reads import Gap, PassOn, Read, Release
+from hubbub.history.reads import Between, Gap, PassOn, Read, Release
 from hubbub.history.states import State, Step
-from hubbub.ports.broker import Past
+from hubbub.ports.broker import Entry, Past
 from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 from tests.history.topics import past, topic
@@ -108,3 +109,49 @@ class Reader(RuleBasedStateMachine):
 
 
 TestAnyHistory = Reader.TestCase
+
+
+@given(st.lists(st.booleans(), max_size=24), st.lists(st.integers(0, 24), min_size=5, max_size=5))
+def test_a_reader_hears_all_in_the_order_in_which_it_was_sent_whatever_was_cut(kept: list[bool], at: list[int]) -> None:
+    """`at`: where the link was cut, and was there again; how far it was heard before the read, read, heard during it.
+
+    A read that sees more than was heard brings what is kept of that before the rest, and nobody can know.
+    """
+    cut, back, before, seen, during = sorted(min(each, len(kept)) for each in at)
+    # Where nothing that is kept was heard since the cut, nobody knows where the others stand.
+    assume(any(kept[back:during]) or not during > back)
+    offsets = [sum(kept[: number + 1]) for number in range(len(kept))]
+    made, told = topic(at=0, buffered=99, per_read=99), list[str]()
+
+    def come(number: int) -> None:
+        position = Position("e", offsets[number]) if kept[number] else None
+        data = f"{number}".encode()
+        step = made.receive(data, position)
+        if step is Step.BUFFER:
+            made.buffer.add(data, position)
+        elif step is not Step.IGNORE:
+            told.append(f"{number}")
+
+    for number in range(cut):
+        come(number)
+    made.doubt()
+    for number in range(back, before):
+        come(number)
+    read = made.begin_read()
+    for number in range(before, during):
+        come(number)
+    found = [
+        Entry(offsets[number], f"{number}".encode())
+        for number in range(seen)
+        if kept[number] and offsets[number] > (read.since or 0)
+    ]
+    for effect in made.end_read(read, Past(Position("e", sum(kept[:seen])), found)):
+        match effect:
+            case PassOn(data) | Between(data):
+                told.append(data.decode())
+            case Release(data):
+                come(int(data))
+    for number in range(during, len(kept)):
+        come(number)
+    lost = {number for number in range(cut, back) if not kept[number]}
+    assert told == [f"{number}" for number in range(len(kept)) if number not in lost]

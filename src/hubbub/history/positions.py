@@ -23,7 +23,7 @@ from hubbub import closes
 from hubbub.delivery.fanout import Fanout
 from hubbub.errors import Unavailable
 from hubbub.history.idle_check import check
-from hubbub.history.reads import Backfill, Effect, Gap, PassOn, Release
+from hubbub.history.reads import Backfill, Between, Effect, Gap, PassOn, Release
 from hubbub.history.states import State, Step
 from hubbub.history.topic import (
     STUCK,
@@ -195,6 +195,8 @@ class Positions:
         match effect:
             case PassOn(data, position):
                 self._pass_on(topic, history, data, position)
+            case Between(data):
+                self._fanout.deliver(topic, data)
             case Gap():
                 self._tell(topic, effect)
             case Release(data, position):

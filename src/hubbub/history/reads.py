@@ -41,6 +41,12 @@ class PassOn(NamedTuple):
     position: Position
 
 
+class Between(NamedTuple):
+    """What history has not got, to the members, in its place among what it has."""
+
+    data: bytes
+
+
 class Gap(NamedTuple):
     """What is between the offsets is nowhere any more, and the members are told."""
 
@@ -64,4 +70,4 @@ class Release(NamedTuple):
     position: Position | None
 
 
-Effect: TypeAlias = PassOn | Gap | Backfill | Release
+Effect: TypeAlias = PassOn | Between | Gap | Backfill | Release

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hubbub.delivery.message import Outgoing
 from hubbub.history.buffer import Buffer
-from hubbub.history.reads import Backfill, Effect, Gap, PassOn, Read, Release
+from hubbub.history.reads import Backfill, Between, Effect, Gap, PassOn, Read, Release
 from hubbub.history.replay import Replay, was_possible
 from hubbub.history.states import AFTER_READ, TABLE, Brought, Outcome, State, Step
 from hubbub.history.window import Missed
@@ -111,6 +111,8 @@ class TopicHistory:
             self.position, self._last, self._idle = position, data, 0
         elif step is _CATCH_UP:
             self.state, self._idle = _BEHIND, 0
+            if position is not None:
+                self.buffer.hear(position)
         elif step is _IGNORE:
             self._idle = 0
         return step
@@ -124,6 +126,7 @@ class TopicHistory:
     def doubt(self) -> None:
         """Something may not have been brought."""
         self._doubts += 1
+        self.buffer.doubt()
         self.state = _BEHIND
 
     # Joins.
@@ -219,8 +222,11 @@ class TopicHistory:
             if entry.offset > at + 1:
                 yield self._skip(here.epoch, at, entry.offset - 1)
             at = entry.offset
-            self.position, self._last = Position(here.epoch, at), entry.data
-            yield PassOn(entry.data, self.position)
+            position = Position(here.epoch, at)
+            for data in self.buffer.take_before(position):
+                yield Between(data)
+            self.position, self._last = position, entry.data
+            yield PassOn(entry.data, position)
         if at < top.offset and (read.newest or len(past.entries) < read.limit):
             yield self._skip(here.epoch, at, top.offset)
             at = top.offset
