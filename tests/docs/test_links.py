@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, anchors, read, without_blocks
+from tests.docs.pages import PAGES, ROOT, anchors, read, sections, without_blocks
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
@@ -43,6 +43,14 @@ def test_every_page_of_the_documentation_can_be_reached_from_the_readme() -> Non
                 (page.parent / path).resolve() for link in links if (path := link.partition("#")[0]).endswith(".md")
             ]
     assert set(PAGES) - seen <= {ROOT / "CHANGELOG.md"}
+
+
+def test_every_howto_stands_in_the_readmes_list() -> None:
+    """Reachable by way of another page is not found by who looks for it."""
+    listed = {link.partition("#")[0] for link in _LINK.findall(sections("README.md")["Learn more"])}
+    pages = {str(page.relative_to(ROOT)) for page in (ROOT / "docs/howto").glob("*.md")}
+    assert len(pages) > 10
+    assert pages - listed == set()
 
 
 def test_every_test_that_is_named_exists() -> None:
