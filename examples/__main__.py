@@ -58,11 +58,16 @@ def run(names: Sequence[str], *, first: int, workers: int) -> NoReturn:
             before, after = (f"http://127.0.0.1:{first + 2 * at + side}" for side in (0, 1))
             print(f"{name:13} before {before}   after {after}", flush=True)
         print("Open each of them in two tabs. Ctrl-C ends them.", flush=True)
-        while True:
-            for app, process in servers.items():
-                if process.poll() is not None:
-                    raise SystemExit(f"{app} has ended")
-            time.sleep(0.1)
+        try:
+            while True:
+                for app, process in servers.items():
+                    if process.poll() is not None:
+                        raise SystemExit(f"{app} has ended")
+                time.sleep(0.1)
+        finally:
+            # All at once, because each takes its time to send its clients away.
+            for process in servers.values():
+                process.terminate()
 
 
 @contextmanager

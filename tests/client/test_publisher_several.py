@@ -60,7 +60,7 @@ async def test_several_rooms_each_have_their_position(
         with pytest.raises(InvalidMessage) as refused:
             await publish("each_room", ["kept:a", ""], NOTE)
         assert refused.value.field == "rooms[1]"
-        with pytest.raises(ValueError, match=r"more than the 1000 of Limits\.batch"):
+        with pytest.raises(ValueError, match=r"more rooms than the 1000 of Limits\.batch"):
             await publish("each_room", [f"open:{n}" for n in range(1001)], NOTE)
         with pytest.raises(TypeError, match="list of names"):
             await publish("each_room", "kept:a", NOTE)

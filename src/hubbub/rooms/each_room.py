@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
@@ -25,9 +26,9 @@ def check_rooms(names: Iterable[str], limits: Limits) -> tuple[RoomName, ...]:
     """
     if isinstance(names, str | bytes):
         raise TypeError(f"several rooms are a list of names, not {type(names).__name__}")
-    listed = tuple(names)
+    listed = tuple(islice(names, limits.batch + 1))
     if len(listed) > limits.batch:
-        raise ValueError(f"{len(listed)} rooms are more than the {limits.batch} of Limits.batch")
+        raise ValueError(f"these are more rooms than the {limits.batch} of Limits.batch")
     return tuple(
         RoomName(messages.check_name(name, limit=limits.name, field=f"rooms[{at}]")) for at, name in enumerate(listed)
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import count
 from typing import Any
 
 import pytest
@@ -92,7 +93,8 @@ async def test_each_gets_it_with_its_own_name_and_the_positions_come_in_order(tw
         (["a\nb"], InvalidMessage, "rooms[0]", "control"),
         (["open:a", 7], InvalidMessage, "rooms[1]", "string"),
         ("open:a", TypeError, None, "list of names"),
-        ([f"open:{n}" for n in range(4)], ValueError, None, "4 rooms are more than the 3 of Limits.batch"),
+        ([f"open:{n}" for n in range(4)], ValueError, None, "more rooms than the 3 of Limits.batch"),
+        ((f"open:{n}" for n in count()), ValueError, None, "more rooms than the 3 of Limits.batch"),
     ],
 )
 async def test_bad_names_are_told_by_their_place(
