@@ -55,6 +55,11 @@ class Worker(Door):
         self._said: list[str] = []
 
     @property
+    def pid(self) -> int | None:
+        """None while it does not run."""
+        return None if self._served is None else self._served.pid
+
+    @property
     def work(self) -> float:
         """Seconds of a processor that it has used."""
         assert self._served is not None
