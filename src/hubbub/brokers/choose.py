@@ -1,21 +1,19 @@
 """From a broker URL to a broker."""
 
-from urllib.parse import urlsplit
-
 from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.brokers.url import MEMORY, is_memory, read_url
 from hubbub.errors import ConfigurationError
 from hubbub.ports.broker import Broker
 from hubbub.ports.metrics import Metrics
 
-MEMORY = "memory"
-_REDIS = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
+__all__ = ["MEMORY", "check_broker_url", "choose_broker", "is_memory"]
 
 
 def check_broker_url(url: str) -> str:
-    """The URL itself. Raises ConfigurationError, which names the schemes but not the URL: it may hold a password."""
-    if url == MEMORY or urlsplit(url).scheme in _REDIS | {MEMORY}:
-        return url
-    raise ConfigurationError("a broker is memory, redis://, rediss://, valkey://, valkeys:// or unix://")
+    """The URL itself. Raises ConfigurationError, which says what is wrong but not the URL: it may hold a password."""
+    if not is_memory(url):
+        read_url(url)
+    return url
 
 
 def choose_broker(url: str, *, name: str, metrics: Metrics | None = None) -> Broker:
@@ -23,7 +21,7 @@ def choose_broker(url: str, *, name: str, metrics: Metrics | None = None) -> Bro
 
     Raises ConfigurationError where its client is not installed.
     """
-    if urlsplit(check_broker_url(url)).scheme not in _REDIS:
+    if is_memory(check_broker_url(url)):
         return MemoryBroker()
     try:
         from hubbub.brokers.redis import RedisBroker

@@ -24,7 +24,6 @@ from hubbub.types import Position, RoomName
 try:
     import redis
     from redis.backoff import NoBackoff
-    from redis.connection import parse_url
     from redis.exceptions import NoScriptError, ResponseError
     from redis.retry import Retry
 
@@ -36,6 +35,8 @@ except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
 
 __all__ = ["AsyncPublisher", "Publisher", "Recipients"]
+
+_KINDS = {"tcp": redis.Connection, "tls": redis.SSLConnection, "unix": redis.UnixDomainSocketConnection}
 
 #: How often what the hubs keep may change under a message before it is given up.
 _TRIES = 5
@@ -50,16 +51,12 @@ class Publisher(Publishing[Position | None, list[Position | None]]):
 
     def __init__(self, broker: str | None = None, *, name: str = "hubbub", deadline: float = 2.0) -> None:
         super().__init__(broker, name=name, deadline=deadline)
-        # After the URL's own, which could otherwise take the deadline away. Nothing is ever sent twice.
         options: dict[str, Any] = {
-            **parse_url(in_redis_terms(self._url)),  # type: ignore[no-untyped-call]
-            "protocol": 2,
-            "decode_responses": False,
+            **in_redis_terms(self._server.url),
+            "connection_class": _KINDS[self._server.url.kind],
             "socket_timeout": deadline,
             "socket_connect_timeout": deadline,
-            "health_check_interval": 0,
             "retry": Retry(NoBackoff(), 0),
-            "retry_on_timeout": False,
         }
         self._redis = redis.Redis(connection_pool=redis.ConnectionPool(**options))
         self._rules = UNKNOWN

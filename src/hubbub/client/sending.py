@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
-from hubbub.brokers.choose import MEMORY, check_broker_url
+from hubbub.brokers.choose import MEMORY, check_broker_url, is_memory
 from hubbub.errors import ConfigurationError
 from hubbub.options import Limits
 from hubbub.protocol import messages
@@ -103,7 +103,7 @@ class Publishing(ABC, Generic[R, Rs]):
 
     def __init__(self, broker: str | None = None, *, name: str = "hubbub", deadline: float = 2.0) -> None:
         self._url = check_broker_url(broker or os.environ.get("HUBBUB_BROKER") or MEMORY)
-        if self._url.partition(":")[0] == MEMORY:
+        if is_memory(self._url):
             raise ConfigurationError(
                 "nothing can be published to the memory broker from outside: give the URL of the broker the hubs use, "
                 "or publish by HTTP"

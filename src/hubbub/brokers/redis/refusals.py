@@ -15,7 +15,9 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as NotConnected
 
+from hubbub.brokers.redis.resp import refusal
 from hubbub.errors import Unavailable
 
 _DEMOTED = re.compile(r"\b(READONLY|MASTERDOWN)\b")
@@ -23,6 +25,10 @@ _DEMOTED = re.compile(r"\b(READONLY|MASTERDOWN)\b")
 _FULL = "max number of clients"
 #: What a server adds about where in a script it was.
 _PLACE = re.compile(r" script: ([0-9a-f]+, )?on @user_script:\d+\.$")
+
+
+class NotLetIn(NotConnected):
+    """The server said why, instead of letting a connection in: no client more, no such password, still loading."""
 
 
 def told(error: Exception) -> Exception:
@@ -34,7 +40,14 @@ def told(error: Exception) -> Exception:
 
 def is_refusal(error: BaseException) -> bool:
     """Whether a server said so; redis-py counts some of what it says among lost connections."""
-    return isinstance(error, ResponseError | AuthenticationError | BusyLoadingError) or _FULL in str(error)
+    refusals = ResponseError | AuthenticationError | BusyLoadingError | NotLetIn
+    return isinstance(error, refusals) or _FULL in str(error)
+
+
+def refused(data: bytes) -> Exception | None:
+    """The refusal that these bytes of a server begin with."""
+    line, end, _ = data.partition(b"\r\n")
+    return refusal(line[1:].decode(errors="replace")) if line.startswith(b"-") and end else None
 
 
 def is_demoted(error: BaseException | None) -> TypeGuard[ResponseError]:

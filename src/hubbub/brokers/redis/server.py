@@ -15,14 +15,15 @@ from redis.asyncio.connection import (
     ConnectionPool,
     SSLConnection,
     UnixDomainSocketConnection,
-    parse_url,
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from hubbub.brokers.redis.link import Link
+from hubbub.brokers.redis.refusals import NotLetIn, is_refusal, refused
+from hubbub.brokers.url import ServerUrl, read_url
 from hubbub.errors import ConfigurationError
 
 #: After how many seconds, probes or milliseconds the kernel gives a dead host up: the second line behind our own PING.
@@ -36,6 +37,9 @@ class _Abrupt:
     """
 
     _writer: asyncio.StreamWriter | None
+    _reader: asyncio.StreamReader | None
+    refusal: Exception | None = None
+    """What the server said before it closed, instead of letting it in."""
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -44,7 +48,34 @@ class _Abrupt:
         transport: asyncio.Transport = self._writer.transport  # type: ignore[assignment]
         return transport
 
+    async def on_connect_check_health(self, *args: Any, **options: Any) -> None:
+        for _ in range(2):
+            # What is there already is read before the first write fails, which would throw it away.
+            await asyncio.sleep(0)
+        await super().on_connect_check_health(*args, **options)  # type: ignore[misc]
+
+    async def greet(self) -> None:
+        """Whoever lets nobody in says so now. Raises RedisError with its words."""
+        await self.send_command("PING", check_health=False)  # type: ignore[attr-defined]
+        try:
+            await self.read_response()
+        except ResponseError as error:
+            # A full disk refuses it, and brings messages as before.
+            if not str(error).startswith("MISCONF") and not isinstance(error, NoPermissionError):
+                raise
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)  # type: ignore[misc]
+        except Exception as error:
+            if is_refusal(error):
+                self.refusal = error
+            raise
+
     async def disconnect(self, nowait: bool = False, *args: Any, **options: Any) -> None:
+        if self.refusal is None and self._reader is not None:
+            # Once the connection is lost there is no other way to what has come before.
+            self.refusal = refused(bytes(getattr(self._reader, "_buffer", b"")))
         if self._writer is not None:
             self._writer.transport.abort()
         await super().disconnect(False, *args, **options)  # type: ignore[misc]
@@ -62,62 +93,76 @@ class _Unix(_Abrupt, UnixDomainSocketConnection):
     pass
 
 
-def in_redis_terms(url: str) -> str:
-    """The URL as redis-py reads it, which does not know `valkey://` and `valkeys://`."""
-    scheme, colon, rest = url.partition(":")
-    return {"valkey": "redis", "valkeys": "rediss"}.get(scheme.lower(), scheme.lower()) + colon + rest
+#: redis-py's words for a write that failed, which say nothing.
+_LOST = "UNKNOWN while writing"
+_KINDS = {"tcp": _Tcp, "tls": _Tls, "unix": _Unix}
+
+
+def in_redis_terms(url: ServerUrl) -> dict[str, Any]:
+    """What redis-py makes a connection of, but for its class and its deadlines. Nothing is ever sent twice."""
+    where = {"path": url.path} if url.kind == "unix" else {"host": url.host, "port": url.port}
+    return {
+        **url.options,
+        **where,
+        "db": url.db,
+        # It would be sent together with what follows, before it could be read that nobody is let in.
+        "driver_info": None,
+        "protocol": 2,
+        "decode_responses": False,
+        "health_check_interval": 0,
+        "retry_on_timeout": False,
+    }
 
 
 class Server:
-    """Reads `redis://`, `rediss://`, `valkey://`, `valkeys://` and `unix://`, as redis-py does, query included.
+    """`url` as `hubbub.brokers.url` reads it.
 
     `db` is the number of the database. `str()` is host and port or the socket's path, never a credential. Raises
     ConfigurationError; the text does not repeat the URL, which may hold a password.
     """
 
     def __init__(self, url: str, *, deadline: float) -> None:
-        url = in_redis_terms(url)
-        kind = {"redis": _Tcp, "rediss": _Tls, "unix": _Unix}.get(url.partition(":")[0])
-        if kind is None:
-            raise ConfigurationError("a broker's URL starts with redis://, rediss://, valkey://, valkeys:// or unix://")
+        self.url = read_url(url)
+        self.db = self.url.db
         self._deadline = deadline
+        options = in_redis_terms(self.url)
+        if self.url.kind == "unix":
+            self._address = self.url.path
+        else:
+            host = self.url.host
+            self._address = f"{f'[{host}]' if ':' in host else host}:{self.url.port}"
+            options["socket_keepalive_options"] = {
+                getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)
+            }
         try:
-            options: dict[str, Any] = dict(parse_url(url))
-            self.db: int = int(options.get("db", 0))
-            if kind is _Unix:
-                self._address: str = options["path"]
-            else:
-                host = options.get("host", "localhost")
-                self._address = f"{f'[{host}]' if ':' in host else host}:{options.get('port', 6379)}"
-                options["socket_keepalive_options"] = {
-                    getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)
-                }
             options |= {
-                "connection_class": kind,
-                "protocol": 2,
-                "decode_responses": False,
-                "health_check_interval": 0,
+                "connection_class": _KINDS[self.url.kind],
                 "retry": Retry(NoBackoff(), 0),
-                "retry_on_timeout": False,
                 "socket_timeout": None,
                 "socket_connect_timeout": deadline,
             }
             self._pool = ConnectionPool(**options)
             self._connection()
-        except (ValueError, TypeError, KeyError, RedisError):
-            raise ConfigurationError("the broker's URL cannot be read; expected like redis://host:6379/0") from None
+        except (ValueError, TypeError, KeyError, AttributeError, RedisError):
+            # Of another version, that knows less than ours.
+            raise ConfigurationError("redis-py cannot use the broker's URL") from None
 
     def __str__(self) -> str:
         return self._address
 
     async def connect(self) -> Link:
-        """A connection of the caller's own, to be closed. Raises RedisError or OSError within the deadline."""
+        """A connection of the caller's own, to be closed. Raises RedisError or OSError within the deadline.
+
+        NotLetIn has the server's own words.
+        """
         connection = self._connection()
         try:
             async with asyncio.timeout(self._deadline):
                 await connection.connect()
+                await connection.greet()
                 # What redis-py had read and not answered for would be lost when another reads on.
                 if await connection.can_read():
+                    await connection.read_response()
                     raise NotConnected("connection closed by the server")
             return Link(connection)
         except BaseException as error:
@@ -125,6 +170,10 @@ class Server:
                 await connection.disconnect()
             if isinstance(error, TimeoutError):
                 raise TimeoutError(f"no answer within {self._deadline:g} s") from None
+            if isinstance(error, RedisError) and connection.refusal is not None:
+                raise NotLetIn(str(connection.refusal)) from None
+            if isinstance(error, RedisError) and _LOST in str(error):
+                raise NotConnected("connection closed by the server") from None
             raise
 
     def _connection(self) -> Any:
