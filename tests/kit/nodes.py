@@ -39,9 +39,9 @@ class Line(MemoryBroker):
         self.ttls.append(ttl)
         return renewal
 
-    async def lost(self, limit: int) -> list[Held]:
+    async def lost(self, limit: int, *, ago: float = 0.0) -> list[Held]:
         self._check()
-        found = await super().lost(limit)
+        found = await super().lost(limit, ago=ago)
         self.most = max(self.most, sum(len(held.members) for held in found))
         return found
 

@@ -171,7 +171,20 @@ async def test_who_retires_is_believed_for_a_while_and_then_swept_by_the_others(
 async def test_who_retires_while_the_broker_is_away_says_what_that_means(
     s: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    a = await s.node("a")
+    a, b, nobody = [await s.node(name) for name in "abn"]
+    for node in (a, b):
+        await node.presence.enter(ROOM, "ann")
+    await b.leases.retire(15)
+    # Nobody is there, so nobody is announced; nor was anybody by one that the broker never heard of.
+    nobody.line.away = True
+    await nobody.leases.retire(15)
+    unheard = Node("u", s.store, s.clock)
+    s.nodes.append(unheard)
+    await unheard.line.start(lambda *_: None, lambda: None, lambda _: None)
+    unheard.line.away = True
+    await unheard.leases.start()
+    await unheard.leases.retire(15)
+    assert caplog.text == ""
     a.line.away = True
     await a.leases.retire(15)
     assert "may be announced as gone before they are back" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 
 from hubbub.ports.broker import Held, Renewal
 from hubbub.types import OCCUPIED, ONLINE, room_topic, user_topic
-from tests.kit.nodes import ROOM, Cluster
+from tests.kit.nodes import ROOM, Cluster, Node
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ async def test_a_sweep_that_changes_nothing_is_not_repeated_for_ever(s: Cluster)
     await a.die()
     asked = 0
 
-    async def lost(_: int) -> list[Held]:
+    async def lost(_: int, *, ago: float = 0.0) -> list[Held]:
         nonlocal asked
         asked += 1
         return [Held("nobody", ROOM, ["ann"])]
@@ -154,3 +154,47 @@ async def test_one_whose_answer_was_long_in_coming_waits_from_then_on(s: Cluster
     assert s.members(ROOM) == ["ann"]
     await s.wait(1)
     assert s.members(ROOM) == []
+
+
+async def test_who_starts_later_finds_the_ghosts_of_those_who_died_long_before_gone_at_once(s: Cluster) -> None:
+    """With the clock at rest: nothing is waited for. Who may still come back, and who lives, stays."""
+    dead, away, alive = [await s.node(name) for name in "xyz"]
+    for node, user in ((dead, "ann"), (away, "bob"), (alive, "cid")):
+        await node.presence.enter(ROOM, user)
+    await alive.leases.stop()  # it sweeps nobody; its renewals are done by hand
+    await dead.die()
+    await s.wait(5)
+    await away.line.renew("y", 8)
+    await away.die()
+    await s.wait(8)
+    await alive.line.renew("z", 8)
+    assert s.members(ROOM) == ["ann", "bob", "cid"]
+    s.said.clear()
+    fresh = await s.node("f")
+    assert s.members(ROOM) == ["bob", "cid"]
+    assert s.of("user_left_room") == [b'{"type":"user_left_room","room":"r","user":"ann"}']
+    await s.wait(4)
+    assert s.members(ROOM) == ["cid"]
+    assert fresh.line.renewals[0] is Renewal.NEW
+
+
+async def test_who_starts_while_the_broker_is_away_lets_the_others_come_back_first(s: Cluster) -> None:
+    """All leases have run out, however long ago, and those who hold them live."""
+    a = await s.node("a")
+    await a.presence.enter(ROOM, "ann")
+    await s.wait(20)
+    a.line.away = True
+    fresh = Node("f", s.store, s.clock)
+    s.nodes.append(fresh)
+    fresh.line.away = True
+    await fresh.start()
+    await s.wait(30)
+    s.said.clear()
+    fresh.line.away = False
+    fresh.leases.resumed()
+    await s.wait(1)
+    a.line.away = False
+    a.leases.resumed()
+    await s.wait(30)
+    assert s.members(ROOM) == ["ann"]
+    assert s.said == []

@@ -240,9 +240,10 @@ class Broker(Protocol):
     async def renew(self, holder: str, ttl: float) -> Renewal:
         """What `holder` holds is to be believed for `ttl` seconds from now on, by the broker's clock."""
 
-    async def lost(self, limit: int) -> list[Held]:
+    async def lost(self, limit: int, *, ago: float = 0.0) -> list[Held]:
         """What holders whose lease has run out still hold, at most about `limit` members of it.
 
+        `ago`: only where it ran out so many seconds ago.
         From now on `renew` tells such a holder LOST, once. One that holds nothing any more is forgotten.
         """
 

@@ -6,7 +6,8 @@ dies: what is left is found again. Electing a sweeper lost: its death would have
 
 Who was out of touch does not sweep for a while: where the broker itself was away, everybody's lease has run out, and
 those who are alive renew it first. For the same reason it believes less: an answer that was lost may have said that
-this node's own lease ran out, so after a doubt everything is said anew, and what was still known is not announced.
+this node's own lease ran out, so after a doubt everything is said anew, and what was still known is not announced. Who
+has just started, and found the broker there, sweeps at once those who had that while already: they died before it.
 """
 
 import asyncio
@@ -46,6 +47,8 @@ class NodeLease:
         self._failing_since: float | None = None
         self._complained = False
         self._sweep_from = 0.0
+        self._fresh = False
+        """It has just started, and found the broker there."""
         self._at_once = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -53,6 +56,7 @@ class NodeLease:
         """Take the lease, or go on trying. Returns after the first try, within the broker's deadline."""
         self._settle()
         again = await self._renew()
+        self._fresh = self._renewed is not None
         self._go(self._keep_renewing(again))
         self._go(self._keep_sweeping())
 
@@ -63,12 +67,14 @@ class NodeLease:
 
     async def retire(self, seconds: float) -> None:
         """What this node holds is believed for `seconds` more; its users are not announced as gone by itself."""
+        held = len(self._presence) > 0 and self._renewed is not None
         self._presence.retire()
         await self.stop()
         try:
             await self._broker.renew(self._node, seconds)
         except Unavailable:
-            _log.warning("the broker is away: this node's users may be announced as gone before they are back")
+            if held:  # whom the broker was never told of it cannot announce
+                _log.warning("the broker is away: this node's users may be announced as gone before they are back")
 
     async def stop(self) -> None:
         """Renew and sweep no more. What is held is believed until the lease runs out."""
@@ -125,17 +131,19 @@ class NodeLease:
 
     async def _keep_sweeping(self) -> None:
         while True:
-            await self._rest(self._lease * _SWEEP, asyncio.Event())
-            if self._clock.now() >= self._sweep_from:
+            settled = self._clock.now() >= self._sweep_from
+            if settled or self._fresh:
                 try:
-                    await self._sweep()
+                    await self._sweep(ago=0.0 if settled else self._lease * _SETTLE)
                 except Unavailable:
+                    self._fresh = False
                     self._settle()
+            await self._rest(self._lease * _SWEEP, asyncio.Event())
 
-    async def _sweep(self) -> None:
-        """Raises Unavailable; what was not swept then is found again."""
+    async def _sweep(self, *, ago: float) -> None:
+        """Those whose lease ran out so many seconds ago. Raises Unavailable; what was not swept then is found again."""
         before: list[Held] = []
-        while (lost := await self._broker.lost(_BATCH)) and lost != before:
+        while (lost := await self._broker.lost(_BATCH, ago=ago)) and lost != before:
             if any(held.holder == self._node for held in lost):
                 # We are alive. Either time itself has jumped, for everybody, or only we were away.
                 self.resumed()
@@ -151,7 +159,7 @@ class NodeLease:
         await self._broker.sweep(held, announce, edge=self._presence.edge)
 
     def _in_doubt(self) -> None:
-        self._doubt = True
+        self._doubt, self._fresh = True, False
         self._settle()
 
     def _settle(self) -> None:

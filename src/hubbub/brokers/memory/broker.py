@@ -121,9 +121,9 @@ class MemoryBroker:
         store = self._running()
         return store.presence.renew(holder, store.clock() + ttl)
 
-    async def lost(self, limit: int) -> list[Held]:
+    async def lost(self, limit: int, *, ago: float = 0.0) -> list[Held]:
         store = self._running()
-        return store.presence.lost(limit, store.clock())
+        return store.presence.lost(limit, store.clock(), store.clock() - ago)
 
     async def sweep(
         self,

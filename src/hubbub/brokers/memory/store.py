@@ -210,7 +210,7 @@ class PresenceTable:
         # How much each holds: who holds nothing is not looked for. What, is found by looking, because it is asked for
         # only of the dead, and would double what everybody costs.
         self._held: dict[str, int] = {}
-        # Every holder is in one of the two at most: until when it is believed, or since when it is known not to be.
+        # Every holder is in one of the two at most: until when it is believed, or until when it was.
         self._leases: dict[str, float] = {}
         self._lapsed: dict[str, float] = {}
 
@@ -267,15 +267,15 @@ class PresenceTable:
         self._leases[holder] = until
         return renewal
 
-    def lost(self, limit: int, now: float) -> list[Held]:
-        for holder in [holder for holder, until in self._leases.items() if until <= now]:
-            del self._leases[holder]
-            self._lapsed[holder] = now
+    def lost(self, limit: int, now: float, ended: float) -> list[Held]:
+        """Of those whose lease had run out at `ended`."""
+        for holder in [holder for holder, until in self._leases.items() if until <= ended]:
+            self._lapsed[holder] = self._leases.pop(holder)
         over = [holder for holder, since in self._lapsed.items() if since <= now - _LAPSED_KNOWN]
         for holder in over:
             if holder not in self._held:
                 del self._lapsed[holder]
-        gone = [holder for holder in self._lapsed if holder in self._held]
+        gone = [holder for holder, until in self._lapsed.items() if until <= ended and holder in self._held]
         found: list[Held] = []
         if not gone:
             return found

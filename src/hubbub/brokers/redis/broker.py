@@ -238,10 +238,11 @@ class RedisBroker:
             return Renewal.LOST
         return Renewal.KEPT if known else Renewal.NEW
 
-    async def lost(self, limit: int) -> list[Held]:
+    async def lost(self, limit: int, *, ago: float = 0.0) -> list[Held]:
         names = self._keys
         keys = (names.leases, names.lapsed)
-        found = await self._asking().run(_LOST, keys, limit, _LAPSED, names.all_holds, names.all_topics)
+        arguments = (limit, _LAPSED, names.all_holds, names.all_topics, milliseconds(ago))
+        found = await self._asking().run(_LOST, keys, *arguments)
         return [
             Held(unquoted(holder), Topic(unquoted(topic)), [*map(decoded, members)])
             for holder, topic, members in zip(found[::3], found[1::3], found[2::3], strict=True)

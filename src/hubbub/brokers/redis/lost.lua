@@ -1,17 +1,19 @@
 -- KEYS: the leases, those that ran out. ARGV: limit, for how many milliseconds a holder whose lease ran out is
--- remembered as one, what the keys begin with of what a holder holds: its topics; its members in a topic.
+-- remembered as one, what the keys begin with of what a holder holds: its topics; its members in a topic; how many
+-- milliseconds ago a lease ran out at least.
 -- Returns holder, topic, members, holder, topic, members, ...
 may('ZADD', KEYS[2], 0, '')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)
+local upto = now - ARGV[5]
+local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', upto, 'WITHSCORES')
 -- Removed first: a server that is out of memory refuses to add, except after a script has begun to write.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-for _, holder in ipairs(ended) do
-  redis.call('ZADD', KEYS[2], now, holder)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', upto)
+for i = 1, #ended, 2 do
+  redis.call('ZADD', KEYS[2], ended[i + 1], ended[i])
 end
 local found, left = {}, tonumber(ARGV[1])
-local holders = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+local holders = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', upto, 'WITHSCORES')
 for i = 1, #holders, 2 do
   local holder = holders[i]
   local topics = redis.call('SRANDMEMBER', ARGV[3] .. holder, left)

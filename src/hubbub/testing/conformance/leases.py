@@ -59,6 +59,22 @@ class Leases:
         assert await here.broker.members(ROOM) == ["alice", "bob"]
 
     @meeting
+    async def test_leases_that_ran_out_just_now_may_be_left_alone(self, here: Peer, there: Peer) -> None:
+        for name in ("dead", "gone"):
+            await here.broker.renew(name, SHORT)
+            await here.broker.enter(ROOM, f"{name}'s", name)
+        await eventually(lambda: there.broker.lost(10), lambda found: len(triples(found)) == 2)
+        assert await there.broker.lost(10, ago=LONG) == []
+        # Whether somebody has found them before or not.
+        await here.broker.renew("late", SHORT)
+        await here.broker.enter(ROOM, "late's", "late")
+        assert await there.broker.lost(10, ago=LONG) == []
+        found = await eventually(
+            lambda: there.broker.lost(10, ago=SHORT), lambda found: len({each.holder for each in found}) == 3
+        )
+        assert sorted(each.holder for each in found) == ["dead", "gone", "late"]
+
+    @meeting
     async def test_leases_are_swept_with_what_nobody_else_holds_announced_once(self, here: Peer, there: Peer) -> None:
         await here.broker.subscribe(ROOM)
         await here.broker.renew("n1", LONG)
