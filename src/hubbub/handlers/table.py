@@ -1,6 +1,6 @@
 """Which function handles which `type`: built by decorators, one handler a type."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -69,6 +69,10 @@ class HandlerTable(Generic[T]):
 
     def __post_init__(self) -> None:
         self.get = self._by_type.get
+
+    def __iter__(self) -> Iterator[str]:
+        """The types that have one."""
+        return iter(self._by_type)
 
     def declare(self, declared: Any, function: T, *, at_once: bool = False) -> None:
         """For the types of a model, or of each of a union.

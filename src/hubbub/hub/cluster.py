@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +67,10 @@ class Lease:
 
 
 class Cluster:
-    """`kept`: marks of the words on what is kept that this node knows, see `hubbub.hub.retention_word`."""
+    """`kept`: marks of the words on what is kept that this node knows, see `hubbub.hub.retention_word`.
+
+    `application`: what it says of which application it is, see `hubbub.hub.application`; None where that is not asked.
+    """
 
     def __init__(
         self,
@@ -77,12 +80,14 @@ class Cluster:
         facts: list[Callable[[], dict[str, Any]]],
         *,
         kept: Callable[[], Sequence[str]] = tuple,
+        application: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self._broker = broker
         self._node = node
         self._connections = connections
         self._facts = facts
         self._kept = kept
+        self._application = application
         self._complained: set[Callable[[], dict[str, Any]]] = set()
 
     async def tell(self) -> None:
@@ -126,7 +131,14 @@ class Cluster:
                 if is_our_end(error):
                     raise
                 self._complain(measure)
-        said = {"pid": os.getpid(), "connections": self._connections(), "facts": facts, "kept": self._kept()}
+        said: dict[str, Any] = {
+            "pid": os.getpid(),
+            "connections": self._connections(),
+            "facts": facts,
+            "kept": self._kept(),
+        }
+        if (application := self._application()) is not None:
+            said["application"] = application
         return json.dumps(said).encode()
 
     def _complain(self, measure: Callable[[], dict[str, Any]]) -> None:

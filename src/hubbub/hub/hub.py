@@ -50,6 +50,7 @@ T = TypeVar("T")
 
 # Lifespan state of the application: one entry a hub, so that several hubs in one application do not overwrite another.
 _STATE = "hubbub:"
+_NAME = "hubbub"
 
 
 class Hub:
@@ -57,7 +58,8 @@ class Hub:
 
     `broker`: a URL (`redis://`, `rediss://`, `valkey://`, `unix://`, `memory`) or a broker object; default
     HUBBUB_BROKER, else memory, which joins the connections of one process only. `name` keeps two hubs on one broker
-    apart. `auth`: one authenticator or several, for the hub's own route and `hub.accept`; without one, nobody gets in
+    apart; default "hubbub", and a warning where two applications have that. `auth`: one authenticator or several, for
+    the hub's own route and `hub.accept`; without one, nobody gets in
     there. `path`: of the WebSocket route in `hub.router`. `origins`: the web origins that may connect, default those
     whose host is the request's own, checked where a cookie or nothing authenticates. `allowed_hosts`: the hosts for
     which the request's own origin passes, also beside `origins`; default all without `origins`, and none with.
@@ -77,7 +79,7 @@ class Hub:
         broker: str | Broker | None = None,
         *,
         auth: Authenticator | Sequence[Authenticator] = (),
-        name: str = "hubbub",
+        name: str | None = None,
         path: str = "/ws",
         origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
@@ -392,7 +394,7 @@ class Hub:
     async def _begin(self) -> Runtime:
         broker = self._broker
         if isinstance(broker, str):
-            broker = choose_broker(broker, name=self._name, metrics=self.metrics)
+            broker = choose_broker(broker, name=_NAME if self._name is None else self._name, metrics=self.metrics)
         process = ServerProcess()
         process.tell_of_limits(self.limits)
         if not broker.shared and (workers := process.workers) > 1:
@@ -401,7 +403,9 @@ class Hub:
                 "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
             )
         redaction.install()
-        running = Runtime(self._settings, self._declarations, broker, self._scope)
+        chosen = self._name is not None or not isinstance(self._broker, str)
+        title = None if chosen else str(getattr(self._app, "title", ""))
+        running = Runtime(self._settings, self._declarations, broker, self._scope, title=title)
         try:
             await running.start()
         except BaseException:

@@ -17,6 +17,7 @@ from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Requests
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import ConnectionHooks
+from hubbub.hub.application import Application, warn_of_others
 from hubbub.hub.cluster import Cluster
 from hubbub.hub.composition import Parts, compose
 from hubbub.hub.declarations import Declarations
@@ -39,12 +40,25 @@ _ARRIVAL = 5.0
 
 
 class Runtime:
-    """`scope`: as `hubbub.hub.edges` has it."""
+    """`scope`: as `hubbub.hub.edges` has it.
+
+    `title`: of the application, where it may meet another by accident; None where its name was chosen.
+    """
 
     def __init__(
-        self, settings: HubSettings, declarations: Declarations, broker: Broker, scope: Callable[[], dict[str, Any]]
+        self,
+        settings: HubSettings,
+        declarations: Declarations,
+        broker: Broker,
+        scope: Callable[[], dict[str, Any]],
+        *,
+        title: str | None = None,
     ) -> None:
         self.stopping = False
+        # What is declared while it runs counts as well.
+        self._application: Callable[[], Application | None] = (
+            (lambda: None) if title is None else (lambda: Application.of(title, declarations))
+        )
         self._settings = settings
         limits, leaving, metrics = settings.limits, settings.leaving, settings.metrics
         declared, hooks = declarations.declared, declarations.hooks.declared
@@ -66,7 +80,12 @@ class Runtime:
         self.home = self.parts.home
         self.handles = self.parts.handles
         self.cluster = Cluster(
-            broker, self.node, lambda: len(self.registry), declarations.measures, kept=lambda: self._word.known
+            broker,
+            self.node,
+            lambda: len(self.registry),
+            declarations.measures,
+            kept=lambda: self._word.known,
+            application=self._said_of_the_application,
         )
         self._word = RetentionWord(
             broker,
@@ -119,6 +138,8 @@ class Runtime:
         # Told before its word is left: another that leaves its own meanwhile waits for this one, or this one knows it.
         await self.cluster.tell()
         self._always = [asyncio.create_task(self.cluster.report())]
+        if self.broker.shared and (application := self._application()) is not None:
+            self._always.append(asyncio.create_task(warn_of_others(self.broker, self.node, application)))
         await self._word.settle()
         if self._edges is not None:
             self._edges.start()
@@ -167,6 +188,10 @@ class Runtime:
         within = self._settings.limits.closing
         kinds = [hooks for hooks in (self.hooks, self._edges) if hooks is not None]
         await asyncio.gather(*(hooks.stop(within=within) for hooks in kinds))
+
+    def _said_of_the_application(self) -> dict[str, Any] | None:
+        application = self._application()
+        return None if application is None else application.said()
 
     def _resumed(self) -> None:
         self.parts.lease.resumed()

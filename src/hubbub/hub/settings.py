@@ -83,7 +83,7 @@ def check_port(name: str, given: Any) -> None:
 
 def check_texts(name: Any, path: Any) -> None:
     """Raises ConfigurationError for a hub's name, or a path, that is none."""
-    if not isinstance(name, str):
-        raise ConfigurationError(f"Hub(name=…) is a str, not {type(name).__name__}")
+    if not isinstance(name, str | None):
+        raise ConfigurationError(f"Hub(name=…) is a str or None, not {type(name).__name__}")
     if not isinstance(path, str) or not (path.startswith("/") or not path):
         raise ConfigurationError(f"Hub(path=…) is like {'/ws'!r}, not {path!r}")
