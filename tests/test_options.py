@@ -8,6 +8,8 @@ import pytest
 
 from hubbub import options
 from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomOptions, Slow, check_fits
+from hubbub.protocol.codec import encode
+from hubbub.protocol.envelope import Envelope, Kind
 
 BOUNDED = [(Limits, {}), (Rate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
 EVERY_BOUND = [(group, needed, field.name) for group, needed in BOUNDED for field in fields(group)]
@@ -19,6 +21,7 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         "depth": 32,
         "name": 128,
         "rooms": 128,
+        "presence": 1_024,
         "outbox": 1_048_576,
         "payload": 524_288,
         "waiting": 32,
@@ -37,7 +40,31 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     assert asdict(Rate()) == {"messages": 100.0, "burst": 200, "refusals": 200}
     assert asdict(Heartbeat()) == {"interval": 25.0, "timeout": 10.0}
     assert asdict(Leaving()) == {"lease": 10.0, "grace": 0.0, "window": 5.0}
-    assert asdict(RoomOptions()) == {"presence": False, "diff": False, "history": None, "slow": "disconnect"}
+    assert asdict(RoomOptions()) == {
+        "presence": False,
+        "presence_data": False,
+        "diff": False,
+        "history": None,
+        "slow": "disconnect",
+    }
+
+
+def test_a_presence_fits_the_header_of_a_notice() -> None:
+    largest = Limits(presence=16_384).presence
+    with pytest.raises(ValueError, match=r"Limits\.presence must not be greater than 16384"):
+        Limits(presence=16_385)
+    # However it is escaped.
+    for text in ('"' * (largest // 2), "é" * (largest // 2), "\U0001f600" * (largest // 4)):
+        data = encode({"é" * 64: {"x": text[: len(text) - 8]}})
+        assert len(data) <= largest + 140
+        notice = Envelope(Kind.NOTICE, b"", without_users=frozenset({"é" * 64}), presence=data)
+        assert Envelope.decode(notice.encode()) == notice
+
+
+def test_presence_data_needs_presence() -> None:
+    assert RoomOptions(presence=True, presence_data=True).presence_data
+    with pytest.raises(ValueError, match=r"^presence_data=True needs presence=True"):
+        RoomOptions(presence_data=True)
 
 
 @pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Literal, NoReturn, TypeAlias
 
+#: Bytes that `Limits.presence` may be set to: with its escapes it has to fit the header of a notice.
+MOST_PRESENCE = 16 * 1024
+
 
 def _positive(group: object) -> None:
     for field in fields(group):  # type: ignore[arg-type]
@@ -25,6 +28,8 @@ class Limits:
     """Longest room name and user id."""
     rooms: int = 128
     """Rooms one connection may be in."""
+    presence: int = 1024
+    """Largest presence a tab may show in a room with presence data, as compact JSON. Default 1 KiB, at most 16 KiB."""
     outbox: int = 1024 * 1024
     """Unsent data one connection may have. What does not fit is treated as its room's `slow` says: by default the
     connection is closed with 1013. Default 1 MiB."""
@@ -60,6 +65,8 @@ class Limits:
         _positive(self)
         if self.payload > self.outbox:
             raise ValueError("Limits.payload must not be greater than Limits.outbox, or it could never be sent")
+        if self.presence > MOST_PRESENCE:
+            raise ValueError(f"Limits.presence must not be greater than {MOST_PRESENCE}, or no notice could carry it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,20 +180,26 @@ class RoomOptions:
     """What a room pattern asked for.
 
     `presence`: the broker counts who is in the room and the members are told who comes and goes. Default off.
+    `presence_data`: each of them shows the others a small object of its own, a name or a status. Default off.
     `diff`: they are told by `presence_diff`, collected over half a second, instead of one notice each. Default off.
     `history`: what is kept of its messages, see `Keep`. Default None.
     `slow`: what becomes of a message that a reader is too slow for. Default: the reader is closed with 1013.
 
-    Raises ValueError for a `history` that is none of these, and for `latest` with history: of values that replace each
-    other nothing can be missed.
+    Raises ValueError for a `history` that is none of these, for `presence_data` without presence, and for `latest` with
+    history: of values that replace each other nothing can be missed.
     """
 
     presence: bool = False
+    presence_data: bool = False
     diff: bool = False
     history: Keep = None
     slow: Slow = Slow.DISCONNECT
 
     def __post_init__(self) -> None:
         check_keep(self.history, "history")
+        if self.presence_data and not self.presence:
+            raise ValueError(
+                'presence_data=True needs presence=True or presence="diff": else nobody is told who is there'
+            )
         if self.slow is Slow.LATEST and self.history:
             raise ValueError('a room with slow="latest" keeps no history: leave out history=, or slow=')

@@ -49,12 +49,14 @@ class User:
 
     `id` is 1 to 128 bytes of UTF-8 without control characters. `claims` is what else the credential said (for a
     JWT its payload), kept out of `repr` because reprs reach logs. `expires` is the Unix time in seconds at which
-    the credential ends, None where it does not.
+    the credential ends, None where it does not. `presence` is what the user's tab shows in rooms with presence data
+    until it is set anew: a small mapping, at most `Limits.presence` bytes as JSON, read when it first joins one.
     """
 
     id: UserId
     claims: Mapping[str, Any] = field(repr=False, compare=False)
     expires: float | None = field(default=None, compare=False)
+    presence: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     # By hand: whoever makes a user has a plain string, and only here does it become an id.
     def __init__(self, id: str, claims: Mapping[str, Any] | None = None, expires: float | None = None) -> None:

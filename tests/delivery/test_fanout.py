@@ -27,7 +27,7 @@ class FannedRooms:
         self.fanout = Fanout(self.registry, self.turn.batcher, self.metrics, limit=limit)
         self.outs: list[tuple[str, str, str]] = []
 
-    def member(self, name: str, **options: bool) -> Reader:
+    def member(self, name: str, **options: Any) -> Reader:
         member = Reader(name, self.turn, membership=self, **options)
         self.registry.add(member, name)
         self.registry.join(member, "r")
@@ -36,7 +36,7 @@ class FannedRooms:
     def put_out(self, member: Reader, room: str, reason: str) -> None:
         self.outs.append((member.user.id, room, reason))
 
-    def joining(self, name: str, **options: bool) -> Reader:
+    def joining(self, name: str, **options: Any) -> Reader:
         member = Reader(name, self.turn, membership=self, **options)
         self.registry.add(member, name)
         self.fanout.pause(ROOM, member)
@@ -220,3 +220,29 @@ def test_a_user_is_disconnected_on_all_tabs() -> None:
     s.deliver(Kind.DISCONNECT, b"enough", topic=user_topic("ann"))
     assert ann.closes == tab.closes == [closes.DISCONNECTED.because("enough")]
     assert bob.closes == []
+
+
+def test_a_notice_with_something_beside_it_is_for_each_in_the_form_it_asked_for() -> None:
+    s = FannedRooms(limit=1000)
+    asked = frozenset({"presence"})
+    old, new, text = s.member("old"), s.member("new", features=asked), s.member("text", text=True, features=asked)
+    late = s.joining("late", features=asked)
+    notice = b'{"type":"user_joined_room","room":"r","user":"cid"}'
+    s.deliver(Kind.NOTICE, notice, presence=b'{"cid":{}}', without_users=frozenset({"cid"}))
+    s.deliver(Kind.SHOWN, b'{"type":"user_presence"}')
+    s.deliver(Kind.NOTICE, b'{"type":"all"}')
+    assert [message.data for message in old.messages] == [notice, b'{"type":"all"}']
+    beside = {"type": "user_joined_room", "room": "r", "user": "cid", "presence": {"cid": {}}}
+    assert new.told == [beside, {"type": "user_presence"}, {"type": "all"}]
+    s.fanout.resume(ROOM, late)
+    assert late.told == new.told
+    assert text.told == []
+
+
+def test_who_is_left_out_of_a_notice_is_left_out_of_both_forms() -> None:
+    s = FannedRooms()
+    ann = s.member("ann", features=frozenset({"presence"}))
+    s.deliver(Kind.NOTICE, b'{"type":"n"}', presence=b"{}", without_users=frozenset({"ann"}))
+    s.deliver(Kind.NOTICE, b"\xff", presence=b"{}")
+    assert ann.told == []
+    assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1}

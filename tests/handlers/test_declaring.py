@@ -106,6 +106,24 @@ async def number() -> int:
     return 1
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"presence_data": True}, r'^presence_data=True needs presence=True or presence="diff"'),
+        ({"presence": True, "presence_data": "yes"}, r"^presence_data is True or False, not 'yes'$"),
+        ({"presence": "both", "presence_data": True}, r"^presence is True, False or "),
+    ],
+)
+def test_presence_data_that_nobody_would_be_told_is_refused(options: dict[str, Any], says: str) -> None:
+    async def check() -> bool:
+        return True
+
+    with pytest.raises(ConfigurationError, match=says):
+        Hub().rooms("room", **options)(check)
+    for presence in (True, "diff"):
+        Hub().rooms("room", presence=presence, presence_data=True)(check)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("measure", [number, passing(number), generator])
 def test_facts_are_not_awaited(measure: Any) -> None:
     with pytest.raises(ConfigurationError, match="plain function"):

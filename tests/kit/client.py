@@ -11,12 +11,13 @@ nothing more: what a handshake is answered, with which code it ends, and what co
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from hubbub.protocol.features import subprotocols
 from hubbub.testing import Ledger, Refusal
 from hubbub.testing.conversation import NO_CLOSE, Conversation
 from tests.kit.waiting import SOON
@@ -38,14 +39,16 @@ class Tab(Conversation):
         *,
         user: str | None = None,
         token: str | None = None,
+        features: Iterable[str] = (),
         pongs: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(Ledger(user or "tab"), pongs=pongs, within=SOON)
         self.url = f"{base}/ws/chat/{user}" if user is not None else f"{base}{path}"
         self._options = {"compression": None, "open_timeout": SOON, "close_timeout": 10.0, **options}
-        if token is not None:
-            self._options["subprotocols"] = ["hubbub.v1", f"hubbub.bearer.{token}"]
+        offered = [*([f"hubbub.bearer.{token}"] if token is not None else []), *subprotocols(features)]
+        if offered:
+            self._options["subprotocols"] = ["hubbub.v1", *offered]
         self._reader: asyncio.Task[None] | None = None
         self._connected = False
 

@@ -3,6 +3,8 @@
 import asyncio
 
 from hubbub.options import RoomOptions
+from hubbub.presence.notices import Notices
+from hubbub.presence.showing import Showing
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.scheduling.tasks import Background
 from hubbub.testing import ManualClock, settle
@@ -16,14 +18,18 @@ class OneTracker:
     def __init__(self, *, announce_users: bool = False, grace: float = 0.0, batch: int = 64) -> None:
         self.broker, self.background = ScriptedBroker(), Background()
         self.clock = ManualClock()
+        self.showing = Showing()
         self.options: dict[str, RoomOptions] = {}
+        self.notices = Notices(
+            lambda room: self.options.get(room, RoomOptions(presence=True)), self.showing, announce_users=announce_users
+        )
         self.presence = PresenceTracker(
             self.broker,
             NodeId("node"),
             self.background.spawn,
             self.clock,
-            lambda room: self.options.get(room, RoomOptions(presence=True)),
-            announce_users=announce_users,
+            self.notices,
+            self.showing,
             grace=grace,
             batch=batch,
         )

@@ -9,6 +9,7 @@ from hubbub.delivery.batch import Batcher
 from hubbub.delivery.message import Outgoing
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.features import NONE, Features
 from hubbub.types import ConnectionId, RoomName, User, UserId
 
 
@@ -100,10 +101,11 @@ class Reader:
         tab: str = "",
         text: bool = False,
         clear: bool = True,
+        features: Features = NONE,
         membership: PutsOut | None = None,
     ) -> None:
         self.id, self.user = ConnectionId(f"c-{tab or name}"), User(UserId(name))
-        self.text, self.clear = text, clear
+        self.text, self.clear, self.features = text, clear, features
         self.writer = Wire()
         self.waiting: list[Outgoing] = []
         self.closes: list[Close] = []

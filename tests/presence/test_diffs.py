@@ -9,11 +9,13 @@ from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
 from hubbub.presence.diffs import Diffs
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.protocol.presence import of_each
 from hubbub.testing import ManualClock
 from hubbub.types import Topic, room_topic, user_topic
 from tests.kit.recipients import Reader, Turn
 
 ROOM = room_topic("r")
+ASKED = frozenset({"presence"})
 
 
 class DiffRoom:
@@ -233,3 +235,101 @@ def test_at_the_end_nothing_is_told() -> None:
     assert s.clock.alarms == []
     assert len(s.diffs) == 0
     assert ann.told == []
+
+
+def shown(**each: Any) -> dict[str, Any]:
+    return {"presence": {user: {"name": name} if name else {} for user, name in each.items()}}
+
+
+def carried(**each: str) -> bytes:
+    return of_each({user: b'{"name":"%b"}' % name.encode() if name else b"" for user, name in each.items()})
+
+
+class ShowingRoom(DiffRoom):
+    def came_showing(self, user: str, name: str) -> None:
+        envelope = Envelope(Kind.CAME, user.encode(), presence=carried(**{user: name}))
+        self.fanout.deliver(ROOM, envelope.encode())
+
+    def changed(self, user: str, name: str) -> None:
+        self.hear(Kind.CHANGED, carried(**{user: name}))
+
+    def asking(self, name: str, **options: Any) -> Reader:
+        return self.member(name, features=ASKED, **options)
+
+
+def test_what_one_who_came_shows_is_told_to_those_who_asked_and_the_others_get_what_they_got() -> None:
+    s = ShowingRoom()
+    ann, bob, eve = s.member("ann"), s.asking("bob"), s.asking("eve", text=True)
+    s.came_showing("cid", "Cid")
+    s.came_showing("dan", "")
+    s.clock.move(0.5)
+    assert ann.messages[0].data == b'{"type":"presence_diff","room":"r","joined":["cid","dan"],"left":[]}'
+    assert bob.told == [diff("cid dan") | shown(cid="Cid")]
+    assert eve.told == []
+
+
+def test_what_changed_alone_is_told_to_those_alone_who_asked() -> None:
+    s = ShowingRoom()
+    ann, bob = s.member("ann"), s.asking("bob")
+    s.changed("cid", "Cid")
+    s.changed("cid", "Sid")
+    s.changed("dan", "")
+    s.clock.move(0.5)
+    assert ann.told == []
+    assert bob.told == [diff() | shown(cid="Sid", dan="")]
+
+
+def test_what_a_user_came_with_it_has_read_and_what_changed_it_is_told() -> None:
+    s = ShowingRoom()
+    ann, bob = s.asking("ann"), s.asking("bob")
+    s.came_showing("bob", "Bob")
+    s.came_showing("cid", "Cid")
+    s.clock.move(0.5)
+    assert ann.told == [diff("bob cid") | shown(bob="Bob", cid="Cid")]
+    assert bob.told == [diff("cid") | shown(cid="Cid")]
+    s.changed("bob", "Bobby")
+    s.clock.move(0.5)
+    assert ann.told[1:] == bob.told[1:] == [diff() | shown(bob="Bobby")]
+
+
+def test_a_page_that_is_reloaded_is_told_by_what_it_shows_alone() -> None:
+    s = ShowingRoom()
+    ann, bob = s.member("ann"), s.asking("bob")
+    s.went("cid")
+    s.came_showing("cid", "")
+    s.clock.move(0.5)
+    assert ann.told == []
+    assert bob.told == [diff() | shown(cid="")]
+
+
+def test_one_who_joins_in_between_is_told_the_end_of_what_is_shown() -> None:
+    s = ShowingRoom()
+    s.came_showing("cid", "Cid")
+    bob, old = s.asking("bob"), s.member("old")
+    for one in (bob, old):
+        s.diffs.joined(ROOM, one)
+    s.changed("cid", "")
+    s.changed("dan", "Dan")
+    s.clock.move(0.5)
+    assert bob.told == [diff("cid") | shown(cid="", dan="Dan")]
+    assert old.told == [diff("cid")]
+
+
+def test_much_that_is_shown_is_told_in_several_messages() -> None:
+    s = ShowingRoom()
+    bob = s.asking("bob")
+    for number in range(100):
+        s.changed(f"u{number}", "x" * 1000)
+    s.clock.move(0.5)
+    s.clock.move(0.05)
+    assert [len(each["presence"]) for each in bob.told] == [64, 36]
+    assert len(s.diffs) == 0
+
+
+def test_what_is_not_what_one_user_shows_is_counted() -> None:
+    s = ShowingRoom()
+    s.hear(Kind.CHANGED, b"{}")
+    s.hear(Kind.CHANGED, b"\xff")
+    s.fanout.deliver(ROOM, Envelope(Kind.CAME, b"ann", presence=b"[]").encode())
+    assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 3}
+    assert len(s.diffs) == 0

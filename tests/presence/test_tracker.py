@@ -162,7 +162,7 @@ async def test_a_room_that_collects_is_told_in_its_way() -> None:
     s = OneTracker()
     s.options["r"] = RoomOptions(presence=True, diff=True)
     for present, kind in ((True, Kind.CAME), (False, Kind.WENT)):
-        announcement = s.presence.announcement(room_topic("r"), "änn", present=present)
+        announcement = s.notices.announcement(room_topic("r"), "änn", present=present)
         assert announcement is not None
         assert announcement.topic == "room:r"
         envelope = Envelope.decode(announcement.data)

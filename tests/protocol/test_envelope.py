@@ -18,7 +18,11 @@ def packed(header: bytes, *, version: int = 1, kind: int = 1, length: int | None
     return struct.pack("!BBH", version, kind, len(header) if length is None else length) + header + payload
 
 
-@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names, st.none() | anything))
+#: What is JSON text may stand beside a notice.
+beside = st.none() | st.text().map(str.encode)
+
+
+@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names, st.none() | anything, beside))
 def test_what_goes_into_the_broker_comes_out_of_it(envelope: Envelope) -> None:
     assert Envelope.decode(envelope.encode()) == envelope
 
@@ -37,6 +41,10 @@ def test_the_kinds_keep_their_numbers_because_two_releases_may_share_a_broker() 
         "REMOVE": 5,
         "CAME": 6,
         "WENT": 7,
+        "PUT_IN": 8,
+        "TAKE_OUT": 9,
+        "SHOWN": 10,
+        "CHANGED": 11,
     }
 
 
@@ -48,10 +56,11 @@ def test_the_layout_is_that_of_version_1() -> None:
         without_connections=frozenset({"c"}),
         only=frozenset({"d"}),
         key="e",
+        presence='{"é":{}}'.encode(),
     ).encode()
     version, kind, length = struct.unpack_from("!BBH", data)
     assert (version, kind) == (1, 5)
-    assert json.loads(data[4 : 4 + length]) == {"u": ["a", "b"], "c": ["c"], "o": ["d"], "k": "e"}
+    assert json.loads(data[4 : 4 + length]) == {"u": ["a", "b"], "c": ["c"], "o": ["d"], "k": "e", "p": '{"é":{}}'}
     assert data[4 + length :] == b"\x00\xff"
 
 
@@ -75,8 +84,8 @@ def test_a_header_may_say_more_than_we_know() -> None:
         (packed(b"", version=2), "version 2"),
         (packed(b"not ours", version=2, kind=99), "version 2"),
         (packed(b"", kind=0), "ValueError"),
-        (packed(b"", kind=8), "ValueError"),
-        (packed(b"{}", kind=8), "ValueError"),
+        (packed(b"", kind=12), "ValueError"),
+        (packed(b"{}", kind=12), "ValueError"),
         (packed(b"{}", length=3), "cut short"),
         (packed(b"{", payload=b"}"), "JSONDecodeError"),
         (packed(b"\xff\xfe\xfd"), "UnicodeDecodeError"),
@@ -87,6 +96,8 @@ def test_a_header_may_say_more_than_we_know() -> None:
         (packed(b'{"o":[[]]}'), "TypeError"),
         (packed(b'{"k":7}'), "TypeError"),
         (packed(b'{"k":["a"]}'), "TypeError"),
+        (packed(b'{"p":{}}'), "TypeError"),
+        (packed(b'{"p":"\\ud800"}'), "UnicodeEncodeError"),
         (packed(b"[" * 60_000), "RecursionError"),
         (packed(b'{"u":' + b"9" * 5000 + b"}"), "ValueError"),
     ],
@@ -116,7 +127,7 @@ def test_garbage_is_an_envelope_or_unknown(data: bytes) -> None:
 
 @given(
     st.binary() | st.text(st.sampled_from('[]{}":,ucokN1\\')).map(str.encode),
-    st.integers(0, 9) | st.just(255),
+    st.integers(0, 11) | st.just(255),
     st.binary(max_size=3),
 )
 def test_garbage_under_a_good_head_is_an_envelope_or_unknown(header: bytes, kind: int, payload: bytes) -> None:
@@ -139,7 +150,7 @@ def test_a_bundle_comes_apart_into_what_went_into_it(envelopes: list[bytes]) -> 
     assert list(split(join(envelopes))) == envelopes
 
 
-@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names))
+@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names, presence=beside))
 def test_one_envelope_alone_stays_what_it_is(envelope: Envelope) -> None:
     assert join([envelope.encode()]) == envelope.encode()
 
@@ -193,7 +204,7 @@ def test_envelopes_with_positions_come_out_of_a_bundle_as_they_were(position: Po
     assert [parted(data) for data in split(join(carried))] == [(position, data) for data in several]
 
 
-@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names))
+@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, presence=beside))
 def test_an_envelope_without_a_position_stays_as_it_is(envelope: Envelope) -> None:
     assert parted(envelope.encode()) == (None, envelope.encode())
 

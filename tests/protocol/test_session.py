@@ -7,6 +7,7 @@ import pytest
 
 from hubbub import closes
 from hubbub.options import Limits
+from hubbub.protocol.features import NONE, PRESENCE, Features
 from hubbub.protocol.join_room import Join, JoinSeveral, Since
 from hubbub.protocol.session import (
     TABLE,
@@ -19,18 +20,20 @@ from hubbub.protocol.session import (
     Message,
     Renew,
     Session,
+    SetPresence,
     State,
     Step,
     Text,
 )
 from hubbub.types import RoomName
 
-LIMITS = Limits(message=1000, depth=4, name=16)
+LIMITS = Limits(message=1000, depth=4, name=16, presence=10)
 
 FRAMES = {
     FrameKind.AUTH: '{"type": "auth", "token": "t", "id": 1}',
     FrameKind.JOIN: '{"type": "join_room", "room": "r", "id": 1}',
     FrameKind.LEAVE: '{"type": "leave_room", "room": "r", "id": 1}',
+    FrameKind.SET_PRESENCE: '{"type": "set_presence", "presence": {"a": 1}, "room": "r", "id": 1}',
     FrameKind.PING: '{"type": "ping", "ts": 5, "id": 1}',
     FrameKind.PONG: '{"type": "pong", "ts": 5}',
     FrameKind.APPLICATION: '{"type": "say", "id": 1}',
@@ -38,8 +41,11 @@ FRAMES = {
 }
 
 
-def session(state: State, *, text: bool = False) -> Session:
-    made = Session(LIMITS, credential=state is not State.WAITING, text=text)
+ASKED = frozenset({PRESENCE})
+
+
+def session(state: State, *, text: bool = False, asked: Features | None = ASKED) -> Session:
+    made = Session(LIMITS, credential=state is not State.WAITING, text=text, asked=asked)
     if state is State.OPEN:
         made.authenticated()
     elif state is State.CLOSED:
@@ -71,6 +77,7 @@ def expected(state: State, kind: FrameKind) -> object:
         FrameKind.AUTH: Renew("t", 1),
         FrameKind.JOIN: Join("r", None, 1),  # type: ignore[arg-type]
         FrameKind.LEAVE: Leave("r", 1),  # type: ignore[arg-type]
+        FrameKind.SET_PRESENCE: SetPresence(b'{"a":1}', "r", 1),  # type: ignore[arg-type]
         FrameKind.APPLICATION: Message("say", {"type": "say", "id": 1}, 1),
     }.get(kind, Answer)
 
@@ -149,6 +156,13 @@ def test_a_first_message_that_is_none_ends_it(frame: str | bytes) -> None:
         ('{"type": "join_room", "room": "r", "since": {"offset": 1.0}}', "since.offset", None),
         ('{"type": "join_room", "room": "r", "since": {"offset": 1, "epoch": 2}}', "since.epoch", None),
         ('{"type": "say", "a": [[[[1]]]]}', "", None),
+        ('{"type": "set_presence", "id": 1}', "presence", 1),
+        ('{"type": "set_presence", "presence": null, "id": 1}', "presence", 1),
+        ('{"type": "set_presence", "presence": [], "id": 1}', "presence", 1),
+        ('{"type": "set_presence", "presence": {"a": "bcde"}, "id": 1}', "presence", 1),
+        ('{"type": "set_presence", "presence": {}, "room": "", "id": 1}', "room", 1),
+        ('{"type": "set_presence", "presence": {}, "room": 7, "id": 1}', "room", 1),
+        ('{"type": "auth", "token": "t", "features": "presence", "id": 1}', "features", 1),
     ],
 )
 def test_a_bad_field_is_named(frame: str, field: str, id: object) -> None:
@@ -229,3 +243,44 @@ def test_several_rooms_at_once(state: State) -> None:
     assert session(state).receive(text) == JoinSeveral(joins)
     wrong = session(state).receive('{"type": "join_room", "id": 1, "rooms": [{"room": "a"}, {}]}')
     assert refused(wrong) == ("invalid_message", "rooms.1.room", 1)
+
+
+@pytest.mark.parametrize("asked", [None, NONE])
+@pytest.mark.parametrize("state", [State.CHECKING, State.OPEN])
+def test_what_nobody_asked_for_is_the_applications(state: State, asked: Features | None) -> None:
+    event = session(state, asked=asked).receive('{"type": "set_presence", "presence": 7, "id": 1}')
+    assert event == Message("set_presence", {"type": "set_presence", "presence": 7, "id": 1}, 1)
+
+
+@pytest.mark.parametrize(
+    ("offered", "features", "asked"),
+    [
+        (None, "", None),
+        (None, ', "features": []', NONE),
+        (None, ', "features": ["presence", "unknown"]', ASKED),
+        (ASKED, "", ASKED),
+        (ASKED, ', "features": []', ASKED),
+        (NONE, ', "features": ["presence"]', ASKED),
+    ],
+)
+def test_the_first_message_may_ask(offered: Features | None, features: str, asked: Features | None) -> None:
+    spoken = session(State.WAITING, asked=offered)
+    assert spoken.receive(f'{{"token": "t"{features}}}') == Check("t", None)
+    assert spoken.asked == asked
+    spoken.authenticated()
+    event = spoken.receive('{"type": "set_presence", "presence": {}}')
+    assert event == SetPresence(b"", None, None) if asked else isinstance(event, Message)
+
+
+def test_a_renewal_asks_for_nothing_more() -> None:
+    spoken = session(State.OPEN, asked=None)
+    assert spoken.receive('{"type": "auth", "token": "t", "features": ["presence"]}') == Renew("t", None)
+    assert spoken.asked is None
+
+
+@pytest.mark.parametrize(
+    "frame", ['{"type": "auth", "token": "t", "features": "presence"}', '{"token": "t", "features": [7]}']
+)
+def test_features_of_a_bad_form_end_it_with_what_is_wrong(frame: str) -> None:
+    why = closes.CREDENTIAL_INVALID.because("features is an array of names")
+    assert session(State.WAITING).receive(frame) == End(why)

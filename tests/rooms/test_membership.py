@@ -270,3 +270,22 @@ async def test_who_is_joining_cannot_leave_yet_and_misses_nothing_by_trying() ->
     assert ann.types == ["room_joined", "m"]
     s.membership.gone(ann)
     await s.is_empty()
+
+
+async def test_one_who_joins_again_is_told_of_members_after_it_was_told_who_they_were() -> None:
+    """Else it would take the older list for the newer one."""
+    s = JoiningRoom()
+    ann = s.member()
+    await s.joined(ann)
+    task = await s.join(ann)
+    s.send(Kind.NOTICE, b'{"type":"user_left_room"}')
+    s.send()
+    await s.broker.only("members room:r").ok(["ann", "bob"])
+    await task
+    assert ann.types == ["room_joined", "room_joined", "user_left_room", "m"]
+    # Nor is anything lost where that fails.
+    task = await s.join(ann)
+    s.send(Kind.NOTICE, b'{"type":"user_left_room"}')
+    await s.broker.only("members room:r").fail()
+    assert isinstance(task.exception(), Unavailable)
+    assert ann.types[4:] == ["user_left_room"]

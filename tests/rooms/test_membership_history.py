@@ -190,3 +190,19 @@ async def test_who_comes_at_once_shares_what_is_asked() -> None:
 def await_join(s: JoiningRoom, member: Reader) -> asyncio.Task[None]:
     options = RoomOptions(presence=True, history=KEEP)
     return asyncio.create_task(s.membership.join(member, "r", options, since=Since("e", 0)))
+
+
+async def test_one_who_joins_again_and_asks_for_nothing_gets_what_is_kept_as_it_comes() -> None:
+    """The answer says where the history stands, and what is before that must not come after it."""
+    s = JoiningRoom()
+    ann = s.member()
+    await s.joined(ann, KEEP)
+    task = await s.join(ann, keep=KEEP)
+    s.send(offset=1)
+    s.send(Kind.NOTICE, b'{"type":"user_left_room"}')
+    s.send(offset=2)
+    assert [each.get("offset", each["type"]) for each in ann.told[1:]] == [1, 2]
+    await s.answer_all()
+    await task
+    assert [each.get("offset", each["type"]) for each in ann.told[1:]] == [1, 2, 2, "user_left_room"]
+    assert ann.told[3]["type"] == "room_joined"

@@ -34,4 +34,4 @@ class TokenAuthentication:
         claim = examine_message(token, self._authenticators, limit=self._limits.credential)
         if not isinstance(claim, Claim):
             raise InvalidCredential(claim.reason, fault=claim.fault)
-        return check_user(await claim.judge(), limit=self._limits.name)
+        return check_user(await claim.judge(), limit=self._limits.name, shows=self._limits.presence)

@@ -42,9 +42,11 @@ from hubbub.ports.metrics import Count
 from hubbub.ports.transport import NO_WORD, Transport
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.features import NONE, Features
 from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.join_room import Join, JoinSeveral
 from hubbub.protocol.messages import RequestId
+from hubbub.protocol.presence import shown
 from hubbub.protocol.session import Answer, End, Event, Message, Session, refusal
 from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import running_loop
@@ -88,6 +90,7 @@ class Connection:
         credential: bool,
         text: bool = False,
         iterated: bool = False,
+        asked: Features | None = None,
         gone: Callable[["Connection"], None] = lambda _: None,
     ) -> None:
         self.id = id
@@ -101,7 +104,7 @@ class Connection:
         self._state: SimpleNamespace | None = None
         self._spawned: Spawned | None = None
         self._gone = gone
-        self.session = Session(limits, credential=credential, text=text)
+        self.session = Session(limits, credential=credential, text=text, asked=asked)
         self._deadlines = Deadlines()
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + limits.authenticate)
@@ -111,6 +114,11 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} {self.session.state.name.lower()}>"
+
+    @property
+    def asked(self) -> Features | None:
+        """The features its client asked for and gets, None where it asked for nothing."""
+        return self.session.asked
 
     @property
     def node(self) -> NodeId:
@@ -195,6 +203,19 @@ class Connection:
             self.opening.when_over(partial(self.put_in, room))
             return
         await self._context.membership.join(self.outbound, room, self._context.declared.options_of(room))
+
+    async def set_presence(self, presence: Mapping[str, Any] | BaseModel, room: str | None = None) -> None:
+        """Show this beside the user's name, in one room with presence data; default in all of them, and in later ones.
+
+        At most `Limits.presence` bytes as JSON; empty: nothing. Others see what the user's newest tab shows. Raises
+        InvalidMessage for what is none or a room without presence data, NotJoined, ConnectionClosed, and Unavailable
+        where the broker is away: it is told when it is back.
+        """
+        self._context.home.check()
+        data = shown(presence, limit=self._context.limits.presence)
+        if self.closed:
+            raise ConnectionClosed(self.id)
+        await self._context.presences.set(self.outbound, data, None if room is None else RoomName(room))
 
     async def leave(self, name: str) -> None:
         """Raises NotJoined."""
@@ -308,6 +329,7 @@ class Connection:
         """This is who is there, until the credential ends."""
         clock = self._context.clock
         self.outbound.user = user
+        self.outbound.features = self.session.asked or NONE
         self._deadlines.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
         if self.outbound.welcomed:
             self._schedule()
@@ -398,6 +420,7 @@ class Connection:
             self._spawned.cancel()
         self._context.waker.forget(self)
         self._admission.withdraw(self.outbound)
+        self._context.presences.gone(self.outbound)
         if self._context.hooks is not None:
             self._context.hooks.ended(self.id, Disconnect(code, reason, by_client))
         self.opening.over()

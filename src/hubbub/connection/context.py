@@ -15,6 +15,7 @@ from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.membership import Membership
+from hubbub.rooms.presences import Presences
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import Begin, Keep
 from hubbub.scheduling.waker import Ticks, Waker
@@ -33,6 +34,7 @@ class Context:
     endings: Endings
     batcher: Batcher
     membership: Membership
+    presences: Presences
     declared: DeclaredRooms
     admissions: Admissions
     at_once: AbstractSet[str]

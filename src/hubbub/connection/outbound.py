@@ -23,6 +23,7 @@ from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.ports.transport import Transport, Writer
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.features import NONE
 from hubbub.rooms.room import Room
 from hubbub.types import ConnectionId, RoomName, User
 
@@ -53,6 +54,7 @@ class Outbound:
         "clear",
         "closed",
         "connection",
+        "features",
         "id",
         "rooms",
         "text",
@@ -78,6 +80,8 @@ class Outbound:
         self.id = id
         self.text = text
         """It speaks a language of its own, in which the hub has nothing to say."""
+        self.features = NONE
+        """What it understands and asked for."""
         self.clear = False
         self.closed = False
         self.welcomed = False

@@ -28,10 +28,12 @@ from hubbub.handlers.hooks import ConnectionHooks, Hooked
 from hubbub.options import Heartbeat, Keep, Limits
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.features import Features
 from hubbub.protocol.join_room import Join
 from hubbub.protocol.messages import RequestId
-from hubbub.protocol.session import Answer, Asked, Check, End, Leave, Message, Renew, Text
+from hubbub.protocol.session import Answer, Asked, Check, End, Leave, Message, Renew, SetPresence, Text
 from hubbub.rooms.membership import Membership
+from hubbub.rooms.presences import Presences
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 
@@ -50,6 +52,10 @@ class Client(Hooked, Protocol):
 
     @property
     def node(self) -> NodeId: ...
+
+    @property
+    def asked(self) -> Features | None:
+        """The features it asked for, None where it asked for nothing."""
 
     @property
     def outbound(self) -> "Side": ...
@@ -91,6 +97,7 @@ class Requests:
         self,
         dispatch: Dispatch,
         membership: Membership,
+        presences: Presences,
         authenticate: Authenticate,
         *,
         limits: Limits,
@@ -100,6 +107,7 @@ class Requests:
     ) -> None:
         self._dispatch = dispatch
         self._membership = membership
+        self._presences = presences
         self._authenticate = authenticate
         self._limits = limits
         self._heartbeat = heartbeat
@@ -166,6 +174,9 @@ class Requests:
             case Leave(room, id):
                 self._membership.leave(client.outbound, room, id=id)
                 await self._hooked(client)
+            case SetPresence(presence, room, id):
+                await self._presences.set(client.outbound, presence, room)
+                self._confirm(client, id)
             case User():
                 await self._admit(client, request, None)
             case Check(token, id):
@@ -224,7 +235,14 @@ class Requests:
             client.close(closes.OVERLOADED.because(error.message))
             return
         client.welcome(
-            messages.welcome(connection=client.id, user=user.id, node=client.node, heartbeat=self._heartbeat, id=id)
+            messages.welcome(
+                connection=client.id,
+                user=user.id,
+                node=client.node,
+                heartbeat=self._heartbeat,
+                id=id,
+                features=client.asked,
+            )
         )
 
     async def _hooked(self, client: Client) -> None:

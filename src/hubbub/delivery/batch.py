@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 from hubbub.delivery.message import Addressed, Outgoing
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.features import Features
 from hubbub.types import Topic
 
 # An enumeration is slow to ask for a member.
@@ -43,6 +44,9 @@ class Target(Addressed, Protocol):
 
     @property
     def text(self) -> bool: ...
+
+    @property
+    def features(self) -> Features: ...
 
     def queue(self, messages: Sequence[Outgoing]) -> None:
         """Take them into the outbox, or close; neither waits nor raises."""

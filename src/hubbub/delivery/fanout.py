@@ -25,6 +25,7 @@ from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol import messages as wire
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind, UnknownEnvelope
+from hubbub.protocol.presence import beside
 from hubbub.types import EVERYONE, Position, RoomName, Topic, room_of, shown_as
 
 _log = logging.getLogger("hubbub.fanout")
@@ -58,17 +59,21 @@ class Recipient(Target, Protocol):
         """The application has it leave the room, where it is in or on its way in."""
 
 
-#: Told of a user who came to a room or went, where such changes are collected.
+#: Told of a user who came to a room, went, or shows something else, where such changes are collected.
 Note: TypeAlias = Callable[[Topic, Envelope], None]
 
 
 class _Paused:
-    """What came for one recipient while it was joining, bounded as its outbox is. `member`: it was in before."""
+    """What came for one recipient while it was joining, bounded as its outbox is.
 
-    __slots__ = ("member", "messages", "size")
+    `member`: it was in before. `passing`: and is to be handed nothing of what is kept, which comes to it as it comes.
+    """
 
-    def __init__(self, *, member: bool) -> None:
+    __slots__ = ("member", "messages", "passing", "size")
+
+    def __init__(self, *, member: bool, passing: bool) -> None:
         self.member = member
+        self.passing = passing
         self.messages: list[Outgoing] = []
         self.size = 0
 
@@ -116,7 +121,7 @@ class Fanout:
             self._unknown(error)
             return None
         kind = envelope.kind
-        if kind is _MESSAGE or kind is _NOTICE:
+        if kind is _MESSAGE or (kind is _NOTICE and envelope.presence is None):
             outgoing = self._outgoing(topic, envelope, position)
             if outgoing is not None:
                 self._spread(topic, outgoing)
@@ -135,7 +140,9 @@ class Fanout:
                     recipient.take_out(RoomName(envelope.payload.decode(errors="replace")))
             case Kind.CLOSE_ROOM | Kind.REMOVE:
                 self._empty(topic, envelope)
-            case Kind.CAME | Kind.WENT:
+            case Kind.NOTICE | Kind.SHOWN:
+                self.tell(topic, envelope)
+            case Kind.CAME | Kind.WENT | Kind.CHANGED:
                 if self._note is not None:
                     self._note(topic, envelope)
         return None
@@ -145,6 +152,9 @@ class Fanout:
         outgoing = self._outgoing(topic, envelope, None)
         if outgoing is not None:
             self._spread(topic, outgoing)
+        if outgoing is not None and envelope.presence is not None:
+            more = beside(envelope.payload, envelope.presence)
+            self.tell(topic, envelope._replace(kind=Kind.SHOWN, payload=more, presence=None))
 
     def tell_one(self, topic: Topic, recipient: Recipient, message: Prepared) -> None:
         """The same to one of them alone."""
@@ -192,9 +202,12 @@ class Fanout:
         else:
             self._slow[topic] = slow
 
-    def pause(self, topic: Topic, recipient: Recipient, *, member: bool = False) -> None:
-        """Collect what comes for the recipient from now on. `member`: it is in already, and joins again."""
-        self._paused.setdefault(topic, {})[recipient] = _Paused(member=member)
+    def pause(self, topic: Topic, recipient: Recipient, *, member: bool = False, passing: bool = False) -> None:
+        """Collect what comes for the recipient from now on. `member`: it is in already, and joins again.
+
+        `passing`: all but what is kept, because it is to be handed nothing that was missed.
+        """
+        self._paused.setdefault(topic, {})[recipient] = _Paused(member=member, passing=passing)
         self._registry.touch()
 
     def resume(self, topic: Topic, recipient: Recipient, *, replayed: bool = False) -> None:
@@ -263,6 +276,9 @@ class Fanout:
 
     def _collect(self, outgoing: Outgoing, topic: Topic, recipient: Recipient) -> None:
         paused = self._paused[topic][recipient]
+        if paused.passing and outgoing.kept:
+            self._batcher.hand(recipient, outgoing)
+            return
         paused.append(outgoing)
         if paused.size > self._limit:
             # The join goes on until the broker has answered, and would collect whatever comes until then.
@@ -271,7 +287,7 @@ class Fanout:
 
     def _lane(self, topic: Topic, envelope: Envelope, position: Position | None) -> Lane:
         slow = self._slow[topic]
-        if envelope.kind is Kind.NOTICE and slow is Slow.LATEST:
+        if envelope.kind is not _MESSAGE and slow is Slow.LATEST:
             slow = Slow.DROP_OLDEST  # who comes and who goes are not values of the same thing
         return Lane(topic.removeprefix("room:"), slow, envelope.key, position)
 

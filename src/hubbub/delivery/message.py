@@ -5,7 +5,11 @@ from typing import Protocol
 from hubbub.delivery.outbox import Lane
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.protocol.features import PRESENCE, Features
 from hubbub.types import ConnectionId, User
+
+# Asked for with every notice, and an enumeration is slow to ask for a member.
+_MESSAGE, _SHOWN = Kind.MESSAGE, Kind.SHOWN
 
 
 class Outgoing:
@@ -33,8 +37,15 @@ class Outgoing:
         envelope = self.envelope
         if envelope is None:
             return True
-        if target.text and envelope.kind is Kind.NOTICE:
-            return False
+        kind = envelope.kind
+        if kind is not _MESSAGE:
+            if target.text:
+                return False
+            # A notice that has something beside it is there twice, for those who asked for that and for the others.
+            if (kind is _SHOWN or envelope.presence is not None) and (PRESENCE in target.features) is not (
+                kind is _SHOWN
+            ):
+                return False
         return wanted(envelope, target)
 
 
@@ -49,6 +60,10 @@ class Addressed(Protocol):
 class Reader(Addressed, Protocol):
     @property
     def text(self) -> bool: ...
+
+    @property
+    def features(self) -> Features:
+        """What it understands and asked for."""
 
 
 def wanted(envelope: Envelope, who: Addressed) -> bool:

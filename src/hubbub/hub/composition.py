@@ -19,6 +19,8 @@ from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.leases import NodeLease
+from hubbub.presence.notices import Notices
+from hubbub.presence.showing import Showing
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
@@ -27,6 +29,7 @@ from hubbub.rooms.handles import Handles
 from hubbub.rooms.members import Members
 from hubbub.rooms.membership import Membership, Moves
 from hubbub.rooms.patterns import Patterns
+from hubbub.rooms.presences import Presences
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.retention import Retention
 from hubbub.rooms.subscriptions import Subscriptions
@@ -60,6 +63,7 @@ class Parts:
     positions: Positions
     subscriptions: Subscriptions
     presence: PresenceTracker
+    presences: Presences
     lease: NodeLease
     members: Members
     attendance: Attendance
@@ -73,6 +77,7 @@ class Parts:
         counts = {
             "registry": len(self.registry),
             "presence": len(self.presence),
+            "presences": len(self.presences),
             "subscriptions": len(self.subscriptions),
             "background": len(self.background),
             "waker": len(self.waker),
@@ -121,24 +126,27 @@ def compose(
     fanout = Fanout(registry, batcher, metrics, limit=limits.outbox)
 
     diffs = Diffs(fanout, registry, clock, metrics)
+    showing = Showing()
+    notices = Notices(declared.options_of, showing, announce_users=announce_users)
     presence = PresenceTracker(
         broker,
         node,
         background.begin,
         clock,
-        declared.options_of,
-        announce_users=announce_users,
+        notices,
+        showing,
         edges=edges,
         grace=leaving.grace,
     )
-    lease = NodeLease(broker, node, presence, clock, lease=leaving.lease)
+    presences = Presences(registry, showing, presence, limit=limits.presence)
+    lease = NodeLease(broker, node, presence, notices, clock, lease=leaving.lease)
     positions = Positions(broker, fanout, clock, metrics, spawn, limits, bounds)
 
     subscriptions = Subscriptions(broker, clock, spawn, ended=positions.forget)
     members = Members(broker, spawn)
-    attendance = Attendance(subscriptions, presence)
+    attendance = Attendance(subscriptions, presence, presences)
     retention = Retention()
-    answers = Answers(registry, fanout, positions, diffs, members, retention, limit=limits.outbox)
+    answers = Answers(registry, fanout, positions, diffs, members, retention, limit=limits.outbox, shows=limits.payload)
 
     def may_publish() -> bool:
         # Not before it is known where each topic stands, or what is sent then would be told as missed, and what others
@@ -163,6 +171,7 @@ def compose(
         positions=positions,
         subscriptions=subscriptions,
         presence=presence,
+        presences=presences,
         lease=lease,
         members=members,
         attendance=attendance,

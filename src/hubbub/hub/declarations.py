@@ -55,6 +55,7 @@ class Declarations:
         pattern: str,
         *,
         presence: bool | Literal["diff"] = False,
+        presence_data: bool = False,
         history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
     ) -> Callable[[F], F]:
@@ -66,10 +67,16 @@ class Declarations:
             try:
                 if presence not in (True, False, "diff"):
                     raise ValueError(f'presence is True, False or "diff", not {presence!r}')
+                if presence_data not in (True, False):
+                    raise ValueError(f"presence_data is True or False, not {presence_data!r}")
                 names = frozenset(placeholders(pattern))
                 check = self._injection.prepare(function, message=None, caller=Connection, path_params=names)
                 options = RoomOptions(
-                    presence=bool(presence), diff=presence == "diff", history=history, slow=Slow(slow)
+                    presence=bool(presence),
+                    presence_data=presence_data,
+                    diff=presence == "diff",
+                    history=history,
+                    slow=Slow(slow),
                 )
                 check_fits(history, self._limits)
                 self.declared.patterns.declare(pattern, Rule(check, options), check.annotations)

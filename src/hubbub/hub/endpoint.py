@@ -19,6 +19,7 @@ from hubbub.errors import ConnectionClosed, HandshakeRefused
 from hubbub.hub.asgi_call import is_watched
 from hubbub.hub.handshakes import Handshakes, quiet
 from hubbub.ports.transport import Driven, Transport
+from hubbub.protocol.features import offered
 from hubbub.protocol.handshake import Handshake, Usual
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.transports.asgi import EXTENSION, ASGITransport
@@ -124,6 +125,7 @@ class Endpoint:
                 credential=who is not None,
                 text=text,
                 iterated=iterated,
+                asked=offered(websocket.scope.get("subprotocols") or ()),
                 gone=self._gone,
             )
             self.connections.add(connection)

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
+from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from hubbub import closes
@@ -28,7 +29,8 @@ from hubbub.options import Limits
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Count, Metrics
-from hubbub.protocol.messages import check_name, check_user
+from hubbub.protocol import features
+from hubbub.protocol.messages import SUBPROTOCOL, check_name, check_user
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.transports.asgi import GONE
 from hubbub.types import User, UserId
@@ -108,6 +110,7 @@ class Handshakes:
         """The user the handshake proves; None where the first message is to. Raises HTTPException, CredentialError."""
         self._make_room(beside)
         scope = websocket.scope
+        _check_features(scope)
         if user is not None:
             self._check_origin(websocket, required=True)
             return self._user(user)
@@ -127,7 +130,7 @@ class Handshakes:
             if isinstance(presented, Unusable):
                 raise InvalidCredential(presented.reason, fault=presented.fault)
             async with asyncio.timeout(self._limits.authenticate):
-                return check_user(await presented.judge(), limit=self._limits.name)
+                return check_user(await presented.judge(), limit=self._limits.name, shows=self._limits.presence)
         except CredentialError as error:
             self._tell_of_credential(websocket, presented, error)
             if "origin" in websocket.headers:
@@ -142,7 +145,7 @@ class Handshakes:
     def _user(self, user: User | str) -> User:
         limit = self._limits.name
         if isinstance(user, User):
-            return check_user(user, limit=limit)
+            return check_user(user, limit=limit, shows=self._limits.presence)
         if not isinstance(user, str):
             raise TypeError(f"user is a User or a str, not {type(user).__name__}")
         # Often a part of the path, and so the client's to choose.
@@ -179,6 +182,16 @@ class Handshakes:
         except GONE:
             # Gone while it was looked at. Nothing was taken for it yet, so there is nothing to give back.
             raise quiet(websocket, HandshakeRefused()) from None
+
+
+def _check_features(scope: Scope) -> None:
+    """Raises HTTPException 400: a browser fails where none of what it offers is selected, and features never are."""
+    subprotocols = scope.get("subprotocols") or ()
+    try:
+        if features.offered(subprotocols) is not None and select_subprotocol(scope) is None:
+            raise InvalidMessage(f"{features.SUBPROTOCOL}… stands beside {SUBPROTOCOL}, which was not offered")
+    except InvalidMessage as error:
+        raise HTTPException(400, error.message) from None
 
 
 async def _deny(websocket: WebSocket, refusal: HTTPException) -> None:

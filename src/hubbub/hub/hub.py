@@ -140,6 +140,7 @@ class Hub:
         pattern: str,
         *,
         presence: bool | Literal["diff"] = False,
+        presence_data: bool = False,
         history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
     ) -> Callable[[F], F]:
@@ -147,14 +148,18 @@ class Hub:
 
         The function gets the pattern's placeholders, converted by their annotations, `User`, `Connection`, `Hub` and
         FastAPI dependencies, and returns whether this user may join. `presence`: members see each other, one notice
-        each, or with "diff" one `presence_diff` for all who came and went in half a second. `history`: what is kept, so
-        that who comes back misses nothing; default what others keep who declare such rooms on this broker, False
-        nothing any more, also where one that ran before has kept it. `slow`: what becomes of messages a reader is too
-        slow for, see `hubbub.options.Slow`.
+        each, or with "diff" one `presence_diff` for all who came and went in half a second. `presence_data`: clients
+        with the feature `presence` see as well what each of them shows, see `Connection.set_presence`. `history`: what
+        is kept, so that who comes back misses nothing; default what others keep who declare such rooms on this broker,
+        False nothing any more, also where one that ran before has kept it. `slow`: what becomes of messages a reader is
+        too slow for, see `hubbub.options.Slow`.
 
-        Raises ConfigurationError for a bad pattern, parameter, `presence` or `slow`, and for `latest` with history.
+        Raises ConfigurationError for a bad pattern, parameter, `presence` or `slow`, for `presence_data` without
+        presence, and for `latest` with history.
         """
-        return self._declarations.rooms(pattern, presence=presence, history=history, slow=slow)
+        return self._declarations.rooms(
+            pattern, presence=presence, presence_data=presence_data, history=history, slow=slow
+        )
 
     def refuses(self, kind: type[E]) -> Callable[[Callable[[E], Refused]], Callable[[E], Refused]]:
         """Say what a client is told where an exception of the application's own domain is raised.

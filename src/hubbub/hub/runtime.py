@@ -212,6 +212,7 @@ def _context(
     requests = Requests(
         dispatch,
         parts.membership,
+        parts.presences,
         TokenAuthentication(settings.authenticators, limits, refusals).authenticate,
         limits=limits,
         heartbeat=settings.heartbeat,
@@ -238,6 +239,7 @@ def _context(
         endings=Endings(parts.clock),
         batcher=parts.batcher,
         membership=parts.membership,
+        presences=parts.presences,
         declared=declarations.declared,
         admissions=admissions,
         at_once=declarations.handlers.at_once,

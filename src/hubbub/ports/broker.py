@@ -223,8 +223,8 @@ class Broker(Protocol):
         """As `enter`, and `holder` shows `data` of the member from now on, JSON; nothing where that is empty.
 
         What is seen of a member is what was said last of all that its holders show. `at`: the place that was given to
-        what is said again; None: it is new, and the newest. Where the member was there before and what is seen of it is
-        not the same any more, `change` is published.
+        what is said again; None: it is new, and the newest. Where what is seen of the member is not the same any more,
+        and nothing was announced, `change` is published.
         """
 
     async def hide(

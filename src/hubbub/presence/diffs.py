@@ -3,22 +3,27 @@
 For rooms that ask for it: where a thousand come back at once, each would otherwise be told a thousand times. Every
 worker collects for its own members. All get the same message but for two kinds. A user who is in it gets it without
 itself. A connection that joined within the moment gets the end state of all who changed in it, because its list of
-members was read somewhere in between: for it, one who came and went again may be somebody who left.
+members was read somewhere in between: for it, one who came and went again may be somebody who left. And what users
+show is told to those alone who asked for presence: beside the rest, or by itself.
 """
 
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
+from hubbub.errors import InvalidMessage
 from hubbub.ports.clock import Alarm, Clock
 from hubbub.ports.metrics import Count, Metrics
-from hubbub.presence.changes import Changes, Diff
+from hubbub.presence.changes import Changes, Diff, Shown
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.protocol.features import PRESENCE
 from hubbub.protocol.messages import prepare
+from hubbub.protocol.presence import beside, of_each, owner
 from hubbub.types import RoomName, Topic, room_of
 
 # Names in one message, and the seconds until the next where there are more: ten thousand are told within two seconds,
-# and fit a reader's outbox however long they are.
+# and fit a reader's outbox however long they are. What they show is longer, and told more slowly.
 _MOST = 256
+_MOST_BYTES = 64 * 1024
 _PAUSE = 0.05
 
 
@@ -48,11 +53,11 @@ class Diffs:
         return len(self._pending)
 
     def note(self, topic: Topic, envelope: Envelope) -> None:
-        """An envelope of kind CAME or WENT has come."""
+        """An envelope of kind CAME, WENT or CHANGED has come."""
         room = room_of(topic)
         try:
-            user = envelope.payload.decode()
-        except UnicodeDecodeError:
+            user, shown = _news(envelope)
+        except (UnicodeDecodeError, InvalidMessage):
             room = None
         if room is None:
             self._metrics.count(Count.UNKNOWN_ENVELOPES)
@@ -60,7 +65,10 @@ class Diffs:
         pending = self._pending.get(topic)
         if pending is None:
             pending = self._pending[topic] = _Pending(room, self._ring(topic, self._moment))
-        pending.changes.note(user, here=envelope.kind is Kind.CAME)
+        if envelope.kind is not Kind.CHANGED:
+            pending.changes.note(user, here=envelope.kind is Kind.CAME)
+        if shown is not None:
+            pending.changes.show(user, shown)
 
     def joined(self, topic: Topic, recipient: Recipient) -> None:
         """It was told the members just now."""
@@ -79,16 +87,20 @@ class Diffs:
     def _tell(self, topic: Topic) -> None:
         pending = self._pending[topic]
         room = pending.room
-        net, whole = pending.changes.pop(_MOST)
+        net, whole = pending.changes.pop(_MOST, _MOST_BYTES)
         apart = self._apart(topic, pending, net, whole)
-        if any(net):
-            data = _message(room, net).data
-            without = frozenset(recipient.id for recipient in apart)
-            self._fanout.tell(topic, Envelope(Kind.NOTICE, data, without_connections=without))
-        shared = _message(room, whole)
+        without = frozenset(recipient.id for recipient in apart)
+        plain, more = _forms(room, net)
+        if plain is not None:
+            shown = _presence(net) if net.shown else None
+            self._fanout.tell(topic, Envelope(Kind.NOTICE, plain.data, without_connections=without, presence=shown))
+        elif more is not None:
+            self._fanout.tell(topic, Envelope(Kind.SHOWN, more.data, without_connections=without))
+        shared = _forms(room, whole)
         for recipient, diff in apart.items():
-            if any(diff) and not recipient.text:
-                self._fanout.tell_one(topic, recipient, shared if diff is whole else _message(room, diff))
+            message = (shared if diff is whole else _forms(room, diff))[PRESENCE in recipient.features]
+            if message is not None and not recipient.text:
+                self._fanout.tell_one(topic, recipient, message)
         if pending.changes:
             # What is left is of the same moment, and so are its newcomers.
             pending.alarm = self._ring(topic, _PAUSE)
@@ -112,9 +124,27 @@ class Diffs:
         return apart
 
 
+def _news(envelope: Envelope) -> tuple[str, Shown | None]:
+    """Of whom, and what that one shows; None where nothing is said of it. Raises UnicodeDecodeError, InvalidMessage."""
+    if envelope.kind is Kind.CHANGED:
+        user, data = owner(envelope.payload)
+        return user, Shown(data, anew=True)
+    shown = None if envelope.presence is None else Shown(owner(envelope.presence)[1])
+    return envelope.payload.decode(), shown
+
+
 def _without(user: str, diff: Diff) -> Diff:
-    return Diff(*([each for each in users if each != user] for users in diff))
+    """For the user's own tabs: what it came with they have read, what changed since they have not."""
+    joined, left = ([each for each in users if each != user] for users in (diff.joined, diff.left))
+    return Diff(joined, left, {each: shown for each, shown in diff.shown.items() if each != user or shown.anew})
 
 
-def _message(room: RoomName, diff: Diff) -> Prepared:
-    return prepare("presence_diff", room=room, joined=diff.joined, left=diff.left)
+def _forms(room: RoomName, diff: Diff) -> tuple[Prepared | None, Prepared | None]:
+    """For those who did not ask for presence, and for those who did; None where it is no news for them."""
+    plain = prepare("presence_diff", room=room, joined=diff.joined, left=diff.left)
+    news = plain if diff.joined or diff.left else None
+    return news, Prepared(beside(plain.data, _presence(diff))) if diff.shown else news
+
+
+def _presence(diff: Diff) -> bytes:
+    return of_each({user: shown.data for user, shown in diff.shown.items()})

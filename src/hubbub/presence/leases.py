@@ -18,6 +18,7 @@ from typing import Any
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker, Held, Renewal, is_in_trouble
 from hubbub.ports.clock import Clock
+from hubbub.presence.notices import Notices
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.types import NodeId
 
@@ -35,10 +36,13 @@ _FORGOTTEN = 3600.0
 class NodeLease:
     """`lease`: seconds after which a dead node's users are announced as gone."""
 
-    def __init__(self, broker: Broker, node: NodeId, presence: PresenceTracker, clock: Clock, *, lease: float) -> None:
+    def __init__(
+        self, broker: Broker, node: NodeId, presence: PresenceTracker, notices: Notices, clock: Clock, *, lease: float
+    ) -> None:
         self._broker = broker
         self._node = node
         self._presence = presence
+        self._notices = notices
         self._clock = clock
         self._lease = lease
         self._renewed: float | None = None
@@ -155,8 +159,9 @@ class NodeLease:
             before = lost
 
     async def _sweep_one(self, held: Held) -> None:
-        announce = [self._presence.announcement(held.topic, member, present=False) for member in held.members]
-        await self._broker.sweep(held, announce, edge=self._presence.edge)
+        announce = [self._notices.announcement(held.topic, member, present=False) for member in held.members]
+        changes = [self._notices.change(held.topic, member) for member in held.members]
+        await self._broker.sweep(held, announce, changes, edge=self._presence.edge)
 
     def _in_doubt(self) -> None:
         self._doubt, self._fresh = True, False

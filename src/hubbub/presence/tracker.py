@@ -7,26 +7,26 @@ can never pass each other on the way, a tab that leaves while the next one comes
 that could not be said is said later. A command that failed leaves the broker's state unknown, which counts as a
 difference.
 
+In rooms with presence data it says as well what is to be seen of the member (`presence/showing.py`): with the arrival,
+and again whenever that changes.
+
 Arrivals are waited for, because the joiner is to find itself among the members; departures are not. Where somebody's
 last tab went without a word, the seat may be kept for a while: a page that is reloaded is no news.
 """
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from hubbub.errors import Unavailable
-from hubbub.options import RoomOptions
-from hubbub.ports.broker import Announcement, Broker
+from hubbub.ports.broker import Announcement, Broker, Change
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.presence.notices import Notices
 from hubbub.presence.occupancy import Occupancy
-from hubbub.protocol import messages
-from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.presence.showing import Showing
 from hubbub.scheduling.backoff import Backoff
 from hubbub.scheduling.tasks import Begin
-from hubbub.types import EVERYONE, OCCUPIED, ONLINE, NodeId, RoomName, Topic, room_of
+from hubbub.types import OCCUPIED, ONLINE, NodeId, Topic, room_of
 
 # How many seats are announced anew at a time after the broker came back: enough to be quick, few enough to be kind.
 _BATCH = 64
@@ -41,6 +41,8 @@ class _Seat:
     working: bool = False
     quiet: bool = False
     """What is said next was said before: the broker may have forgotten it, but nobody has seen the member leave."""
+    anew: bool = False
+    """It shows something else than the broker was told."""
     kept: Alarm | None = None
     """Nobody sits here, but somebody may come back before it rings."""
     waiting: list[asyncio.Future[None]] | None = None
@@ -67,9 +69,9 @@ class _Seat:
 
 
 class PresenceTracker:
-    """`grace`: seconds for which a user whose last tab went counts as there. `batch`: how many are said anew at once.
+    """`grace`: seconds for which a user whose last tab went is there. `batch`: how many are said anew at once.
 
-    `options_of` says how a room's members are told. `edges`: this hub has hooks of them.
+    `edges`: this hub has hooks of them.
     """
 
     def __init__(
@@ -78,9 +80,9 @@ class PresenceTracker:
         node: NodeId,
         begin: Begin,
         clock: Clock,
-        options_of: Callable[[RoomName], RoomOptions],
+        notices: Notices,
+        showing: Showing,
         *,
-        announce_users: bool,
         edges: bool = False,
         grace: float = 0.0,
         batch: int = _BATCH,
@@ -89,8 +91,8 @@ class PresenceTracker:
         self._node = node
         self._begin = begin
         self._clock = clock
-        self._options_of = options_of
-        self._announce_users = announce_users
+        self._notices = notices
+        self._showing = showing
         self.edge = True if edges else None
         """Whether what is said is logged as an edge, as the broker has it."""
         self._grace = grace
@@ -104,35 +106,44 @@ class PresenceTracker:
     def __len__(self) -> int:
         return len(self._occupancy) + sum(key not in self._occupancy for key in self._seats)
 
-    async def enter(self, topic: Topic, member: str) -> None:
+    async def enter(self, topic: Topic, member: str, *, anew: bool = False) -> None:
         """One more local reason for `member` to be in `topic`. Returns when the broker knows.
 
-        Raises Unavailable, and the reason is void.
+        `anew`: and it shows something else. Raises Unavailable, and the reason is void.
         """
         key = (topic, member)
         first = self._occupancy.enter(key)
         seat = self._seats.get(key)
         if seat is None:
-            if not first:
+            if not (first or anew):
                 return
-            seat = self._seats[key] = _Seat()
-        seat.free()
-        if seat.told is True and not seat.working:
-            del self._seats[key]
-            return
-        if not seat.working:
-            self._work(topic, member, seat)
-            if seat.told is True and not seat.working:
-                return
-        told = asyncio.get_running_loop().create_future()
-        seat.waiting = [*(seat.waiting or ()), told]
-        # A joiner is answered within the broker's deadline, not after the pause between two tries.
-        seat.hurry()
+            seat = self._seats[key] = _Seat(told=not first)
+        if seat.free():
+            # What it showed went with its last tab, and the broker was not told.
+            anew = anew or self._notices.shows(topic)
+        seat.anew = seat.anew or anew
         try:
-            await told
+            await self._said(topic, member, seat)
         except BaseException:
             self.leave(topic, member)
             raise
+
+    async def show(self, topic: Topic, member: str) -> None:
+        """It shows something else. Returns when the broker knows; nothing happens where nobody sits here.
+
+        Raises Unavailable, and it is told later.
+        """
+        if (topic, member) in self._occupancy:
+            seat = self._seat(topic, member)
+            seat.anew = True
+            await self._said(topic, member, seat)
+
+    def touch(self, topic: Topic, member: str) -> None:
+        """As `show`, told in the background."""
+        if (topic, member) in self._occupancy:
+            seat = self._seat(topic, member)
+            seat.anew = True
+            self._work(topic, member, seat)
 
     def leave(self, topic: Topic, member: str) -> None:
         """One reason less. The broker is told in the background, and again until it has understood."""
@@ -184,22 +195,20 @@ class PresenceTracker:
             if loudly:
                 await asyncio.sleep(_PACE)
 
-    def announcement(self, topic: Topic, member: str, *, present: bool) -> Announcement | None:
-        """What the others are told where the broker finds that `member` came or went; None where nobody is told."""
-        kind: Literal["user_joined_room", "user_left_room", "user_connected", "user_disconnected"]
-        others = frozenset({member})
-        room = room_of(topic)
-        if room is not None and self._options_of(room).diff:
-            change = Kind.CAME if present else Kind.WENT
-            return Announcement(topic, Envelope(change, member.encode(), without_users=others).encode())
-        if room is not None:
-            kind, where = "user_joined_room" if present else "user_left_room", topic
-        elif topic == ONLINE and self._announce_users:
-            kind, where = "user_connected" if present else "user_disconnected", EVERYONE
-        else:
-            return None
-        envelope = Envelope(Kind.NOTICE, messages.notice(kind, member, room), without_users=others)
-        return Announcement(where, envelope.encode())
+    async def _said(self, topic: Topic, member: str, seat: _Seat) -> None:
+        """Returns when the broker knows what is so. Raises Unavailable where a try to tell it failed."""
+        if seat.told is True and not (seat.anew or seat.working):
+            self._seats.pop((topic, member), None)
+            return
+        if not seat.working:
+            self._work(topic, member, seat)
+            if seat.told is True and not (seat.anew or seat.working):
+                return
+        told = asyncio.get_running_loop().create_future()
+        seat.waiting = [*(seat.waiting or ()), told]
+        # A joiner is answered within the broker's deadline, not after the pause between two tries.
+        seat.hurry()
+        await told
 
     def _seat(self, topic: Topic, member: str) -> _Seat:
         """Of one who is there, or was until now."""
@@ -227,28 +236,47 @@ class PresenceTracker:
     async def _settle(self, topic: Topic, member: str, seat: _Seat) -> None:
         backoff: Backoff | None = None
         try:
-            while (wanted := self._wanted(topic, member, seat)) is not seat.told:
+            while (wanted := self._wanted(topic, member, seat)) is not seat.told or (wanted and seat.anew):
                 if self._retired and not wanted and _comes_back(topic):
                     break
-                seat.told = None
+                quietly = wanted and (seat.quiet or seat.told is True)
+                seat.told, anew, seat.anew = None, seat.anew, False
                 try:
-                    await self._tell(topic, member, present=wanted, quietly=seat.quiet and wanted)
+                    await self._tell(topic, member, present=wanted, quietly=quietly, anew=anew)
                     seat.told = wanted
                     seat.quiet = False
                 except Unavailable as error:
+                    seat.anew = seat.anew or anew
                     self._wake(seat, error)
                     backoff = backoff or Backoff(random.uniform, first=0.1, ceiling=5.0)
                     await seat.rest(backoff.next())
         finally:
             seat.working = False
             self._wake(seat, None if seat.told is True else Unavailable())
-            if seat.told is self._wanted(topic, member, seat) and seat.kept is None:
+            wanted = self._wanted(topic, member, seat)
+            if seat.told is wanted and seat.kept is None and not (wanted and seat.anew):
                 self._seats.pop((topic, member), None)
 
-    async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool) -> None:
-        announcement = None if quietly else self.announcement(topic, member, present=present)
+    async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool, anew: bool) -> None:
+        announcement = None if quietly else self._notices.announcement(topic, member, present=present)
+        if self._notices.shows(topic):
+            change = None if quietly and not anew else self._notices.change(topic, member)
+            await self._tell_shown(topic, member, announcement, change, present=present)
+            return
         tell = self._broker.enter if present else self._broker.leave
         await tell(topic, member, self._node, announcement, edge=False if quietly else self.edge)
+
+    async def _tell_shown(
+        self, topic: Topic, member: str, announcement: Announcement | None, change: Change | None, *, present: bool
+    ) -> None:
+        if not present:
+            await self._broker.hide(topic, member, self._node, announcement, change)
+            return
+        entry = self._showing.newest((topic, member))
+        data, at = (b"", None) if entry is None else (entry.data, entry.at)
+        told = await self._broker.show(topic, member, self._node, data, at=at, announce=announcement, change=change)
+        if entry is not None:
+            self._showing.place((topic, member), entry, told.at)
 
     @staticmethod
     def _wake(seat: _Seat, error: Unavailable | None) -> None:

@@ -56,6 +56,10 @@ class Kind(IntEnum):
     """On a user's topic: make the user's connections members of a room. Payload: the room's name, UTF-8."""
     TAKE_OUT = 9
     """The same, to have them leave it."""
+    SHOWN = 10
+    """As NOTICE, for those alone who asked for presence."""
+    CHANGED = 11
+    """On the topic of a room that collects them: what a user shows is now this. Payload: `{user: {…}}`, JSON."""
 
 
 _NOBODY: frozenset[str] = frozenset()
@@ -64,7 +68,8 @@ _NOBODY: frozenset[str] = frozenset()
 class Envelope(NamedTuple):
     """`without_users` and `without_connections` do not get it; where `only` is not empty, nobody else does.
 
-    `key`: of the value it is, where a slow reader needs only the latest.
+    `key`: of the value it is, where a slow reader needs only the latest. `presence`: of a notice, what those who asked
+    for it get beside the payload, JSON. In the header, so that a release that does not know it delivers the payload.
     """
 
     kind: Kind
@@ -73,9 +78,16 @@ class Envelope(NamedTuple):
     without_connections: frozenset[str] = _NOBODY
     only: frozenset[str] = _NOBODY
     key: str | None = None
+    presence: bytes | None = None
 
     def encode(self) -> bytes:
-        if not (self.without_users or self.without_connections or self.only or self.key is not None):
+        if not (
+            self.without_users
+            or self.without_connections
+            or self.only
+            or self.key is not None
+            or self.presence is not None
+        ):
             return _HEADS[self.kind] + self.payload
         fields: dict[str, list[str] | str] = {
             name: sorted(names)
@@ -84,6 +96,8 @@ class Envelope(NamedTuple):
         }
         if self.key is not None:
             fields["k"] = self.key
+        if self.presence is not None:
+            fields["p"] = self.presence.decode()
         header = json.dumps(fields, separators=(",", ":")).encode()
         if len(header) > 0xFFFF:
             raise ValueError("too many exclusions for one message")
@@ -95,7 +109,7 @@ class Envelope(NamedTuple):
         bare = _BARE.get(data[:4])
         if bare is not None:
             # What calling it comes to, without the call.
-            return tuple.__new__(cls, (bare, data[4:], _NOBODY, _NOBODY, _NOBODY, None))
+            return tuple.__new__(cls, (bare, data[4:], _NOBODY, _NOBODY, _NOBODY, None, None))
         try:
             version, kind, length = _HEAD.unpack_from(data)
             if version != _VERSION:
@@ -111,6 +125,7 @@ class Envelope(NamedTuple):
                 without_connections=frozenset(fields.get("c", ())),
                 only=frozenset(fields.get("o", ())),
                 key=_string(fields.get("k")),
+                presence=_text(fields.get("p")),
             )
         except UnknownEnvelope:
             raise
@@ -122,6 +137,11 @@ def _string(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise TypeError
+
+
+def _text(value: object) -> bytes | None:
+    text = _string(value)
+    return None if text is None else text.encode()
 
 
 #: Heads of envelopes without a header, which nearly all are: to know one by its bytes takes a third of reading it.

@@ -40,7 +40,7 @@ class JoinSeveral:
 _Asked: TypeAlias = dict[str, Any]
 
 
-def asked(fields: _Asked, id: RequestId | None, limits: Limits) -> Join | JoinSeveral:
+def read_joins(fields: _Asked, id: RequestId | None, limits: Limits) -> Join | JoinSeveral:
     """What these fields of a `join_room` ask for. Raises InvalidMessage naming the field."""
     rooms = fields.get("rooms")
     if rooms is None:

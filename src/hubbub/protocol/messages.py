@@ -8,9 +8,11 @@ from pydantic import BaseModel
 
 from hubbub.closes import Close
 from hubbub.errors import InvalidMessage, WrongAnswer
-from hubbub.options import Heartbeat
+from hubbub.options import MOST_PRESENCE, Heartbeat
+from hubbub.protocol import presence
 from hubbub.protocol.codec import Prepared, as_mapping, encode
 from hubbub.protocol.fast_path import acknowledged, written
+from hubbub.protocol.features import Features
 from hubbub.types import OWN_ROOM, Position, RoomName, User
 
 SUBPROTOCOL = "hubbub.v1"
@@ -81,10 +83,11 @@ def check_room(name: object, *, limit: int) -> RoomName:
     return RoomName(check_name(name, limit=limit, field="room"))
 
 
-def check_user(user: object, *, limit: int) -> User:
+def check_user(user: object, *, limit: int, shows: int = MOST_PRESENCE) -> User:
     """What an authenticator of the application's made: a User with an id as names are, and an end that is a time.
 
-    Raises WrongAnswer, which names the field: the application's mistake, not the client's.
+    `shows`: bytes that its presence may have. Raises WrongAnswer, which names the field: the application's mistake, not
+    the client's.
     """
     if not isinstance(user, User):
         raise WrongAnswer(f"an authenticator gives a User, not {type(user).__name__}")
@@ -98,6 +101,11 @@ def check_user(user: object, *, limit: int) -> User:
     ends = user.expires
     if ends is not None and not (isinstance(ends, int | float) and abs(ends) <= MAX_EXACT):
         raise WrongAnswer("User.expires is a Unix time in seconds, or None")
+    if user.presence is not None:
+        try:
+            presence.shown(user.presence, limit=shows)
+        except InvalidMessage as error:
+            raise WrongAnswer(f"User.{error.message}") from None
     return user
 
 
@@ -127,9 +135,28 @@ def prepare(type: str, id: RequestId | None = None, **fields: Any) -> Prepared:
     return Prepared(encode(message))
 
 
-def welcome(*, connection: str, user: str, node: str, heartbeat: Heartbeat, id: RequestId | None) -> Prepared:
+def welcome(
+    *,
+    connection: str,
+    user: str,
+    node: str,
+    heartbeat: Heartbeat,
+    id: RequestId | None,
+    features: Features | None = None,
+) -> Prepared:
+    """`features`: those of what the client asked for that the hub will use; None where it asked for nothing."""
     beat = {"interval": round(heartbeat.interval * 1000), "timeout": round(heartbeat.timeout * 1000)}
-    return prepare("welcome", id, status="authenticated", connection=connection, user=user, node=node, heartbeat=beat)
+    used = None if features is None else sorted(features)
+    return prepare(
+        "welcome",
+        id,
+        status="authenticated",
+        connection=connection,
+        user=user,
+        node=node,
+        heartbeat=beat,
+        features=used,
+    )
 
 
 def room_joined(
@@ -139,10 +166,24 @@ def room_joined(
     position: Position | None,
     recovered: bool | None,
     id: RequestId | None,
+    shown: Mapping[str, bytes] | None = None,
+    limit: int = 0,
 ) -> Prepared:
+    """`shown`: what members show, JSON, for one who asked for it; in at most `limit` bytes."""
     present = None if members is None else sorted(members)
     epoch, offset = (None, None) if position is None else (position.epoch, position.offset)
-    return prepare("room_joined", id, room=room, members=present, epoch=epoch, offset=offset, recovered=recovered)
+    seen, left_out = (b"", 0) if shown is None else presence.of_some(shown, limit=limit)
+    message = prepare(
+        "room_joined",
+        id,
+        room=room,
+        members=present,
+        epoch=epoch,
+        offset=offset,
+        recovered=recovered,
+        presence_left_out=left_out or None,
+    )
+    return Prepared(presence.beside(message.data, seen)) if seen else message
 
 
 def room_left(room: str, *, reason: str | None = None, id: RequestId | None = None) -> Prepared:

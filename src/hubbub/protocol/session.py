@@ -20,6 +20,7 @@ It is longer than others, because the table, the events it names and what makes 
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from hubbub import closes
@@ -29,8 +30,10 @@ from hubbub.options import Limits
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared, decode, encode
 from hubbub.protocol.fast_path import typed
-from hubbub.protocol.join_room import Join, JoinSeveral, asked
+from hubbub.protocol.features import NONE, PRESENCE, Features, asked_for, both
+from hubbub.protocol.join_room import Join, JoinSeveral, read_joins
 from hubbub.protocol.messages import RequestId
+from hubbub.protocol.presence import shown
 from hubbub.types import RoomName
 
 
@@ -47,6 +50,7 @@ class FrameKind(Enum):
     AUTH = auto()
     JOIN = auto()
     LEAVE = auto()
+    SET_PRESENCE = auto()
     PING = auto()
     PONG = auto()
     APPLICATION = auto()
@@ -60,6 +64,7 @@ class Step(Enum):
     RENEW = auto()
     JOIN = auto()
     LEAVE = auto()
+    SET_PRESENCE = auto()
     PASS_ON = auto()
     PONG = auto()
     PONG_IN_TURN = auto()
@@ -74,6 +79,7 @@ TABLE: dict[State, dict[FrameKind, Step]] = {
         FrameKind.AUTH: Step.RENEW,
         FrameKind.JOIN: Step.JOIN,
         FrameKind.LEAVE: Step.LEAVE,
+        FrameKind.SET_PRESENCE: Step.SET_PRESENCE,
         FrameKind.PING: Step.PONG_IN_TURN,
         FrameKind.PONG: Step.IGNORE,
         FrameKind.APPLICATION: Step.PASS_ON,
@@ -83,6 +89,7 @@ TABLE: dict[State, dict[FrameKind, Step]] = {
         FrameKind.AUTH: Step.RENEW,
         FrameKind.JOIN: Step.JOIN,
         FrameKind.LEAVE: Step.LEAVE,
+        FrameKind.SET_PRESENCE: Step.SET_PRESENCE,
         FrameKind.PING: Step.PONG,
         FrameKind.PONG: Step.IGNORE,
         FrameKind.APPLICATION: Step.PASS_ON,
@@ -99,8 +106,20 @@ _KINDS = {
     "pong": FrameKind.PONG,
 }
 
-# The table by the `type` of a message, and what any other type does: looked at for every frame.
-_STEPS = {state: {type: row[kind] for type, kind in _KINDS.items()} for state, row in TABLE.items()}
+#: What is of the protocol's kinds only where the client asked for a feature; elsewhere it is the application's.
+_ASKED_FOR = {PRESENCE: {"set_presence": FrameKind.SET_PRESENCE}}
+
+
+@cache
+def _steps(state: State, features: Features) -> dict[str, Step]:
+    """A row of the table by the `type` of a message."""
+    kinds = _KINDS.copy()
+    for feature in features:
+        kinds |= _ASKED_FOR.get(feature, {})
+    return {type: TABLE[state][kind] for type, kind in kinds.items()}
+
+
+# What any other type does: looked at for every frame, as the row is.
 _OTHERWISE = {state: row[FrameKind.APPLICATION] for state, row in TABLE.items()}
 # An enumeration is slow to ask for a member.
 _CLOSED, _PASS_ON = State.CLOSED, Step.PASS_ON
@@ -133,6 +152,15 @@ class Leave:
     id: RequestId | None
 
 
+@dataclass(frozen=True, slots=True)
+class SetPresence:
+    """What the client shows of its user. `room` None: in all its rooms, and in those it joins later."""
+
+    presence: bytes
+    room: RoomName | None
+    id: RequestId | None
+
+
 @dataclass(slots=True)
 class Message:
     """One of the application's messages, not validated yet. Neither frozen nor a tuple: both are slower to ask."""
@@ -162,23 +190,27 @@ class End:
 
 
 #: What is worked on by itself.
-Asked: TypeAlias = Check | Renew | Join | Leave | Message | Text | Answer | End
+Asked: TypeAlias = Check | Renew | Join | Leave | SetPresence | Message | Text | Answer | End
 Event: TypeAlias = Asked | JoinSeveral
 
 
 class Session:
-    """`authenticated` and `close` are the connection's answers to the events; they move the state."""
+    """`authenticated` and `close` are the connection's answers to the events; they move the state.
 
-    __slots__ = ("_limits", "_otherwise", "_steps", "_text", "state")
+    `asked`: the features that the client asked for and the hub knows, None where it asked for nothing.
+    """
 
-    def __init__(self, limits: Limits, *, credential: bool, text: bool = False) -> None:
+    __slots__ = ("_limits", "_otherwise", "_steps", "_text", "asked", "state")
+
+    def __init__(self, limits: Limits, *, credential: bool, text: bool = False, asked: Features | None = None) -> None:
         self._limits = limits
         self._text = text
+        self.asked = asked
         self._become(State.CHECKING if credential else State.WAITING)
 
     def _become(self, state: State) -> None:
         self.state = state
-        self._steps = _STEPS[state]
+        self._steps = _steps(state, self.asked or NONE)
         self._otherwise = _OTHERWISE[state]
 
     def authenticated(self) -> None:
@@ -244,18 +276,28 @@ class Session:
         match step:
             case Step.CHECK:
                 check = Check(_token(fields), id)
+                self.asked = both(self.asked, asked_for(fields.get("features")))
                 self._become(State.CHECKING)
                 return check
             case Step.RENEW:
+                # What it understands is settled by then, and here only read.
+                asked_for(fields.get("features"))
                 return Renew(_token(fields), id)
+            case Step.SET_PRESENCE:
+                room = fields.get("room")
+                if room is not None:
+                    room = messages.check_room(room, limit=self._limits.name)
+                return SetPresence(shown(fields.get("presence"), limit=self._limits.presence), room, id)
             case Step.JOIN:
-                return asked(fields, id, self._limits)
+                return read_joins(fields, id, self._limits)
             case _:  # LEAVE: no other step is in the table for a type of the protocol's
                 return Leave(messages.check_room(fields.get("room"), limit=self._limits.name), id)
 
     def _complain(self, error: InvalidMessage, fields: dict[str, Any]) -> Event:
         if TABLE[self.state][FrameKind.UNREADABLE] is Step.END:
-            return End(closes.CREDENTIAL_INVALID)
+            # That much a stranger may know: it says nothing of the credential.
+            why = error.message if error.field == "features" else ""
+            return End(closes.CREDENTIAL_INVALID.because(why))
         return Answer(refusal(error, _id_or_none(fields)), at_once=False)
 
 

@@ -4,6 +4,7 @@ The same for a room and for `@me`, the user's own topic, and for one that is a m
 """
 
 import logging
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from hubbub.history.topic import Standing
 from hubbub.options import Slow
 from hubbub.presence.diffs import Diffs
 from hubbub.protocol import messages
+from hubbub.protocol.codec import Prepared
+from hubbub.protocol.features import PRESENCE
 from hubbub.rooms.joins import Joining
 from hubbub.rooms.members import Members
 from hubbub.rooms.retention import Retention
@@ -28,12 +31,13 @@ _COMPLAINTS = 100
 class Found(NamedTuple):
     """None of either where the room has no presence, or keeps no history."""
 
-    members: list[str] | None
+    members: Collection[str] | None
+    """Where the room has presence data, a mapping to what each shows, JSON."""
     standing: Standing | None
 
 
 class Answers:
-    """`limit`: bytes that one connection may have unsent."""
+    """`limit`: bytes that one connection may have unsent. `shows`: bytes of what others show, in one answer."""
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Answers:
         retention: Retention,
         *,
         limit: int,
+        shows: int,
     ) -> None:
         self._registry = registry
         self._fanout = fanout
@@ -54,6 +59,7 @@ class Answers:
         self._retention = retention
         # Who joins has a quarter unsent at most.
         self._most = limit * 3 // 4
+        self._shows = shows
         self._complained: set[RoomName] = set()
 
     async def find(self, join: Joining) -> Found:
@@ -69,12 +75,25 @@ class Answers:
             position, recovered = None, None if join.since is None else False
         else:
             position, recovered = standing.position, standing.recovered
-        told = messages.room_joined(join.room, members=members, position=position, recovered=recovered, id=join.id)
+        shown = members if isinstance(members, Mapping) and PRESENCE in member.features else None
         missed = 0 if standing is None else sum(map(len, standing.missed))
+
+        def joined(members: Collection[str] | None, shown: Mapping[str, bytes] | None) -> Prepared:
+            return messages.room_joined(
+                join.room,
+                members=members,
+                position=position,
+                recovered=recovered,
+                id=join.id,
+                shown=shown,
+                limit=self._shows,
+            )
+
+        told = joined(members, shown)
         if members is not None and len(told) + missed > self._most:
             # It would be closed for what it is told, and would come back, for ever.
             self._complain(join.room, len(members))
-            told = messages.room_joined(join.room, members=None, position=position, recovered=recovered, id=join.id)
+            told = joined(None, None)
         member.answer(told)
         self._diffs.joined(join.topic, member)
         if standing is not None:
@@ -82,11 +101,12 @@ class Answers:
 
     async def answer_again(self, join: Joining) -> bool:
         """The same for one that is in already; False where it is not in any more by then. Raises Unavailable."""
-        members = await self._find_members(join)
         with ExitStack() as undo:
-            if join.since is not None:
-                self._fanout.pause(join.topic, join.member, member=True)
+            if join.since is not None or join.options.presence:
+                # Also without: what is told of its members meanwhile is newer than what is read of them.
+                self._fanout.pause(join.topic, join.member, member=True, passing=join.since is None)
                 undo.callback(self._fanout.resume, join.topic, join.member)
+            members = await self._find_members(join)
             standing = await self._find_standing(join)
             if not self._is_in(join):
                 return False
@@ -109,7 +129,9 @@ class Answers:
         own = join.room == OWN_ROOM
         return join.member in self._registry if own else self._registry.in_room(join.member, join.room)
 
-    async def _find_members(self, join: Joining) -> list[str] | None:
+    async def _find_members(self, join: Joining) -> Collection[str] | None:
+        if join.options.presence_data:
+            return await self._members.look(join.topic)
         return await self._members.read(join.topic) if join.options.presence else None
 
     async def _find_standing(self, join: Joining) -> Standing | None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from hubbub.delivery.fanout import Recipient
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.joins import Joining
+from hubbub.rooms.presences import Presences
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.types import OCCUPIED, RoomName, Topic, room_topic
 
@@ -18,9 +19,10 @@ _Leave: TypeAlias = Callable[[Topic, str], None]
 
 
 class Attendance:
-    def __init__(self, subscriptions: Subscriptions, presence: PresenceTracker) -> None:
+    def __init__(self, subscriptions: Subscriptions, presence: PresenceTracker, presences: Presences) -> None:
         self._subscriptions = subscriptions
         self._presence = presence
+        self._presences = presences
         self._present: dict[RoomName, set[Recipient]] = {}
 
     def __len__(self) -> int:
@@ -35,7 +37,11 @@ class Attendance:
         await self._presence.enter(OCCUPIED, room)
         undo.callback(self._presence.leave, OCCUPIED, room)
         if join.options.presence:
-            await self._presence.enter(topic, member.user.id)
+            anew = False
+            if join.options.presence_data:
+                anew = self._presences.begin(member, room)
+                undo.callback(self._unseen, member, room)
+            await self._presence.enter(topic, member.user.id, anew=anew)
             self._present.setdefault(room, set()).add(member)
             undo.callback(self._absent, member, room, self._presence.leave)
 
@@ -43,6 +49,7 @@ class Attendance:
         """The member left, or is `lost`: then its user may come back before anybody is told."""
         leave = self._presence.linger if lost else self._presence.leave
         self._absent(member, room, leave)
+        self._unseen(member, room)
         leave(OCCUPIED, room)
         self._subscriptions.release(room_topic(room))
 
@@ -53,3 +60,7 @@ class Attendance:
             if not present:
                 del self._present[room]
             leave(room_topic(room), member.user.id)
+
+    def _unseen(self, member: Recipient, room: RoomName) -> None:
+        if self._presences.end(member, room):
+            self._presence.touch(room_topic(room), member.user.id)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from hubbub.closes import short
 from hubbub.history.page import Page, page
 from hubbub.protocol.envelope import Envelope, Kind
+from hubbub.protocol.presence import fields_of
 from hubbub.rooms.publishing import Exclude, Sender
 from hubbub.types import Position, RoomName, User
 
@@ -88,6 +89,11 @@ class Room:
     async def members(self) -> list[str]:
         """The ids of the users in it, sorted; empty for a room without presence. Raises Unavailable."""
         return await self._sender.broker.members(self._topic)
+
+    async def presence(self) -> dict[str, dict[str, Any]]:
+        """The users in it, sorted, and what each shows; empty where that is nothing. Raises Unavailable."""
+        shown = await self._sender.broker.shown(self._topic)
+        return {user: fields_of(shown[user]) for user in sorted(shown)}
 
     async def count(self) -> int:
         """How many users are in it, without fetching them; 0 for a room without presence. Raises Unavailable."""

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.protocol import State
 
 from hubbub.closes import CLOSES, Return
+from hubbub.protocol.features import subprotocols
 from hubbub.protocol.messages import SUBPROTOCOL
 from hubbub.scheduling.backoff import Backoff
 from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation, Lost, Refusal
@@ -36,9 +37,10 @@ class Client(Conversation):
     """`url`: of the WebSocket, or a callable that is asked before every attempt, for a crowd that changes servers.
 
     token: offered as a browser does, or a callable that makes one each time. name: in the ledger; or a `ledger` of
-        one's own. rooms: joined after the first `welcome`. chance: for the jitter. first, ceiling: seconds of the
-        backoff, default 0.1 and 5. rejoin: join its rooms again when it is back. patience: seconds that each of these
-        joins may take, default 60, for it may have to wait until what was missed has been read.
+        one's own. features: that it asks for. rooms: joined after the first `welcome`. chance: for the jitter. first,
+        ceiling: seconds of the backoff, default 0.1 and 5. rejoin: join its rooms again when it is back. patience:
+        seconds that each of these joins may take, default 60, for it may have to wait until what was missed has been
+        read.
     options: for `websockets.connect`, say `additional_headers`.
     """
 
@@ -51,6 +53,7 @@ class Client(Conversation):
         user: str | None = None,
         ledger: Ledger | None = None,
         rooms: Iterable[str] = (),
+        features: Iterable[str] = (),
         pongs: bool = True,
         within: float = SOON,
         chance: random.Random | None = None,
@@ -63,6 +66,7 @@ class Client(Conversation):
         super().__init__(ledger or Ledger(name, user=user), pongs=pongs, within=within)
         self._url = url if callable(url) else lambda: url
         self._renews = callable(token)
+        self._features = subprotocols(features)
         self._token: Callable[[], str | None] = token if callable(token) else lambda: token
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._backoff = Backoff(self._chance.uniform, first=first, ceiling=ceiling)
@@ -186,7 +190,8 @@ class Client(Conversation):
         self.attempts += 1
         self._welcomed, self.closing = False, None
         token = self._token()
-        offered = [SUBPROTOCOL] + ([f"hubbub.bearer.{token}"] if token is not None else [])
+        bearer = [f"hubbub.bearer.{token}"] if token is not None else []
+        offered = [SUBPROTOCOL, *bearer, *self._features]
         try:
             socket = await connect(self._url(), subprotocols=offered, **self._options)  # type: ignore[arg-type]
         except (OSError, TimeoutError, InvalidHandshake, InvalidMessage) as error:

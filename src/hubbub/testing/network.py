@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from hubbub import Hub
 from hubbub.brokers.memory.edges import EdgeLog
+from hubbub.brokers.memory.shown import ShownTable
 from hubbub.brokers.memory.store import Declarations, PresenceTable, Store
 from hubbub.brokers.memory.streams import Streams
 from hubbub.testing.broker import NetworkBroker
@@ -75,6 +76,7 @@ class Network:
         """It forgets everything: history, presence, edges, leases, turns, reports. Who is subscribed stays so."""
         self._store.streams = Streams(self._new_epoch)
         self._store.presence = PresenceTable()
+        self._store.shown = ShownTable()
         self._store.edges = EdgeLog()
         self._store.turns = {}
         self._store.reports = {}
@@ -87,6 +89,7 @@ class Network:
             {
                 "streams": copy.deepcopy(store.streams, {id(self): self}),
                 "presence": copy.deepcopy(store.presence),
+                "shown": copy.deepcopy(store.shown),
                 "edges": copy.deepcopy(store.edges),
                 "turns": copy.deepcopy(store.turns),
                 "reports": dict(store.reports),

@@ -11,13 +11,14 @@ nothing; then it waits in the connection's outbox, under the room's policy, exac
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from starlette.websockets import WebSocket
 
 from hubbub import Hub, closes
 from hubbub.errors import HandshakeRefused
+from hubbub.protocol.features import subprotocols
 from hubbub.protocol.messages import SUBPROTOCOL
 from hubbub.testing.conversation import NO_CLOSE, SOON, Conversation, Lost
 from hubbub.testing.ledger import Ledger
@@ -31,7 +32,7 @@ class Tab(Conversation):
 
     user: who it is, believed without a credential. token: a credential instead, offered as a browser does.
     path: through the application's route there instead of the hub's own; `target` is the `Node` of an application.
-    headers: of the handshake.
+    headers: of the handshake. features: that it asks for.
     pongs: answer `ping`. within: seconds that anything may take.
 
     Entering it raises AssertionError where the handshake was refused, with the status, or closed before `welcome`.
@@ -45,6 +46,7 @@ class Tab(Conversation):
         token: str | None = None,
         path: str | None = None,
         headers: Mapping[str, str] | None = None,
+        features: Iterable[str] = (),
         pongs: bool = True,
         within: float = SOON,
         ledger: Ledger | None = None,
@@ -53,7 +55,8 @@ class Tab(Conversation):
         self._target = target if isinstance(target, Node) else Node(target)
         self._user = user
         self._path = path
-        self._offered = [SUBPROTOCOL] + ([f"hubbub.bearer.{token}"] if token is not None else [])
+        bearer = [f"hubbub.bearer.{token}"] if token is not None else []
+        self._offered = [SUBPROTOCOL, *bearer, *subprotocols(features)]
         self._headers = {"host": "testserver", **{name.lower(): value for name, value in (headers or {}).items()}}
         self._line: Line | None = None
         self._call: asyncio.Task[None] | None = None

@@ -42,6 +42,14 @@ class Node:
         async def many(name: str) -> bool:
             return True
 
+        @hub.rooms("shown:{name}", presence=True, presence_data=True)
+        async def shown(name: str) -> bool:
+            return True
+
+        @hub.rooms("shown-many:{name}", presence="diff", presence_data=True)
+        async def shown_many(name: str) -> bool:
+            return True
+
         app = FastAPI()
         app.include_router(hub.router)
         return hub, app

@@ -17,10 +17,10 @@ class ShownTable:
         _, data = max(self._topics.get(topic, {}).get(member, {}).values(), default=(0, b""), key=_place)
         return data
 
-    def show(self, topic: Topic, member: str, holder: str, data: bytes, at: int | None) -> int:
-        """Returns its place."""
-        self._last = self._last + 1 if at is None else max(self._last, at)
-        place = self._last if at is None else at
+    def show(self, topic: Topic, member: str, holder: str, data: bytes, at: int | None, now: float) -> int:
+        """Returns its place. A new one is by the clock: newer than what is said again after all was forgotten."""
+        place = max(self._last + 1, round(now * 1000)) if at is None else at
+        self._last = max(self._last, place)
         self.hide(topic, member, holder)
         if data:
             self._topics.setdefault(topic, {}).setdefault(member, {})[holder] = (place, data)

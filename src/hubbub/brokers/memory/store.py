@@ -112,9 +112,9 @@ class Store:
         change: Change | None,
     ) -> Shown:
         before = self.shown.seen(topic, member)
-        place = self.shown.show(topic, member, holder, data, at)
+        place = self.shown.show(topic, member, holder, data, at, self.clock())
         first = self.enter(topic, member, holder, announce)
-        self._seen(topic, member, None if first else change, before)
+        self._seen(topic, member, None if first and announce is not None else change, before)
         return Shown(first, place)
 
     def hide(

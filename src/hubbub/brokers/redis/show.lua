@@ -16,9 +16,9 @@ if redis.call('SADD', KEYS[2], ARGV[1]) == 1 then
   end
 end
 local seen, place = showing(KEYS[4], ARGV[1], ARGV[3], ARGV[4], ARGV[5])
-if first == 0 then
-  tell(seen, 8)
-elseif ARGV[6] ~= '' then
+if first == 1 and ARGV[6] ~= '' then
   redis.call('PUBLISH', ARGV[6], ARGV[7])
+else
+  tell(seen, 8)
 end
 return {first, string.format('%.0f', place)}

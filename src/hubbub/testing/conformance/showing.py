@@ -71,9 +71,11 @@ class ShownByHolders:
             await there.broker.hide(ROOM, "alice", "n2", WENT, CHANGE)
         await show("n1", b"")
         await here.broker.show(ROOM, "alice", "n1", b"quiet")
+        await here.broker.show(ROOM, "bob", "n1", b"4", change=CHANGE)
+        await here.broker.show(ROOM, "carol", "n1", b"", change=CHANGE)
         await here.broker.hide(ROOM, "alice", "n1", WENT, CHANGE)
         await marked(here, there)
-        assert here.data(ROOM) == [b"came", b"<2>", b"<0>", b"<{}>", b"went"]
+        assert here.data(ROOM) == [b"came", b"<2>", b"<0>", b"<{}>", b"<4>", b"went"]
 
     @meeting
     async def test_shown_of_a_dead_holder_is_gone_with_it_and_the_next_newest_is_told(
