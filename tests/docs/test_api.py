@@ -20,6 +20,7 @@ CLASSES = [hubbub.Hub, hubbub.Room, hubbub.EachRoom, hubbub.UserHandle, hubbub.C
 #: What other parts of the package call on a connection, and an application has no reason to.
 INNER = {"Connection": set(dir(hubbub.Connection)) - {
     "id", "node", "user", "rooms", "state", "closed", "text", "send", "send_sync", "room", "join", "leave", "close",
+    "set_presence",
 }}  # fmt: skip
 
 

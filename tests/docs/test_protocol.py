@@ -5,6 +5,7 @@ import re
 from hubbub.closes import CLOSES
 from hubbub.errors import ERROR_CODES
 from hubbub.options import Heartbeat, Limits, Rate
+from hubbub.protocol.features import KNOWN
 from hubbub.protocol.messages import RESERVED
 from tests.docs.pages import plain, read, rows, sections
 
@@ -41,6 +42,7 @@ def test_the_limits() -> None:
         "nesting of JSON": f"{limits.depth}",
         "name of a room or user": size(limits.name),
         "rooms a connection": f"{limits.rooms}",
+        "what a connection shows": size(limits.presence),
         "messages waiting": f"{limits.waiting}, and joins of {limits.rooms} rooms and `@me` beside them",
         "messages a second": f"{rate.messages:g}, and {rate.burst} at once; no limit in development",
         "messages refused for their rate": f"{rate.refusals}, regained at one a second",
@@ -63,6 +65,8 @@ def test_the_numbers_in_the_text_are_those_of_the_table() -> None:
     assert f"nesting up to {limits.depth}." in text
     assert f"have 1 to {limits.name} bytes" in text
     assert f"is in {limits.rooms} rooms" in text
+    assert f"at most {size(limits.presence)} of JSON, nested" in text
+    assert f"At most {size(limits.payload)}; of how many" in text
 
 
 def test_the_reserved_types() -> None:
@@ -77,3 +81,14 @@ def test_every_reserved_type_is_in_the_tables_and_no_other() -> None:
         type for title in titles for first, *_ in rows(sections(PAGE)[title]) for type in re.findall(r"`(\w+)`", first)
     }
     assert types == RESERVED
+
+
+def test_every_feature_has_a_section() -> None:
+    titles = re.findall(r"^### `(\w+)`$", read(PAGE), re.MULTILINE)
+    assert set(titles) == KNOWN
+
+
+def test_what_has_to_be_asked_for_is_not_reserved() -> None:
+    """An application's own handler of such a name keeps working where nobody asks."""
+    types = {plain(type) for _, type, *_ in rows(sections(PAGE)["presence"])}
+    assert types - RESERVED == {"set_presence", "user_presence"}

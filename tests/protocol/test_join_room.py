@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.errors import InvalidMessage
 from hubbub.options import Limits
-from hubbub.protocol.join_room import Join, JoinSeveral, Since, asked
+from hubbub.protocol.join_room import Join, JoinSeveral, Since, read_joins
 from hubbub.types import RoomName
 
 LIMITS = Limits(rooms=2, name=8)
@@ -33,7 +33,7 @@ def join(room: str, since: Since | None = None) -> Join:
     ],
 )
 def test_what_is_asked_for(fields: dict[str, Any], event: object) -> None:
-    assert asked(fields, 7, LIMITS) == event
+    assert read_joins(fields, 7, LIMITS) == event
 
 
 A = {"room": "a"}
@@ -67,7 +67,7 @@ A = {"room": "a"}
 )
 def test_what_is_wrong_is_named(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidMessage) as refused:
-        asked(fields, 7, LIMITS)
+        read_joins(fields, 7, LIMITS)
     assert refused.value.field == field
 
 
