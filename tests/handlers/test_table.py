@@ -166,3 +166,13 @@ def test_the_text_of_a_refusal_is_short_and_tells_nothing_of_what_was_sent() -> 
         read(Say, {"type": "say", "content": {"password": "hunter2"}})
     assert "hunter2" not in f"{caught.value.on_the_wire()}"
     assert caught.value.__suppress_context__
+
+
+def test_every_type_of_a_model_that_is_handled_at_once_is_known() -> None:
+    table = HandlerTable[str]()
+    table.declare(Say, "say")
+    table.declare(Draw, "draw", at_once=True)
+    assert table.at_once == {"line", "circle"}
+    with pytest.raises(ValueError, match="'say'"):
+        table.declare(Say, "again", at_once=True)
+    assert table.at_once == {"line", "circle"}

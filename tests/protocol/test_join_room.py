@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.errors import InvalidMessage
 from hubbub.options import Limits
-from hubbub.protocol.join_room import Join, JoinSeveral, Since, read_joins
+from hubbub.protocol.join_room import Join, JoinSeveral, Since, named, read_joins
 from hubbub.types import RoomName
 
 LIMITS = Limits(rooms=2, name=8)
@@ -16,6 +16,10 @@ def join(room: str, since: Since | None = None) -> Join:
     return Join(RoomName(room), since, 7)
 
 
+def each(room: str, since: Since | None = None) -> Join:
+    return Join(RoomName(room), since, 7, several=True)
+
+
 @pytest.mark.parametrize(
     ("fields", "event"),
     [
@@ -23,17 +27,21 @@ def join(room: str, since: Since | None = None) -> Join:
         ({"room": "a", "rooms": None, "since": None}, join("a")),
         ({"room": "a", "since": {"epoch": "e", "offset": 3}}, join("a", Since("e", 3))),
         ({"room": "a", "since": {"offset": 0}}, join("a", Since(None, 0))),
-        ({"rooms": [{"room": "a"}]}, JoinSeveral((join("a"),))),
+        ({"rooms": [{"room": "a"}]}, JoinSeveral((each("a"),))),
         (
             {"rooms": [{"room": "b", "since": {"epoch": "e", "offset": 3}}, {"room": "a"}, {"room": "@me"}]},
-            JoinSeveral((join("b", Since("e", 3)), join("a"), join("@me"))),
+            JoinSeveral((each("b", Since("e", 3)), each("a"), each("@me"))),
         ),
         # More than it may be in are asked for all the same: each is answered for itself.
-        ({"rooms": [{"room": str(number)} for number in range(8)]}, JoinSeveral(tuple(join(str(n)) for n in range(8)))),
+        ({"rooms": [{"room": str(number)} for number in range(8)]}, JoinSeveral(tuple(each(str(n)) for n in range(8)))),
     ],
 )
 def test_what_is_asked_for(fields: dict[str, Any], event: object) -> None:
     assert read_joins(fields, 7, LIMITS) == event
+
+
+def test_a_refusal_names_the_room_where_the_id_does_not_tell() -> None:
+    assert [named(request) for request in (each("a"), join("a"), object())] == ["a", None, None]
 
 
 A = {"room": "a"}

@@ -239,7 +239,7 @@ def test_a_token_is_in_no_repr(kind: type[Check] | type[Renew]) -> None:
 @pytest.mark.parametrize("state", [State.CHECKING, State.OPEN])
 def test_several_rooms_at_once(state: State) -> None:
     text = '{"type": "join_room", "id": 1, "rooms": [{"room": "a"}, {"room": "b", "since": {"offset": 2}}]}'
-    joins = Join(RoomName("a"), None, 1), Join(RoomName("b"), Since(None, 2), 1)
+    joins = Join(RoomName("a"), None, 1, several=True), Join(RoomName("b"), Since(None, 2), 1, several=True)
     assert session(state).receive(text) == JoinSeveral(joins)
     wrong = session(state).receive('{"type": "join_room", "id": 1, "rooms": [{"room": "a"}, {}]}')
     assert refused(wrong) == ("invalid_message", "rooms.1.room", 1)

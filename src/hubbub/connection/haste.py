@@ -14,7 +14,7 @@ from hubbub.closes import Close
 from hubbub.connection.throttle import Throttle
 from hubbub.errors import RateLimited, Refused, TooManyRooms
 from hubbub.ports.transport import Transport
-from hubbub.protocol.join_room import Join, JoinSeveral
+from hubbub.protocol.join_room import Join, JoinSeveral, named
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Event
 from hubbub.types import RoomName
@@ -88,5 +88,4 @@ def no_room(client: Client, event: Event) -> None:
 
 def _refuse(client: Client, event: Event, wait: float | None) -> None:
     retry_after = None if wait is None else math.ceil(wait * 1000)
-    room = event.room if type(event) is Join else None
-    client.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None), room)
+    client.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None), named(event))

@@ -29,7 +29,7 @@ from hubbub.options import Heartbeat, Keep, Limits
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.features import Features
-from hubbub.protocol.join_room import Join
+from hubbub.protocol.join_room import Join, named
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, Asked, Check, End, Leave, Message, Renew, SetPresence, Text
 from hubbub.rooms.membership import Membership
@@ -142,7 +142,7 @@ class Requests:
         if ending and isinstance(error, GeneratorExit):
             raise error  # there is no time for anything else
         id = getattr(request, "id", None)
-        room = request.room if type(request) is Join else None
+        room = named(request)
         unknown = isinstance(request, User | Check)
         if isinstance(error, Refused) and not unknown:
             try:

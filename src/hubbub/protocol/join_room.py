@@ -27,6 +27,8 @@ class Join:
     room: RoomName
     since: Since | None
     id: RequestId | None
+    several: bool = False
+    """It is one of several that have the `id`: a refusal names the room as well."""
 
 
 @final
@@ -67,7 +69,12 @@ def read_joins(fields: _Asked, id: RequestId | None, limits: Limits) -> Join | J
 
 def _join(fields: _Asked, id: RequestId | None, limits: Limits, within: str = "") -> Join:
     room = messages.check_name(fields.get("room"), limit=limits.name, field=f"{within}room")
-    return Join(RoomName(room), _since(fields.get("since"), f"{within}since"), id)
+    return Join(RoomName(room), _since(fields.get("since"), f"{within}since"), id, several=bool(within))
+
+
+def named(request: object) -> RoomName | None:
+    """The room that a refusal of this request has to name."""
+    return request.room if type(request) is Join and request.several else None
 
 
 def _since(since: object, field: str) -> Since | None:

@@ -302,7 +302,7 @@ class Session:
 
 
 def refusal(error: Refused, id: RequestId | None, room: RoomName | None = None) -> Prepared:
-    """The `error` a client is sent; `room` where it is of a join, of which one message may ask for several."""
+    """The `error` a client is sent; `room` where it is one of several joins that one message asks for."""
     message = error.on_the_wire(id)
     return Prepared(encode(message if room is None else message | {"room": room}))
 

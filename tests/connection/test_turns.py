@@ -1,0 +1,98 @@
+"""What of a client's requests may wait, beside what, and what waits for nothing."""
+
+import asyncio
+from contextvars import Context
+from types import SimpleNamespace
+
+from hubbub.connection.iterator import MessageIterator
+from hubbub.connection.requests import Request
+from hubbub.connection.turns import Turns
+from hubbub.options import Limits
+from hubbub.protocol.join_room import Join
+from hubbub.protocol.session import Leave, Message
+from hubbub.scheduling.tasks import Background
+from hubbub.testing import settle
+from hubbub.types import RoomName
+from tests.kit.loop import called
+
+
+class Owner:
+    """Works on a request until the gate is open; messages of the type `quick` wait for nothing."""
+
+    def __init__(self) -> None:
+        self.outbound = SimpleNamespace(welcomed=True)
+        self.iterator: MessageIterator | None = None
+        self.gate = asyncio.Event()
+        self.begun: list[str] = []
+        self.background = Background()
+        self.turns = Turns(self.background.begin, Owner.do, self, Limits(waiting=2, rooms=2), context=Context())
+
+    async def do(self, request: Request) -> None:
+        self.begun.append(told(request))
+        if told(request) != "quick":
+            await self.gate.wait()
+
+    async def take(self, *requests: Request) -> list[bool]:
+        return await called(lambda: [self.turns.submit(request) for request in requests])
+
+    async def overtake(self, *names: str) -> list[bool]:
+        return await called(lambda: [self.turns.overtake(message(name)) for name in names])
+
+
+def message(name: str) -> Message:
+    return Message(name, {}, None)
+
+
+def join(room: str) -> Join:
+    return Join(RoomName(room), None, None)
+
+
+def told(request: Request) -> str:
+    return request.type if isinstance(request, Message) else str(getattr(request, "room", ""))
+
+
+async def test_messages_and_joins_are_counted_apart_and_stay_in_order() -> None:
+    owner = Owner()
+    assert (
+        await owner.take(message("first"), join("a"), message("b"), join("c"), Leave(RoomName("d"), None)) == [True] * 5
+    )
+    # As many joins as there may be rooms, and `@me`; of the rest as many as may wait.
+    assert await owner.take(message("e"), join("@me"), join("f"), message("g")) == [False, True, False, False]
+    owner.gate.set()
+    await settle()
+    assert owner.begun == ["first", "a", "b", "c", "d", "@me"]
+    assert owner.turns.idle
+
+
+async def test_joins_need_no_room_of_the_messages_and_messages_none_of_theirs() -> None:
+    owner = Owner()
+    assert await owner.take(*map(join, "abcde")) == [True] * 4 + [False]
+    assert await owner.take(message("f"), message("g"), message("h")) == [True, True, False]
+    owner.gate.set()
+    await settle()
+    assert owner.begun == [*"abcd", "f", "g"]
+
+
+async def test_what_overtakes_is_in_order_among_its_like_and_bounded() -> None:
+    owner = Owner()
+    await owner.take(message("first"), message("second"))
+    assert await owner.overtake("quick", "a", "b", "c", "d") == [True] * 4 + [False]
+    await settle()
+    assert owner.begun == ["first", "quick", "a"]
+    owner.turns.clear()
+    owner.gate.set()
+    await settle()
+    assert owner.begun == ["first", "quick", "a"]
+
+
+async def test_before_welcome_and_where_a_route_reads_nothing_overtakes() -> None:
+    for owner in (early := Owner(), reading := Owner()):
+        await owner.take(message("first"))
+    early.outbound.welcomed = False
+    reading.iterator = MessageIterator()
+    for owner in (early, reading):
+        assert await owner.overtake("quick") == [True]
+        assert owner.begun == ["first"]
+        owner.gate.set()
+        await settle()
+        assert owner.begun == ["first", "quick"]
