@@ -59,10 +59,17 @@ class User:
     presence: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     # By hand: whoever makes a user has a plain string, and only here does it become an id.
-    def __init__(self, id: str, claims: Mapping[str, Any] | None = None, expires: float | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        claims: Mapping[str, Any] | None = None,
+        expires: float | None = None,
+        presence: Mapping[str, Any] | None = None,
+    ) -> None:
         object.__setattr__(self, "id", UserId(id))
         object.__setattr__(self, "claims", {} if claims is None else claims)
         object.__setattr__(self, "expires", expires)
+        object.__setattr__(self, "presence", presence)
 
 
 @dataclass(frozen=True, slots=True)
