@@ -2,13 +2,13 @@
 
 Driven from below by its transport (`receive`, `heard`, `lost`) and from the side by the clock (`tick`), it does
 what the session says a message means. It owns no task while nothing is being waited for. Its messages are
-worked on one at a time, in order, in the turn of the event loop in which they came if they wait for nothing; `ping` is
-answered past that queue.
+worked on one at a time, in order, in the turn of the event loop in which they came if they wait for nothing; `ping`,
+and what is declared `at_once`, passes that queue.
 
-It is made of parts: what leaves it (`outbound.py`), what it took on its way in (`admission.py`), what time does to it
-(`deadlines.py`), and the conversation (`protocol/session.py`). Two invariants: nothing is delivered before `welcome`,
-what comes earlier waits; and what was taken on the way in is given back exactly once, when the connection closes or is
-lost, whichever comes first.
+It is made of parts: what leaves it (`outbound.py`), what its client asked for and waits (`turns.py`), what it took on
+its way in (`admission.py`), what time does to it (`deadlines.py`), and the conversation (`protocol/session.py`). Two
+invariants: nothing is delivered before `welcome`, what comes earlier waits; and what was taken on the way in is given
+back exactly once, when the connection closes or is lost, whichever comes first.
 
 There may be very many, nearly all of them idle: hence the slots, and nothing that is made before it is needed. The file
 is longer than others, because what an application calls and what drives a connection share every part of it.
