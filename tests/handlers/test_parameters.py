@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from hubbub import ConfigurationError, Connection, Hub, Room, User
+from hubbub.handlers.fastapi import FastAPIInjection
 from tests.handlers.test_models import A, B, C
 
 if TYPE_CHECKING:
@@ -140,3 +141,21 @@ def test_decorators_without_their_brackets_are_refused() -> None:
 def test_what_is_no_message_is_refused_where_it_stands(declared: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^@hub\.on: "):
         Hub().on(declared)
+
+
+def test_what_the_cause_of_a_call_has_not_is_refused_at_any_depth() -> None:
+    async def asking(user: User) -> None: ...
+
+    async def deep(asked: Annotated[None, Depends(asking)]) -> None: ...
+
+    async def plain(hub: Hub) -> None: ...
+
+    def prepare(function: Any) -> None:
+        FastAPIInjection(Hub()).prepare(
+            function, message=None, caller=Connection, path_params=frozenset(), lacking=(Connection, User)
+        )
+
+    for function in (taking(Connection), asking, deep):
+        with pytest.raises(ConfigurationError, match=r"no (User|Connection) is the cause of its call"):
+            prepare(function)
+    prepare(plain)

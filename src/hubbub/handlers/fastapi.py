@@ -10,7 +10,7 @@ for the life of a socket. Where there is nothing to resolve, nothing of this hap
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from operator import itemgetter
 from typing import Any, Self
@@ -43,12 +43,18 @@ class FastAPIInjection:
         self._refusals = refusals or RefusalTable()
 
     def prepare(
-        self, function: Callable[..., Any], *, message: Any, caller: type, path_params: frozenset[str]
+        self,
+        function: Callable[..., Any],
+        *,
+        message: Any,
+        caller: type,
+        path_params: frozenset[str],
+        lacking: Collection[type] = (),
     ) -> "InjectedFunction":
         name = name_of(function)
         signature = signature_of(function, name)
         parameters = [_annotated(parameter, name) for parameter in signature.parameters.values()]
-        values = OwnValues(message, caller, self._hub)
+        values = OwnValues(message, caller, self._hub, lacking)
         places = {each.name: values.place_of(each, name) for each in parameters}
         own = {parameter: place for parameter, place in places.items() if place is not None}
         for parameter in path_params & own.keys():

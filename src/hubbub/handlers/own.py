@@ -7,7 +7,7 @@ asks for nothing of the hub's, itself or further down, is left as it is.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial, update_wrapper
 from typing import Annotated, Any, Final, get_args, get_origin
@@ -30,20 +30,21 @@ OWN: Final = "hubbub.own"
 class OwnValues:
     """`message`: the declared model or union, None for a function that handles none. `caller`: the type of who asks.
 
-    `hub`: what a parameter of its class gets, None for nothing.
+    `hub`: what a parameter of its class gets, None for nothing. `lacking`: those of the types that are not there.
     """
 
-    def __init__(self, message: Any, caller: type, hub: object) -> None:
+    def __init__(self, message: Any, caller: type, hub: object, lacking: Collection[type] = ()) -> None:
         # It may be annotated `Hub` where it is of a class that inherits from that.
         hubs = () if hub is None else type(hub).__mro__[:-1]
         models = () if message is None else parts_of(message)
         self._kinds: dict[int, tuple[Any, ...]] = {MESSAGE: models, CALLER: (caller,), USER: (User,), HUB: hubs}
         self._all = [kind for kinds in self._kinds.values() for kind in kinds]
+        self._lacking = lacking
 
     def place_of(self, parameter: inspect.Parameter, name: str) -> int | None:
         """Which of them is for this parameter of the function `name`, None where others fill it.
 
-        Raises ConfigurationError where it may be one of them or something else.
+        Raises ConfigurationError where it may be one of them or something else, and for one that is not there.
         """
         marker = depends(parameter)
         if marker is not None and marker.dependency not in self._all:
@@ -60,6 +61,8 @@ class OwnValues:
                     f"{name}: {parameter.name!r} is annotated {shown(parameter.annotation)}; the hub always has it, "
                     f"and it is nothing else: write {wanted}"
                 )
+            if parts[0] in self._lacking:
+                raise ConfigurationError(f"{name}: {parameter.name!r}: no {shown(parts[0])} is the cause of its call")
             return place
         return None
 

@@ -1,6 +1,6 @@
 """How the application's functions get their parameters: the hub's own by type, the rest by the framework."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, Protocol
 
 from hubbub.errors import Refused
@@ -49,11 +49,18 @@ class Injected(Protocol):
 
 class Injection(Protocol):
     def prepare(
-        self, function: Callable[..., Any], *, message: Any, caller: type, path_params: frozenset[str]
+        self,
+        function: Callable[..., Any],
+        *,
+        message: Any,
+        caller: type,
+        path_params: frozenset[str],
+        lacking: Collection[type] = (),
     ) -> Injected:
         """Look at the signature once: what the hub has is filled by it, also in what the function depends on.
 
         That are parameters of `message`, a model or a union of models, of the types `caller` and User, and the hub.
+        Those in `lacking` are refused: what calls the function has none.
 
         Raises ConfigurationError, naming function and parameter, for what cannot be had on a WebSocket message, for
         what is no function that answers, and for a return annotation by which nothing can be written.
