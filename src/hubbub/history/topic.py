@@ -109,10 +109,9 @@ class TopicHistory:
         step = TABLE[self.state][brought]
         if step is _ADVANCE:
             self.position, self._last, self._idle = position, data, 0
-        elif step is _CATCH_UP:
+        elif position is not None and step is _CATCH_UP:
             self.state, self._idle = _BEHIND, 0
-            if position is not None:
-                self.buffer.hear(position)
+            self.buffer.hear(position)
         elif step is _IGNORE:
             self._idle = 0
         return step
