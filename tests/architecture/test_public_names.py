@@ -21,12 +21,17 @@ NAMES: dict[str, dict[str, str]] = {
         "ConnectionClosed": "",
         "Credential": "carrier value",
         "CredentialError": "",
+        "Disconnect": "by_client code reason",
+        "Edge": "at name number",
         "ExpiredCredential": "",
         "Forbidden": "code default on_the_wire",
         "HandshakeRefused": "",
         "Heartbeat": "interval timeout",
         "History": "size ttl",
-        "Hub": "accept accept_text broadcast connect facts lease node on ready room rooms serve start stats stop user",
+        "Hub": (
+            "accept accept_text broadcast connect facts lease node on on_connect on_disconnect on_join on_leave "
+            "on_occupied on_offline on_online on_vacated ready room rooms serve start stats stop user"
+        ),
         "HubDep": "",
         "HubbubError": "",
         "InvalidCredential": "",
@@ -54,7 +59,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Unavailable": "code default on_the_wire",
         "UnknownRoom": "code default on_the_wire",
         "User": "claims expires id",
-        "UserHandle": "connections disconnect history is_online send",
+        "UserHandle": "connections disconnect history is_online join last_seen leave send",
         "Worker": "connections facts node pid",
     },
     "hubbub.brokers.embedded": {

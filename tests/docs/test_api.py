@@ -15,7 +15,17 @@ from tests.docs.pages import plain, read, rows, sections
 
 PAGE = "docs/reference/api.md"
 GROUPS = [hubbub.Limits, hubbub.Rate, hubbub.Heartbeat, hubbub.Leaving]
-VALUES = [hubbub.Stats, hubbub.Worker, hubbub.Position, hubbub.Page, hubbub.History, hubbub.User, hubbub.Credential]
+VALUES = [
+    hubbub.Disconnect,
+    hubbub.Edge,
+    hubbub.Stats,
+    hubbub.Worker,
+    hubbub.Position,
+    hubbub.Page,
+    hubbub.History,
+    hubbub.User,
+    hubbub.Credential,
+]
 CLASSES = [hubbub.Hub, hubbub.Room, hubbub.EachRoom, hubbub.UserHandle, hubbub.Connection, hubbub.Lease, hubbub.JWTAuth]
 #: What other parts of the package call on a connection, and an application has no reason to.
 INNER = {"Connection": set(dir(hubbub.Connection)) - {

@@ -94,7 +94,7 @@ class Told:
 
 def runner(*nodes: Node) -> list[bool]:
     """Which of them runs the hooks."""
-    return [inside(node.hub)._edges._is_ours() for node in nodes]  # type: ignore[union-attr]  # noqa: SLF001
+    return [bool(inside(node.hub).edges.ours) for node in nodes]
 
 
 async def test_each_edge_is_told_once_and_only_edges_are() -> None:

@@ -15,7 +15,6 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from hubbub.delivery.fanout import Recipient
 from hubbub.errors import InternalError, Refused
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.ports.injection import Caller, Injected
@@ -112,11 +111,11 @@ class ConnectionHooks:
         if lane.end is not None:
             self.ended(caller.id, lane.end)
 
-    def joined(self, member: Recipient, room: RoomName) -> None:
-        self._moved(member.id, self._hooks.join, room)
+    def joined(self, connection: str, room: RoomName) -> None:
+        self._moved(connection, self._hooks.join, room)
 
-    def left(self, member: Recipient, room: RoomName) -> None:
-        self._moved(member.id, self._hooks.leave, room)
+    def left(self, connection: str, room: RoomName) -> None:
+        self._moved(connection, self._hooks.leave, room)
 
     def ended(self, connection: ConnectionId, how: Disconnect) -> None:
         """The connection is no more, and out of its rooms."""

@@ -99,10 +99,12 @@ class Edges:
 
     async def _serve(self) -> None:
         while not self._stopping.is_set():
-            if not (self._is_ours() and await self._handle_some()):
+            if not (self.ours and await self._handle_some()):
                 await self._rest(_LOOK)
 
-    def _is_ours(self) -> bool:
+    @property
+    def ours(self) -> bool:
+        """Whether this worker runs the hooks."""
         return self._clock.now() < self._ours_until and not self._stopping.is_set()
 
     async def _handle_some(self) -> bool:
@@ -111,7 +113,7 @@ class Edges:
             lost, edges = await self._broker.edges(_BATCH)
             self._tell_of_lost(lost)
             for at, edge in enumerate(edges):
-                if not self._is_ours():
+                if not self.ours:
                     return False
                 ran = edge.number > self._done and await self._handle(edge)
                 self._done = max(self._done, edge.number)

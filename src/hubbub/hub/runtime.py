@@ -98,9 +98,9 @@ class Runtime:
         )
         refusals = Refusals(self.parts.clock, metrics)
         context = _context(settings, declarations, self.parts, refusals, dispatch, self.hooks)
-        self._edges: Edges | None = None
+        self.edges: Edges | None = None
         if hooks.of_edges:
-            self._edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
+            self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
         handshakes = Handshakes(
             settings.authenticators,
             settings.origins,
@@ -141,8 +141,8 @@ class Runtime:
         if self.broker.shared and (application := self._application()) is not None:
             self._always.append(asyncio.create_task(warn_of_others(self.broker, self.node, application)))
         await self._word.settle()
-        if self._edges is not None:
-            self._edges.start()
+        if self.edges is not None:
+            self.edges.start()
         window = self._settings.leaving.window
         self._always += [
             asyncio.create_task(self._word.keep_settled()),
@@ -186,7 +186,7 @@ class Runtime:
     async def _end_hooks(self) -> None:
         """Those of the connections that were closed just now among them."""
         within = self._settings.limits.closing
-        kinds = [hooks for hooks in (self.hooks, self._edges) if hooks is not None]
+        kinds = [hooks for hooks in (self.hooks, self.edges) if hooks is not None]
         await asyncio.gather(*(hooks.stop(within=within) for hooks in kinds))
 
     def _said_of_the_application(self) -> dict[str, Any] | None:

@@ -25,11 +25,11 @@ from hubbub.types import OWN_ROOM, RoomName, UserId, room_topic, user_topic
 
 
 class Moves(Protocol):
-    """Who is told of every way in and out. Neither waits nor raises."""
+    """Who is told of every way in and out, by the connection's id. Neither waits nor raises."""
 
-    def joined(self, member: Recipient, room: RoomName) -> None: ...
+    def joined(self, connection: str, room: RoomName) -> None: ...
 
-    def left(self, member: Recipient, room: RoomName) -> None: ...
+    def left(self, connection: str, room: RoomName) -> None: ...
 
 
 class Membership:
@@ -136,7 +136,7 @@ class Membership:
             self._fanout.resume(topic, member)
             undo.pop_all()
         if self._moves is not None:
-            self._moves.joined(member, room)
+            self._moves.joined(member.id, room)
         if join.put_out is not None:
             self.put_out(member, room, join.put_out)
 
@@ -152,7 +152,7 @@ class Membership:
         self._attendance.end(member, room, lost=lost)
         self._forget_empty(room)
         if self._moves is not None:
-            self._moves.left(member, room)
+            self._moves.left(member.id, room)
 
     def _forget_empty(self, room: RoomName) -> None:
         if not self._registry.members(room):

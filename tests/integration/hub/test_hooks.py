@@ -352,12 +352,7 @@ async def test_what_cannot_be_declared_is_refused_by_name() -> None:
     async with hub.running():
         with pytest.raises(ConfigurationError, match="before the hub starts"):
             hub.on_online(takes)
-    assert not inside_declared(hub)
-
-
-def inside_declared(hub: Hub) -> bool:
-    declared = hub._declarations.hooks.declared  # noqa: SLF001 - that nothing of what was refused is left
-    return declared.of_connections or declared.of_edges
+        assert inside(hub).hooks is inside(hub).edges is None
 
 
 async def test_nothing_is_left_of_a_connection_that_hooks_ran_for() -> None:
