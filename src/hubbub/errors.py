@@ -88,7 +88,7 @@ class CredentialError(HubbubError):
 
     def __init__(self, message: str = "", *, fault: CredentialFault | None = None) -> None:
         super().__init__(message)
-        self.fault = fault or self.default
+        self.fault: CredentialFault = fault or self.default
 
 
 class InvalidCredential(CredentialError):

@@ -93,24 +93,24 @@ class Connection:
         asked: Features | None = None,
         gone: Callable[["Connection"], None] = lambda _: None,
     ) -> None:
-        self.id = id
-        self.text = text
-        self.handshake = handshake
-        self.iterator = MessageIterator() if iterated else None
+        self.id: ConnectionId = id
+        self.text: bool = text
+        self.handshake: Handshake = handshake
+        self.iterator: MessageIterator | None = MessageIterator() if iterated else None
         limits, now = context.limits, context.clock.now()
-        self.outbound = Outbound(self, id, context.batcher, context.metrics, text=text, limit=limits.outbox)
+        self.outbound: Outbound = Outbound(self, id, context.batcher, context.metrics, text=text, limit=limits.outbox)
         self._context = context
         self._admission = Admission(context.admissions)
         self._state: SimpleNamespace | None = None
         self._spawned: Spawned | None = None
         self._gone = gone
-        self.session = Session(limits, credential=credential, text=text, asked=asked)
+        self.session: Session = Session(limits, credential=credential, text=text, asked=asked)
         self._deadlines = Deadlines()
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + limits.authenticate)
-        self.throttle = Throttle(context.rate, now) if context.rate else None
+        self.throttle: Throttle | None = Throttle(context.rate, now) if context.rate else None
         self._turns = Turns(context.begin, context.do, self, limits, context=variables)
-        self.opening = Opening()
+        self.opening: Opening = Opening()
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} {self.session.state.name.lower()}>"

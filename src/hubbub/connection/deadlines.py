@@ -12,7 +12,7 @@ class Deadlines:
     __slots__ = ("_admit_by", "_authenticate_by", "_expires", "_pulse", "heard")
 
     def __init__(self) -> None:
-        self.heard = False
+        self.heard: bool = False
         """Set by whoever hears the peer, for every frame; looked at when the time comes."""
         self._pulse: Pulse | None = None
         self._authenticate_by: float | None = None

@@ -23,7 +23,7 @@ from hubbub.delivery.outbox import Lane, Outbox
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.ports.transport import Transport, Writer
 from hubbub.protocol.codec import Prepared
-from hubbub.protocol.features import NONE
+from hubbub.protocol.features import NONE, Features
 from hubbub.rooms.room import Room
 from hubbub.types import ConnectionId, RoomName, User
 
@@ -76,15 +76,15 @@ class Outbound:
         text: bool,
         limit: int,
     ) -> None:
-        self.connection = connection
-        self.id = id
-        self.text = text
+        self.connection: Owner = connection
+        self.id: ConnectionId = id
+        self.text: bool = text
         """It speaks a language of its own, in which the hub has nothing to say."""
-        self.features = NONE
+        self.features: Features = NONE
         """What it understands and asked for."""
-        self.clear = False
-        self.closed = False
-        self.welcomed = False
+        self.clear: bool = False
+        self.closed: bool = False
+        self.welcomed: bool = False
         """Let in. What comes before that waits."""
         self.rooms: Mapping[str, Room] = _NONE
         """The rooms it is in, as the registry has them."""

@@ -18,13 +18,13 @@ class Outgoing:
     def __init__(
         self, message: Prepared, envelope: Envelope | None = None, lane: Lane | None = None, *, kept: bool = False
     ) -> None:
-        self.message = message
-        self.kept = kept
+        self.message: Prepared = message
+        self.kept: bool = kept
         """It is in the topic's history, or says what is no longer: a position stands for all that came up to it."""
-        self.envelope = envelope
+        self.envelope: Envelope | None = envelope
         """Who is not to have it; None where everybody is, and for the hub's own answers."""
-        self.lane = lane
-        self.number = 0
+        self.lane: Lane | None = lane
+        self.number: int = 0
 
     def __len__(self) -> int:
         return len(self.message)

@@ -97,7 +97,7 @@ class Outbox:
     __slots__ = ("_dropped", "_empty", "_limit", "_rooms", "_superseded", "_waiting", "unsent")
 
     def __init__(self, limit: int) -> None:
-        self.unsent = 0
+        self.unsent: int = 0
         self._limit = limit
         # Both are there only while something waits: most outboxes are empty most of the time.
         self._waiting: deque[_Entry] | None = None

@@ -40,7 +40,7 @@ class Registry(Generic[C]):
         """A dict for one connection, and most users have no more, would be a quarter of a kilobyte of each."""
         self._user_of: dict[C, str] = {}
         self._members: dict[str, dict[C, None]] = {}
-        self.version = 0
+        self.version: int = 0
         """Changes with every change: as long as it is the same, so is every answer given here."""
 
     def touch(self) -> None:

@@ -39,7 +39,7 @@ class Buffer:
         self._messages: list[_Waiting] = []
         self._heard: Position | None = None
         """The newest of those that history has, since when nothing was missed unheard."""
-        self.overflowed = False
+        self.overflowed: bool = False
         """A message that history has was left out."""
 
     def add(self, data: bytes, position: Position | None) -> bool:

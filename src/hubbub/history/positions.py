@@ -74,7 +74,7 @@ class Positions:
         self._reads: dict[Topic, SingleFlight[None]] = {}
         self._alarm: Alarm | None = None
 
-        self.coming_back = 0
+        self.coming_back: int = 0
         """How often the broker came back of which not every topic was read yet."""
 
     def __len__(self) -> int:

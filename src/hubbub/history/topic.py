@@ -75,12 +75,12 @@ class TopicHistory:
     )
 
     def __init__(self, keep: History, limits: Limits, bounds: Bounds) -> None:
-        self.keep = keep
-        self.state = State.UNKNOWN
+        self.keep: History = keep
+        self.state: State = State.UNKNOWN
         self.position: Position | None = None
-        self.buffer = Buffer(count=bounds.buffered, size=limits.outbox)
-        self.replay = Replay(keep, limits)
-        self.catching_up = False
+        self.buffer: Buffer = Buffer(count=bounds.buffered, size=limits.outbox)
+        self.replay: Replay = Replay(keep, limits)
+        self.catching_up: bool = False
         """Whether somebody reads until it is current."""
         self._bounds = bounds
         self._newest = limits.replay

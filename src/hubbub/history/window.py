@@ -37,8 +37,8 @@ class Window(Generic[M]):
         self._size = size
         self._used = 0
         self._messages: deque[M] = deque()
-        self.after = after
-        self.whole = False
+        self.after: int = after
+        self.whole: bool = False
         """Nothing older is kept anywhere, or may be handed to anybody."""
 
     @property

@@ -28,8 +28,8 @@ class Declarations:
         self.refusals = RefusalTable()
         self._injection: Injection = FastAPIInjection(hub, self.refusals)
         self.handlers: HandlerTable[Injected] = HandlerTable()
-        self.declared = DeclaredRooms(Patterns())
-        self.hooks = HookDeclarations(self._injection)
+        self.declared: DeclaredRooms = DeclaredRooms(Patterns())
+        self.hooks: HookDeclarations = HookDeclarations(self._injection)
         self.measures: list[Callable[[], dict[str, Any]]] = []
 
     def on(self, model: Any, *, at_once: bool = False) -> Callable[[F], F]:

@@ -67,8 +67,8 @@ class Handshakes:
         self._unready = unready
         self._limits = limits
         self._metrics = metrics
-        self.told = LimitedLog(_log, clock)
-        self.under_way = 0
+        self.told: LimitedLog = LimitedLog(_log, clock)
+        self.under_way: int = 0
         """How many are being examined."""
         self.unauthenticated: set[Connection] = set()
         """Those that were let in and are nobody's yet."""

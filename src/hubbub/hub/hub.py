@@ -93,14 +93,14 @@ class Hub:
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.limits = Limits() if limits is None else limits
+        self.limits: Limits = Limits() if limits is None else limits
         self._declarations = Declarations(self, self.limits)
         check_texts(name, path)
         self._broker = chosen_broker(broker)
         self._name = name
         self._app: Any = None
         self._life = Lifecycle(self._begin, self)
-        self.metrics = Tally() if metrics is None else metrics
+        self.metrics: Metrics = Tally() if metrics is None else metrics
         self._settings = HubSettings(
             authenticators=arrange(auth),
             origins=OriginRules(
@@ -117,7 +117,7 @@ class Hub:
             hold_call=hold_call,
             clock=clock,
         )
-        self.router = APIRouter(lifespan=self._lifespan)
+        self.router: APIRouter = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
         self.router.add_api_route(path, upgrade_required, include_in_schema=False, route_class_override=UpgradeRequired)
 

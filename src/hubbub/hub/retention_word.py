@@ -60,7 +60,7 @@ class RetentionWord:
         retention.doubt()
         self._positions = positions
         self._tell = tell
-        self.settled = False
+        self.settled: bool = False
         """Whether the others know this word, and this worker theirs."""
         self.known: Sequence[str] = ()
         """Marks of the words that this worker knows, for those who left them."""

@@ -44,7 +44,7 @@ class Prepared:
     __slots__ = ("_deflated", "_frame", "_text", "data")
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data: bytes = data
         self._text: str | None = None
         self._frame: bytes | None = None
         self._deflated: dict[int, bytes] | None = None

@@ -33,7 +33,7 @@ class Inflate:
     __slots__ = ("bits",)
 
     def __init__(self, bits: int) -> None:
-        self.bits = bits
+        self.bits: int = bits
 
     def __call__(self, data: bytes | bytearray, limit: int) -> bytes:
         """The message, of at most `limit` bytes. Raises TooBig or Corrupt."""

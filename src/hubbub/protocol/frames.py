@@ -145,9 +145,9 @@ class Parser:
     __slots__ = ("_body", "_buffer", "_count", "_first", "_need", "assembling", "fragments", "inflate", "limit")
 
     def __init__(self, *, limit: int, inflate: Inflate | None = None, fragments: int = 1024) -> None:
-        self.limit = limit
-        self.inflate = inflate
-        self.fragments = fragments
+        self.limit: int = limit
+        self.inflate: Inflate | None = inflate
+        self.fragments: int = fragments
         # A frame that is not whole: its bytes so far, and how many of them can be judged next.
         self._buffer: bytearray | None = None
         self._need = 0
@@ -155,7 +155,7 @@ class Parser:
         self._first = 0
         self._body: bytearray | None = None
         self._count = 0
-        self.assembling = False
+        self.assembling: bool = False
         """A frame or a message has begun and is not whole."""
 
     def feed(self, data: bytes) -> list[Item]:

@@ -209,7 +209,7 @@ class Session:
         self._become(State.CHECKING if credential else State.WAITING)
 
     def _become(self, state: State) -> None:
-        self.state = state
+        self.state: State = state
         self._steps = _steps(state, self.asked or NONE)
         self._otherwise = _OTHERWISE[state]
 

@@ -92,10 +92,10 @@ class Sender:
         room: RoomName | None,
         own: Keep,
     ) -> None:
-        self.topic = topic
+        self.topic: Topic = topic
         self._broker = broker
         self._queue = queue
-        self.home = home
+        self.home: HomeLoop = home
         self._loop = home.loop
         self._limit = limit
         self._name = room

@@ -72,11 +72,11 @@ class Retention:
     """Before any hub ran, nothing is kept."""
 
     def __init__(self) -> None:
-        self.version = 0
+        self.version: int = 0
         """Changes with what was learned: as long as it is the same, so is every answer given here."""
         self.words: Sequence[tuple[Word, float]] = ()
         """Of others, each with its age in seconds."""
-        self.learned = True
+        self.learned: bool = True
         """False while nobody knows yet what others say: then what is not kept by oneself may be kept all the same."""
 
     @classmethod

@@ -33,7 +33,7 @@ class HomeLoop:
     __slots__ = ("_owner", "_way", "loop")
 
     def __init__(self, owner: str = "the hub", way: str = _THREADS) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._owner = owner
         self._way = way
 

@@ -25,7 +25,7 @@ class SingleFlight(Generic[R]):
         self._once = once
         self._idle = idle
         self._next: asyncio.Future[tuple[R] | Exception] | None = None
-        self.on_its_way = False
+        self.on_its_way: bool = False
 
     async def __call__(self) -> R:
         """The answer to a question that was put after this call. Raises Unavailable too where everything ends."""

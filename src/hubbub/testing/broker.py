@@ -40,17 +40,17 @@ class NetworkBroker(MemoryBroker):
         self._dead = False
         self._underway: deque[tuple[float, Topic, bytes, Position | None]] = deque()
         self._alarm: Alarm | None = None
-        self.delay = 0.0
+        self.delay: float = 0.0
         """Seconds until a message arrives. Those of one broker never overtake each other."""
-        self.jitter = 0.0
+        self.jitter: float = 0.0
         """Seconds more, at most."""
-        self.lose = 0.0
+        self.lose: float = 0.0
         """The share of messages that never arrive."""
-        self.repeat = 0.0
+        self.repeat: float = 0.0
         """The share of messages that arrive twice."""
-        self.lose_next = 0
+        self.lose_next: int = 0
         """So many messages more are lost."""
-        self.mute = False
+        self.mute: bool = False
         """What is asked is done, and the answer never comes: Unavailable."""
 
     @property

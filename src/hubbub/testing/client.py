@@ -82,7 +82,7 @@ class Client(Conversation):
         self._joining: asyncio.Task[None] | None = None
         self._silence: float | None = None
         """Seconds in which a healthy server says something; known from its first `welcome`."""
-        self.attempts = 0
+        self.attempts: int = 0
         """How often it has tried to connect."""
         self.refusals: list[int] = []
         """The statuses of refused handshakes."""
@@ -188,7 +188,8 @@ class Client(Conversation):
     async def _connection(self) -> float | None:
         """One connection, from the attempt to the end: seconds until the next, None where there is to be none."""
         self.attempts += 1
-        self._welcomed, self.closing = False, None
+        self._welcomed = False
+        self.closing: dict[str, Any] | None = None
         token = self._token()
         bearer = [f"hubbub.bearer.{token}"] if token is not None else []
         offered = [SUBPROTOCOL, *bearer, *self._features]

@@ -22,8 +22,8 @@ class _Alarm:
     __slots__ = ("cancelled", "ring")
 
     def __init__(self, ring: Callable[[], None]) -> None:
-        self.ring = ring
-        self.cancelled = False
+        self.ring: Callable[[], None] = ring
+        self.cancelled: bool = False
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -151,7 +151,7 @@ class Ledger:
 
     def __init__(self, client: str, *, user: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.client = client
-        self.user = client if user is None else user
+        self.user: str = client if user is None else user
         self.stints: dict[str, list[Stint]] = {}
         self.strays: list[tuple[str, Mapping[str, Any]]] = []
         """Messages of rooms in which the client was not."""

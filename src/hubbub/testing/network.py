@@ -42,7 +42,7 @@ class Network:
     """`clock` is for delays, leases and ages, and for the hubs."""
 
     def __init__(self, *, seed: int = 0, clock: ManualClock | None = None) -> None:
-        self.clock = clock or ManualClock()
+        self.clock: ManualClock = clock or ManualClock()
         self.brokers: list[NetworkBroker] = []
         self._chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self._epochs = random.Random(seed)  # noqa: S311 - as above; of their own, so that faults do not rename epochs

@@ -27,7 +27,7 @@ class Node:
     """
 
     def __init__(self, target: Hub | Starlette, *, broker: NetworkBroker | None = None) -> None:
-        self.app = target if isinstance(target, Starlette) else None
+        self.app: Starlette | None = target if isinstance(target, Starlette) else None
         self._hub = target if isinstance(target, Hub) else None
         self._broker = broker
         self._loop = OneLoop("Node")

@@ -37,8 +37,8 @@ _Do: TypeAlias = Callable[[], Awaitable[None] | None]
 
 class _Direction:
     def __init__(self) -> None:
-        self.delay = 0.0
-        self.open = asyncio.Event()
+        self.delay: float = 0.0
+        self.open: asyncio.Event = asyncio.Event()
         self.open.set()
 
 
@@ -58,8 +58,8 @@ class Connection:
 
     def __init__(self, do: Callable[[_Do], None], client: asyncio.StreamWriter) -> None:
         self.said = b""
-        self.way = _way()
-        self.ends = [client]
+        self.way: _Way = _way()
+        self.ends: list[asyncio.StreamWriter] = [client]
         self._do = do
 
     def freeze(self, *, up: bool = True, down: bool = True) -> None:
@@ -84,7 +84,7 @@ class Proxy:
 
     def __init__(self, target: str, *, port: int = 0) -> None:
         self._target = target
-        self.port = port
+        self.port: int = port
         self.connections: list[Connection] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hubbub-proxy")
         self._server: asyncio.Server | None = None

@@ -19,7 +19,7 @@ from hubbub.options import History
 from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Change, Declared, Deliver, Held, Renewal, Shown
 from hubbub.types import Position, Topic
 
-logger = logging.getLogger("hubbub.brokers.memory")
+logger: logging.Logger = logging.getLogger("hubbub.brokers.memory")
 
 #: Seconds for which a holder whose lease ran out is remembered as one.
 _LAPSED_KNOWN = 60 * 60.0
@@ -31,13 +31,13 @@ class Store:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.wall = wall
-        self.streams = Streams(lambda: secrets.token_hex(8))
-        self.presence = PresenceTable()
-        self.edges = EdgeLog()
-        self.shown = ShownTable()
+        self.streams: Streams = Streams(lambda: secrets.token_hex(8))
+        self.presence: PresenceTable = PresenceTable()
+        self.edges: EdgeLog = EdgeLog()
+        self.shown: ShownTable = ShownTable()
         self.turns: dict[str, Turn] = {}
         self.reports: dict[str, tuple[bytes, float]] = {}
-        self.declarations = Declarations()
+        self.declarations: Declarations = Declarations()
         self._ears: dict[Topic, tuple[Deliver, ...]] = {}
         self._outgoing: deque[tuple[Topic, bytes, Position | None]] = deque()
         self._delivering = False
@@ -198,8 +198,8 @@ class Turn:
 
     def __init__(self) -> None:
         self.holder: str | None = None
-        self.number = 0
-        self.until = 0.0
+        self.number: int = 0
+        self.until: float = 0.0
 
 
 class PresenceTable:

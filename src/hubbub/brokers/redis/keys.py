@@ -76,9 +76,9 @@ class Keys:
         self.edges, self.numbers, self.asked, self.left = (
             self._hub + b"}:" + what for what in (b"edges", b"numbers", b"asked", b"left")
         )
-        self.all_holds = self._hub + b"}:holds:"
+        self.all_holds: bytes = self._hub + b"}:holds:"
         """What the key of a holder's topics begins with; the holder follows."""
-        self.all_topics = self._hub + b":"
+        self.all_topics: bytes = self._hub + b":"
         """What the keys of a topic begin with; the topic follows."""
 
     def channel(self, topic: Topic) -> bytes:

@@ -29,7 +29,7 @@ from hubbub.protocol.envelope import POSITIONED, parted, split
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import Topic
 
-logger = logging.getLogger("hubbub.brokers.redis")
+logger: logging.Logger = logging.getLogger("hubbub.brokers.redis")
 
 #: In how many turns of the watch a connection is found to be silent.
 _TURNS = 10
@@ -77,7 +77,7 @@ class Listener:
         # A connection that was not proved yet; one that ever was.
         self._fresh, self._stood = True, False
         self._complained = self._explained = False
-        self.ready = False
+        self.ready: bool = False
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._supervise(), name="hubbub-broker-listener")
 

@@ -31,7 +31,7 @@ class Sent:
     __slots__ = ("_size", "requests")
 
     def __init__(self, request: Request) -> None:
-        self.requests = [request]
+        self.requests: list[Request] = [request]
         self._size = size_of(request.command)
 
     def takes(self, request: Request) -> bool:
@@ -63,11 +63,11 @@ class Script:
     """
 
     def __init__(self, name: str) -> None:
-        self.body = _lua(name)
+        self.body: bytes = _lua(name)
         for shared in ("showing", "edge", "may"):
             if b"%b(" % shared.encode() in self.body:
                 self.body = _lua(shared) + self.body
-        self.sha = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
+        self.sha: bytes = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
 
 
 def _lua(name: str) -> bytes:

@@ -122,8 +122,8 @@ class Server:
     """
 
     def __init__(self, url: str, *, deadline: float) -> None:
-        self.url = read_url(url)
-        self.db = self.url.db
+        self.url: ServerUrl = read_url(url)
+        self.db: int = self.url.db
         self._deadline = deadline
         options = in_redis_terms(self.url)
         if self.url.kind == "unix":

@@ -35,7 +35,7 @@ class Peer:
         self.broker = broker
         self.heard: list[tuple[Topic, bytes]] = []
         self.kept: list[tuple[Topic, bytes, Position]] = []
-        self.resumed = 0
+        self.resumed: int = 0
         self.missed: list[Topic] = []
 
     async def start(self) -> None:
