@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
 from starlette.routing import Host, Mount
 from starlette.testclient import TestClient
 
@@ -297,3 +298,24 @@ async def test_a_test_client_finds_it_in_a_mounted_application() -> None:
             assert client.get("/rt/which").json() == hub.node
 
     await asyncio.to_thread(whole)
+
+
+class Which(BaseModel):
+    type: Literal["which"] = "which"
+
+
+async def test_in_a_handler_it_is_that_of_the_connection() -> None:
+    """However many the application has."""
+    hubs = [Hub(path=path, auth=Names()) for path in ("/1", "/2")]
+    app = FastAPI()
+    for hub in hubs:
+        app.include_router(hub.router)
+
+        @hub.on(Which)
+        async def which(message: Which, hub: HubDep) -> str:
+            return hub.node
+
+    async with Node(app) as node:
+        for hub in hubs:
+            async with Tab(node, token="ann", path="/1" if hub is hubs[0] else "/2") as tab:
+                assert (await tab.ask({"type": "which"}))["result"] == tab.welcome["node"] == hub.node

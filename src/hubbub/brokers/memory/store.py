@@ -19,7 +19,7 @@ from hubbub.options import History
 from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Change, Declared, Deliver, Held, Renewal, Shown
 from hubbub.types import Position, Topic
 
-logger: logging.Logger = logging.getLogger("hubbub.brokers.memory")
+logger = logging.getLogger("hubbub.brokers.memory")
 
 #: Seconds for which a holder whose lease ran out is remembered as one.
 _LAPSED_KNOWN = 60 * 60.0

@@ -22,7 +22,7 @@ from hubbub.brokers.redis.resp import packed
 from hubbub.errors import Unavailable
 from hubbub.types import Topic
 
-logger: logging.Logger = logging.getLogger("hubbub.brokers.redis")
+logger = logging.getLogger("hubbub.brokers.redis")
 
 #: Channels in one command: enough to be quick, few enough not to hold the server up.
 _BATCH = 500

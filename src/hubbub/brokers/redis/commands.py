@@ -29,7 +29,7 @@ from hubbub.brokers.redis.requests import Request, Script, Sent, size_of
 from hubbub.brokers.redis.resp import Argument, Reader
 from hubbub.errors import Unavailable
 
-logger: logging.Logger = logging.getLogger("hubbub.brokers.redis")
+logger = logging.getLogger("hubbub.brokers.redis")
 
 #: More than this in one round, in commands or in bytes, would keep the first of them waiting for the last.
 _ROUND = 512

@@ -29,7 +29,7 @@ from hubbub.protocol.envelope import POSITIONED, parted, split
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import Topic
 
-logger: logging.Logger = logging.getLogger("hubbub.brokers.redis")
+logger = logging.getLogger("hubbub.brokers.redis")
 
 #: In how many turns of the watch a connection is found to be silent.
 _TURNS = 10

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from hubbub.brokers.redis.refusals import is_demoted
 from hubbub.errors import Unavailable
 
-logger: logging.Logger = logging.getLogger("hubbub.brokers.redis")
+logger = logging.getLogger("hubbub.brokers.redis")
 
 
 class Writes:
