@@ -31,7 +31,7 @@ async def test_what_is_sent_at_start_up_and_at_shutdown_reaches_the_others(
         async with serving(module.app) as server, Tab(server.ws, token=token("ann")) as ann:
             await ann.join("ops")
             node = module.hub.node
-            await bob.receive("migrated")
+            await bob.receive("deployed")
         assert (await bob.receive("worker_stopped"))["worker"] == node
         assert not module.hub.ready
 
