@@ -8,10 +8,6 @@ class ShownTable:
         self._topics: dict[Topic, dict[str, dict[str, tuple[int, bytes]]]] = {}
         self._last = 0
 
-    def __len__(self) -> int:
-        """Topics in which anything is shown."""
-        return len(self._topics)
-
     def seen(self, topic: Topic, member: str) -> bytes:
         """Empty where nothing is."""
         _, data = max(self._topics.get(topic, {}).get(member, {}).values(), default=(0, b""), key=_place)
