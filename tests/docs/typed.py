@@ -70,7 +70,8 @@ def write(folder: Path) -> dict[Path, str]:
     written: dict[Path, str] = {}
     for page in PAGES:
         name = str(page.relative_to(ROOT))
-        found = [match.groupdict() for match in _BLOCK.finditer(page.read_text())]
+        # What names a file of the repository is cut out of it, and the whole of it is among the examples below.
+        found = [each for each in map(re.Match.groupdict, _BLOCK.finditer(page.read_text())) if not _is_cut_out(each)]
         for each in found:
             each["code"] = textwrap.dedent(each["code"])
             if not each["title"] and (said := re.match(r"# (\w+\.py)\n", each["code"])):
@@ -88,6 +89,11 @@ def write(folder: Path) -> dict[Path, str]:
             path = folder / f"{_slug(module)}__docstring_{number}.py"
             path.write_text(fragment(_GIVEN, code))
             written[path] = f"{module}: the example number {number} in its docstrings"
+    for file in sorted(ROOT.glob("examples/*/*.py")):
+        name = str(file.relative_to(ROOT))
+        path = folder / f"{_slug(name.removesuffix('.py'))}.py"
+        path.write_text(file.read_text())
+        written[path] = name
     surface = folder / "surface.py"
     surface.write_text(_surface())
     written[surface] = "what is public"
@@ -132,6 +138,10 @@ def unknown() -> list[str]:
     public = [each for each in symbols if _PUBLIC.match(each["name"])]
     assert len(public) > 200, done.stdout[:1000]
     return [each["name"] for each in public if not each["isTypeKnown"]]
+
+
+def _is_cut_out(block: dict[str, str | None]) -> bool:
+    return (block["title"] or "").startswith("examples/")
 
 
 def _said(command: list[str], where: Path) -> str:

@@ -141,7 +141,6 @@ async def test_a_change_is_waited_for_and_the_newest_is_what_is_told() -> None:
     assert one.done()
     assert two.done()
     assert three.done()
-    assert s.presence._seats == {}  # noqa: SLF001 - whether it is forgotten cannot be seen otherwise
 
 
 async def test_a_change_that_could_not_be_told_is_told_later() -> None:

@@ -46,10 +46,7 @@ class HookDeclarations:
     ) -> None:
         try:
             names = frozenset(placeholders(pattern))
-            hook = self._prepare(function, message, names)
-            for parameter, annotation in hook.annotations.items():
-                if annotation in lacking:
-                    raise ConfigurationError(f"{hook.name}: {parameter!r}: no connection is the cause of this hook")
+            hook = self._prepare(function, message, names, lacking)
             patterns: Patterns[Injected] = Patterns()
             patterns.declare(pattern, hook, hook.annotations)
         except ValueError as error:
@@ -57,6 +54,10 @@ class HookDeclarations:
         kind.append(patterns)
 
     def _prepare(
-        self, function: Callable[..., Any], message: type | None, names: frozenset[str] = frozenset()
+        self,
+        function: Callable[..., Any],
+        message: type | None,
+        names: frozenset[str] = frozenset(),
+        lacking: tuple[type, ...] = (),
     ) -> Injected:
-        return self._injection.prepare(function, message=message, caller=Connection, path_params=names)
+        return self._injection.prepare(function, message=message, caller=Connection, path_params=names, lacking=lacking)

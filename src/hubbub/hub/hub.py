@@ -9,8 +9,7 @@ The file is longer than others: it is what an application reads, and nearly all 
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -22,11 +21,11 @@ from hubbub.auth.select import arrange
 from hubbub.brokers.choose import choose_broker
 from hubbub.connection.connection import Connection
 from hubbub.errors import ConfigurationError, Refused
-from hubbub.handlers.hooks import Named
 from hubbub.hub.cluster import Lease, Stats
 from hubbub.hub.declarations import Declarations, E, F
 from hubbub.hub.endpoint import Endpoint
-from hubbub.hub.hook_declarations import ROOM, USER
+from hubbub.hub.hook_declarations import HookDeclarations
+from hubbub.hub.hook_decorators import HookDecorators
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
@@ -53,7 +52,7 @@ _STATE = "hubbub:"
 _NAME = "hubbub"
 
 
-class Hub:
+class Hub(HookDecorators):
     """Real-time for one FastAPI application.
 
     `broker`: a URL (`redis://`, `rediss://`, `valkey://`, `unix://`, `memory`) or a broker object; default
@@ -178,77 +177,6 @@ class Hub:
         """
         return self._declarations.facts(measure)
 
-    def on_connect(self, function: F) -> F:
-        """Run it for each connection whose client is known, before `welcome`; it may refuse it.
-
-        Its parameters, here and below: `Connection`, `User`, FastAPI dependencies, closed when it returns. A plain
-        `def` runs in a thread. Hooks of one kind run in the order in which they were declared. What raises Refused or
-        an HTTPException of 4xx, or returns False, closes the socket with 4003 and its message; Unavailable (503) closes
-        with 1013, and anything else is logged and closes with 1011. All must be through within `Limits.authenticate`.
-
-        Raises ConfigurationError, here and below, for an impossible parameter, and while the hub runs.
-        """
-        return self._hook(function, self._declarations.hooks.connect)
-
-    def on_disconnect(self, function: F) -> F:
-        """Run it once for each connection that was through `on_connect`, when it has ended; it may take Disconnect.
-
-        What it raises is logged, here and below. A hub that stops waits for it, as long as `Limits.closing`.
-        """
-        return self._hook(function, self._declarations.hooks.disconnect)
-
-    @overload
-    def on_join(self, pattern: F, /) -> F: ...
-    @overload
-    def on_join(self, pattern: str = ROOM) -> Callable[[F], F]: ...
-    def on_join(self, pattern: F | str = ROOM) -> F | Callable[[F], F]:
-        """Run it for each connection that has joined a room of the pattern, in whichever way, once it was answered.
-
-        It may take the pattern's placeholders, as `rooms` has them; default any room, as `room`.
-        """
-        return self._named(self._declarations.hooks.moved, self._declarations.hooks.declared.join, pattern)
-
-    @overload
-    def on_leave(self, pattern: F, /) -> F: ...
-    @overload
-    def on_leave(self, pattern: str = ROOM) -> Callable[[F], F]: ...
-    def on_leave(self, pattern: F | str = ROOM) -> F | Callable[[F], F]:
-        """As `on_join`, when it has left: by request, put out, closed or lost. Before its `on_disconnect`."""
-        return self._named(self._declarations.hooks.moved, self._declarations.hooks.declared.leave, pattern)
-
-    def on_online(self, function: F) -> F:
-        """Run it on one worker when a user's first tab anywhere has come; it may take `user_id` and Edge.
-
-        Once for each time, whichever worker dies. Only where the worker dies that runs it, it is run again, on another,
-        with the same `Edge.number`. One edge after the other, in order; one that takes 30 s is given up.
-        """
-        hooks = self._declarations.hooks
-        return self._hook(function, partial(hooks.edge, hooks.declared.online, USER))
-
-    def on_offline(self, function: F) -> F:
-        """As `on_online`, when a user's last tab anywhere has gone, after `Leaving.grace`."""
-        hooks = self._declarations.hooks
-        return self._hook(function, partial(hooks.edge, hooks.declared.offline, USER))
-
-    @overload
-    def on_occupied(self, pattern: F, /) -> F: ...
-    @overload
-    def on_occupied(self, pattern: str = ROOM) -> Callable[[F], F]: ...
-    def on_occupied(self, pattern: F | str = ROOM) -> F | Callable[[F], F]:
-        """As `on_online`, when a room of the pattern got its first member on any worker; it may take Edge.
-
-        And the pattern's placeholders, as `on_join`.
-        """
-        return self._named(self._declarations.hooks.edge, self._declarations.hooks.declared.occupied, pattern)
-
-    @overload
-    def on_vacated(self, pattern: F, /) -> F: ...
-    @overload
-    def on_vacated(self, pattern: str = ROOM) -> Callable[[F], F]: ...
-    def on_vacated(self, pattern: F | str = ROOM) -> F | Callable[[F], F]:
-        """As `on_occupied`, when the last member on any worker has gone, after `Leaving.grace`."""
-        return self._named(self._declarations.hooks.edge, self._declarations.hooks.declared.vacated, pattern)
-
     # What it is asked.
 
     def room(self, name: str) -> Room:
@@ -329,17 +257,6 @@ class Hub:
         """Why it is not `ready`, in a sentence that anybody may read; None where it is."""
         runtime = self._life.runtime
         return "this hub is not running" if runtime is None else runtime.unready
-
-    def _hook(self, function: F, declare: Callable[[F], None]) -> F:
-        if self._life.runtime is not None:
-            raise ConfigurationError("hooks are declared before the hub starts")
-        declare(function)
-        return function
-
-    def _named(self, declare: Callable[[Named, str, F], None], kind: Named, pattern: F | str) -> F | Callable[[F], F]:
-        if not isinstance(pattern, str):
-            return self._hook(pattern, partial(declare, kind, ROOM))
-        return lambda function: self._hook(function, partial(declare, kind, pattern))
 
     # How sockets come in.
 
@@ -448,6 +365,14 @@ class Hub:
         """What dependencies find where no handshake is the cause."""
         request = {"type": "websocket", "path": "", "headers": [], "query_string": b"", "state": {}}
         return {**request, "app": self._app, CONNECTED: self}
+
+    @property
+    def _hooks(self) -> HookDeclarations:
+        return self._declarations.hooks
+
+    @property
+    def _started(self) -> bool:
+        return self._life.runtime is not None
 
     @property
     def _here(self) -> Runtime:
