@@ -116,8 +116,8 @@ class Held(NamedTuple):
 class LoggedEdge(NamedTuple):
     """A member got its first holder in the topic (`here`), or lost its last.
 
-    `number` rises with each, is never given twice, and may leave gaps where the broker lost its state; `at` is Unix
-    time in seconds by the broker's clock.
+    `number` rises with each, with gaps, and is never given twice, not even where the broker lost its state; `at` is
+    Unix time in seconds by the broker's clock.
     """
 
     number: int

@@ -12,8 +12,9 @@ class EdgeLog:
     """`now` is the store's clock, `wall` Unix time; both in seconds."""
 
     def __init__(self) -> None:
-        self._waiting: deque[LoggedEdge] = deque(maxlen=EDGES_KEPT)
-        self._newest = self._handled = 0
+        self._waiting: deque[tuple[int, LoggedEdge]] = deque(maxlen=EDGES_KEPT)
+        """Each with which one it is of all that were ever logged."""
+        self._logged = self._handled = self._newest = 0
         self._asked_until = -math.inf
         self._left: dict[str, tuple[float, float]] = {}
         """When by both clocks, the oldest first."""
@@ -27,21 +28,19 @@ class EdgeLog:
             self._left[member] = now, wall
             self._forget_who_left(now)
         if edge or (edge is None and now < self._asked_until):
-            if not self._newest:
-                # By the clock, so that no number of a life that was lost is given again.
-                self._newest = self._handled = round(wall * 1_000_000)
-            self._newest += 1
-            self._waiting.append(LoggedEdge(self._newest, topic, member, here, wall))
+            self._logged += 1
+            # By the clock, so that none is given again by a store that forgot.
+            self._newest = max(self._newest + 1, round(wall * 1_000_000))
+            self._waiting.append((self._logged, LoggedEdge(self._newest, topic, member, here, wall)))
 
     def read(self, limit: int, now: float) -> Edges:
         self._asked_until = now + EDGES_KNOWN
-        first = self._waiting[0].number if self._waiting else self._newest + 1
-        return Edges(first - self._handled - 1, [*itertools.islice(self._waiting, limit)])
+        first = self._waiting[0][0] if self._waiting else self._logged + 1
+        return Edges(first - self._handled - 1, [edge for _, edge in itertools.islice(self._waiting, limit)])
 
     def handled(self, number: int) -> None:
-        self._handled = max(self._handled, min(number, self._newest))
-        while self._waiting and self._waiting[0].number <= number:
-            self._waiting.popleft()
+        while self._waiting and self._waiting[0][1].number <= number:
+            self._handled, _ = self._waiting.popleft()
 
     def last_left(self, member: str, now: float) -> float | None:
         self._forget_who_left(now)

@@ -8,10 +8,10 @@ local function may_edge(at, from)
     may('TIME')
   end
   if logs then
-    may('EXISTS', KEYS[at + 1])
     may('DEL', KEYS[at])
-    may('HSET', KEYS[at + 1], 'n', 0, 'h', 0)
-    may('HINCRBY', KEYS[at + 1], 'n', 1)
+    may('HGET', KEYS[at + 1], 'n')
+    may('HSET', KEYS[at + 1], 'n', 0)
+    may('HINCRBY', KEYS[at + 1], 'c', 1)
     may('XADD', KEYS[at], '*', 't', '')
     may('PEXPIRE', KEYS[at], 1)
   end
@@ -30,14 +30,17 @@ local function edge(logs, at, from, topic, member, here)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   if logs then
-    if redis.call('EXISTS', KEYS[at + 1]) == 0 then
-      -- By the clock, so that no number of a life that was lost is given again; and what that life left is older.
-      local first = string.format('%.0f', time[1] * 1000000 + time[2])
+    local count = redis.call('HINCRBY', KEYS[at + 1], 'c', 1)
+    if count == 1 then
+      -- What a life that was lost has left.
       redis.call('DEL', KEYS[at])
-      redis.call('HSET', KEYS[at + 1], 'n', first, 'h', first)
     end
-    local number = string.format('%.0f-0', redis.call('HINCRBY', KEYS[at + 1], 'n', 1))
-    redis.call('XADD', KEYS[at], 'MAXLEN', '=', ARGV[from + 1], number, 't', topic, 'm', member, 'h', here, 'at', now)
+    -- By the clock, so that none is given again by a server that forgot, or has the state of an older replica.
+    local newest = tonumber(redis.call('HGET', KEYS[at + 1], 'n') or 0)
+    local number = string.format('%.0f', math.max(newest + 1, time[1] * 1000000 + time[2]))
+    redis.call('HSET', KEYS[at + 1], 'n', number)
+    redis.call('XADD', KEYS[at], 'MAXLEN', '=', ARGV[from + 1], number .. '-0', 't', topic, 'm', member, 'h', here, 'at',
+      now, 'c', count)
     redis.call('PEXPIRE', KEYS[at], ARGV[from + 2])
     redis.call('PEXPIRE', KEYS[at + 1], ARGV[from + 2])
   end

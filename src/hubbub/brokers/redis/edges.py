@@ -27,12 +27,10 @@ def edge_of(names: Keys, topic: Topic, edge: bool | None, *, leaves: bool) -> tu
 
 def edges(answer: Sequence[Any]) -> Edges:
     """From what EDGES returned."""
-    newest, handled, entries = answer
-    found = [_edge(int(number.partition(b"-")[0]), *fields[1::2]) for number, fields in entries]
-    if handled is None:
-        return Edges(0, found)
-    first = found[0].number if found else int(newest) + 1
-    return Edges(first - int(handled) - 1, found)
+    logged, handled, entries = answer
+    first = int(entries[0][1][9]) if entries else int(logged) + 1
+    found = [_edge(int(number.partition(b"-")[0]), *fields[1:8:2]) for number, fields in entries]
+    return Edges(max(0, first - int(handled) - 1), found)
 
 
 def _edge(number: int, topic: bytes, member: bytes, here: bytes, at: bytes) -> LoggedEdge:

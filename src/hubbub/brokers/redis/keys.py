@@ -13,8 +13,8 @@
     hubbub:{<name>}:leases                  zset   holder -> until when it is to be believed
     hubbub:{<name>}:lapsed                  zset   holder whose lease ran out -> when that was found
     hubbub:{<name>}:holds:<holder>          set    the topics it holds something in
-    hubbub:{<name>}:edges                   stream <number>-0 -> t: topic, m: member, h: whether it came, at: when
-    hubbub:{<name>}:numbers                 hash   n: the number of the newest edge, h: of the newest that was handled
+    hubbub:{<name>}:edges                   stream <number>-0 -> t: topic, m: member, h: came or not, at: when, c: which
+    hubbub:{<name>}:numbers                 hash   n: the newest edge's number, c: how many there were, h: handled up to
     hubbub:{<name>}:asked                   string somebody asked for edges, expires
     hubbub:{<name>}:left                    zset   user -> when its last tab anywhere went
     hubbub:{<name>}:words                   zset   how the hub's topics are to be treated -> when it was said last

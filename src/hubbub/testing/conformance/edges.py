@@ -37,7 +37,8 @@ class EdgesLogged:
         # Somebody who was thought dead says late what he did.
         await there.broker.handled(first.number)
         lost, (third,) = await here.broker.edges(10)
-        assert (lost, third.number) == (0, second.number + 1)
+        assert lost == 0
+        assert third.number > second.number
         await here.broker.handled(third.number)
         assert await there.broker.edges(10) == (0, [])
         await here.broker.enter(ONLINE, "alice", "n1", edge=True)
