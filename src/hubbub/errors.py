@@ -225,7 +225,7 @@ class NotSentToAll(Unavailable):
     """
 
     def __init__(self, rooms: Sequence[str], results: Sequence[Position | Unavailable | None]) -> None:
-        self.results = tuple(results)
+        self.results: tuple[Position | Unavailable | None, ...] = tuple(results)
         self.failed: dict[str, Unavailable] = {
             room: result for room, result in zip(rooms, results, strict=True) if isinstance(result, Unavailable)
         }
