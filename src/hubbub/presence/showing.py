@@ -17,7 +17,7 @@ class Entry:
     __slots__ = ("at", "data")
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data: bytes = data
         """JSON."""
         self.at: int | None = None
         """Its place by the broker's count; None until the broker has heard of it."""

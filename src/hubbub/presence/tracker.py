@@ -93,7 +93,7 @@ class PresenceTracker:
         self._clock = clock
         self._notices = notices
         self._showing = showing
-        self.edge = True if edges else None
+        self.edge: bool | None = True if edges else None
         """Whether what is said is logged as an edge, as the broker has it."""
         self._grace = grace
         self._batch = batch
