@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends
+from pydantic import AfterValidator
 
 from hubbub import Edge, Hub, InvalidMessage, Limits, UnknownRoom, User
 from hubbub.hub.edges import DEADLINE, TURN
@@ -221,6 +222,62 @@ async def test_a_hook_that_does_not_end_is_given_up_and_one_that_fails_is_logged
     assert "first failed for edge" in failed.getMessage()
     assert failed.levelno == logging.ERROR
     assert failed.exc_info
+
+
+async def test_a_worker_that_stops_lets_its_hook_end_and_keeps_its_turn_until_then() -> None:
+    network = Network()
+    begun, gate, ended = asyncio.Event(), asyncio.Event(), []
+
+    def make(broker: NetworkBroker) -> Hub:
+        hub = Hub(broker=broker, clock=network.clock, leaving=Leaving(window=0.0))
+
+        @hub.on_online
+        async def came(user_id: str) -> None:
+            begun.set()
+            await gate.wait()
+            ended.append(user_id)
+
+        return hub
+
+    another = network.broker()
+    await another.start(lambda *_: None, lambda: None, lambda _: None)
+    async with network.node(make) as one, Tab(one, "alice"):
+        await network.clock.advance(1.0)
+        await begun.wait()
+        stopping = asyncio.create_task(inside(one.hub).stop())
+        await settle()
+        assert await another.take_turn(TURN, "another", 1.0) is None
+        assert ended == []
+        gate.set()
+        await stopping
+        assert ended == ["alice"]
+        assert [edge.here for edge in (await another.edges(10)).edges] == [False]
+        assert (await another.take_turn(TURN, "another", 1.0) or 0) < 10
+
+
+async def test_a_type_that_cannot_be_read_from_a_name_holds_up_no_edge(caplog: pytest.LogCaptureFixture) -> None:
+    network = Network()
+    seen: list[str] = []
+
+    def odd(value: str) -> str:
+        if value == "alice":
+            raise ZeroDivisionError
+        return value
+
+    def make(broker: NetworkBroker) -> Hub:
+        hub = Hub(broker=broker, clock=network.clock)
+
+        @hub.on_online
+        async def came(user_id: Annotated[str, AfterValidator(odd)]) -> None:
+            seen.append(user_id)
+
+        return hub
+
+    async with network.node(make) as one, Tab(one, "alice"), Tab(one, "bob"):
+        await network.clock.advance(1.0)
+        assert seen == ["bob"]
+    [told] = [record for record in caplog.records if record.name == "hubbub.hooks"]
+    assert told.getMessage().startswith("it cannot be said which hooks edge")
 
 
 async def test_dependencies_find_the_hub_and_are_closed() -> None:

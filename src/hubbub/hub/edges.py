@@ -16,10 +16,11 @@ from typing import Any
 
 from hubbub.errors import Unavailable
 from hubbub.handlers.dispatch import Dispatch
-from hubbub.handlers.hooks import Call, Hooks, calls
+from hubbub.handlers.hooks import Call, Hooks, Named, calls
 from hubbub.ports.broker import EDGES_KEPT, Broker, LoggedEdge
 from hubbub.ports.clock import Clock
 from hubbub.protocol.handshake import Handshake
+from hubbub.scheduling.calls import settled
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import ONLINE, ConnectionId, Edge, NodeId, User, UserId
 
@@ -64,7 +65,8 @@ class Edges:
         self._done = 0
         """The number of the last edge whose hooks have run here, whatever became of saying so."""
         self._lost = 0
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._at_once = asyncio.Event()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def start(self) -> None:
@@ -72,7 +74,8 @@ class Edges:
 
     async def stop(self, *, within: float) -> None:
         """Let the hook that runs finish for so many seconds, and another worker go on at once."""
-        self._stopping.set()
+        self._stopping = True
+        self._at_once.set()
         if not self._tasks:
             return  # it never got so far as to start
         turn, serving = self._tasks
@@ -95,17 +98,18 @@ class Edges:
                 self._ours_until = 0.0 if turn is None else asked + self._lease * _TTL
             except Unavailable:
                 pass  # what we have we have until it is over
-            await self._rest(self._lease * _RENEW)
+            await self._rest(self._lease * _RENEW, asyncio.Event())
 
     async def _serve(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             if not (self.ours and await self._handle_some()):
-                await self._rest(_LOOK)
+                await self._rest(_LOOK, self._at_once)
+                self._at_once.clear()
 
     @property
     def ours(self) -> bool:
         """Whether this worker runs the hooks."""
-        return self._clock.now() < self._ours_until and not self._stopping.is_set()
+        return self._clock.now() < self._ours_until and not self._stopping
 
     async def _handle_some(self) -> bool:
         """Whether there were any."""
@@ -127,7 +131,11 @@ class Edges:
         """Run the hooks of this one, whatever they come to. Whether there are any."""
         name = edge.member
         told = Edge(edge.number, datetime.fromtimestamp(edge.at, UTC), name)
-        to_run = calls(self._hooks_of(edge), name, told)
+        try:
+            to_run = calls(self._hooks_of(edge), name, told)
+        except Exception:  # noqa: BLE001 - the application's: a type of a parameter that cannot be read from this name
+            _log.exception("it cannot be said which hooks edge %d has", edge.number)
+            return True
         if not to_run:
             return False
         caller = Nobody(Handshake(self._scope()), UserId(name) if edge.topic == ONLINE else None)
@@ -149,7 +157,7 @@ class Edges:
             _log.error("%s did not end within %g s for edge %d, and is given up", names, self._deadline, edge.number)
         return True
 
-    def _hooks_of(self, edge: LoggedEdge) -> Any:
+    def _hooks_of(self, edge: LoggedEdge) -> Named:
         hooks = self._hooks
         if edge.topic == ONLINE:
             return hooks.online if edge.here else hooks.offline
@@ -158,7 +166,7 @@ class Edges:
     async def _run(self, to_run: list[Call], caller: "Nobody") -> None:
         for hook, params, message in to_run:
             try:
-                await self._dispatch.watched(hook.name, hook(caller, message, params))
+                await settled(await self._dispatch.watched(hook.name, hook(caller, message, params)))
             except BaseException as error:  # the application's; the next hook runs all the same
                 if is_our_end(error):
                     raise
@@ -169,16 +177,13 @@ class Edges:
             _log.error("%d edges were lost before they were handled, of which %d are kept", lost, EDGES_KEPT)
         self._lost = lost
 
-    async def _rest(self, seconds: float) -> None:
-        over = asyncio.Event()
+    async def _rest(self, seconds: float, over: asyncio.Event) -> None:
+        """Until so much later, or until somebody says that it is over."""
         alarm = self._clock.call_at(self._clock.now() + seconds, over.set)
         try:
-            waits = [asyncio.ensure_future(event.wait()) for event in (over, self._stopping)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await over.wait()
         finally:
             alarm.cancel()
-            for wait in waits:
-                wait.cancel()
 
 
 class Nobody:
