@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis import Redis
+from redis.asyncio import Connection
 from redis.exceptions import ConnectionError as NotConnected
 
 from hubbub.brokers.redis import RedisBroker
@@ -67,6 +68,15 @@ async def test_one_that_says_nothing_has_closed() -> None:
         with pytest.raises(NotConnected) as lost:
             await Server(f"redis://127.0.0.1:{port}", deadline=5).connect()
     assert "UNKNOWN" not in str(lost.value)
+
+
+async def test_one_that_is_lost_before_it_was_asked_is_not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(_: Connection) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    monkeypatch.setattr(Connection, "connect", lost)  # as uvloop has it, for a moment
+    with pytest.raises(NotConnected):
+        await Server("redis://127.0.0.1:1", deadline=5).connect()
 
 
 def test_a_full_server_is_told_of_and_found_when_it_has_room(

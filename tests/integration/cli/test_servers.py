@@ -160,7 +160,7 @@ async def test_daphne_says_that_it_starts_no_hub(served: Path) -> None:
     command = ["daphne", "-b", "127.0.0.1", "-p", "{port}", "served:app"]
     with commanded(command, cwd=served, ready="/health/live") as server:
         assert await status(server, token="ann") == 500
-        await until(lambda: "this server runs no lifespan (Daphne does not)" in server.output, "it says why")
+        await until(lambda: "nobody runs that: Daphne does not" in server.output, "it says why")
         async with httpx.AsyncClient(trust_env=False) as http:
             ready = await http.get(server.url + "/health/ready")
         assert (ready.status_code, "Daphne" in ready.json()["reason"]) == (503, True)

@@ -241,7 +241,7 @@ class RedisBroker:
     async def lost(self, limit: int, *, ago: float = 0.0) -> list[Held]:
         names = self._keys
         keys = (names.leases, names.lapsed)
-        arguments = (limit, _LAPSED, names.all_holds, names.all_topics, milliseconds(ago))
+        arguments = (limit, _LAPSED, names.all_holds, names.all_topics, milliseconds(ago) if ago else 0)
         found = await self._asking().run(_LOST, keys, *arguments)
         return [
             Held(unquoted(holder), Topic(unquoted(topic)), [*map(decoded, members)])

@@ -172,7 +172,8 @@ class Server:
                 raise TimeoutError(f"no answer within {self._deadline:g} s") from None
             if isinstance(error, RedisError) and connection.refusal is not None:
                 raise NotLetIn(str(connection.refusal)) from None
-            if isinstance(error, RedisError) and _LOST in str(error):
+            # What writes to a socket that was closed is a RuntimeError of uvloop's.
+            if type(error) is RuntimeError or (isinstance(error, RedisError) and _LOST in str(error)):
                 raise NotConnected("connection closed by the server") from None
             raise
 
