@@ -122,6 +122,27 @@ def test_it_reads_as_in_json_mode(annotation: Any, config: dict[str, Any]) -> No
         compare(model, value)
 
 
+class Dated(BaseModel):
+    at: datetime
+    inner: "list[Dated | Worded]" = []
+
+
+class Worded(BaseModel):
+    at: str
+
+
+class Both(BaseModel):
+    one: Dated | Worded
+    other: Dated | None = None
+
+
+@pytest.mark.parametrize("annotation", [Dated, Both])
+def test_a_member_of_a_union_that_is_defined_elsewhere_reads_as_in_json_mode(annotation: Any) -> None:
+    model, at = of(annotation), {"at": "2026-01-01T00:00:00Z"}
+    for value in (at, {**at, "inner": [at, {"at": "noon"}]}, {"one": at, "other": at}, {"one": {"at": "noon"}}):
+        compare(model, value)
+
+
 @pytest.mark.parametrize("annotation", PARSED)
 def test_plain_types_are_read_from_what_was_parsed(annotation: Any) -> None:
     assert reads_parsed(of(annotation))

@@ -15,9 +15,10 @@ from pydantic import AliasChoices, AliasPath, BaseModel
 from hubbub.protocol.messages import ENVELOPE
 
 #: Kinds of Pydantic's core schemas that take the same from parsed JSON as from JSON.
-_PLAIN = {"any", "none", "bool", "int", "float", "str", "definition-ref"}
-#: Those for which that is so by themselves: in a union it depends on how exactly each member fits.
-_ALONE = {"uuid", "datetime", "date", "time", "enum"}
+_PLAIN = {"any", "none", "bool", "int", "float", "str"}
+#: Those for which that is so by themselves: in a union it depends on how exactly each member fits, also where what the
+#: member is stands elsewhere.
+_ALONE = {"uuid", "datetime", "date", "time", "enum", "definition-ref"}
 #: Where in a schema of these kinds the schemas are that it consists of. All others are not known to be the same.
 _PARTS: dict[str, tuple[str, ...]] = {
     "list": ("items_schema",),
