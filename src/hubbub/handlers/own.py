@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 
 from hubbub.errors import ConfigurationError
 from hubbub.handlers.models import named, parts_of
-from hubbub.handlers.signatures import name_for, parameters_of, unresolved
+from hubbub.handlers.signatures import filled_of, name_for, parameters_of, unresolved
 from hubbub.types import User
 
 #: Where each value stands among the hub's own.
@@ -78,14 +78,18 @@ class OwnValues:
             if isinstance(parameter.annotation, str) and depends(parameter) is None:
                 raise unresolved(parameter.annotation, name)
             return parameter
-        # By name, as FastAPI passes all: one with a default may stand before it.
-        return inspect.Parameter(parameter.name, parameter.KEYWORD_ONLY, annotation=Annotated[Any, marker])
+        # By name, as FastAPI passes all: one with a default may stand before it. Not by `Annotated[Any, marker]`, which
+        # `typing` looks up among those that are equal: it would be another's, a view for another message even.
+        return inspect.Parameter(parameter.name, parameter.KEYWORD_ONLY, default=marker, annotation=Any)
 
     def view(self, function: Any, name: str) -> Any:
-        """Of a dependency of `name`: itself, unless it takes what is the hub's own, or depends on what does."""
+        """Of a dependency of `name`: itself, unless it takes what is the hub's own, or depends on what does.
+
+        Or is a partial that has filled some: those are not to be seen.
+        """
         parameters = parameters_of(function)
         seen = [self.shown_to_fastapi(each, name_for(function, name)) for each in parameters]
-        same = all(one is other for one, other in zip(parameters, seen, strict=True))
+        same = not filled_of(function) and all(one is other for one, other in zip(parameters, seen, strict=True))
         return function if same else _View(function, seen)
 
 

@@ -40,8 +40,7 @@ def signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
         )
     if generates(function):
         raise ConfigurationError(f"{name} has a `yield`, and nothing of it would run; it returns what it has to say")
-    # What a partial has filled is filled: FastAPI would take another from the query string.
-    filled = {key for layer in layers(function) if isinstance(layer, partial) for key in layer.keywords}
+    filled = filled_of(function)
     try:
         signature = inspect.signature(function)
         parameters = [each for each in signature.parameters.values() if each.name not in filled]
@@ -59,6 +58,11 @@ def signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
     return inspect.Signature(resolved, return_annotation=hints.get("return", nothing))
 
 
+def filled_of(function: Any) -> frozenset[str]:
+    """What a partial has filled is filled: FastAPI would take another from the query string, which is the client's."""
+    return frozenset(key for layer in layers(function) if isinstance(layer, partial) for key in layer.keywords)
+
+
 def unresolved(annotation: str, name: str) -> ConfigurationError:
     return ConfigurationError(
         f"{name}: the annotation {annotation!r} does not resolve where the function is defined; "
@@ -67,12 +71,16 @@ def unresolved(annotation: str, name: str) -> ConfigurationError:
 
 
 def parameters_of(dependency: Any) -> list[inspect.Parameter]:
-    """Those of a dependency, with annotations resolved where they can be: FastAPI needs not know all. Never raises."""
+    """Those of a dependency that are still to be filled. Never raises.
+
+    With annotations resolved where they can be: FastAPI needs not know all.
+    """
     try:
         parameters = list(inspect.signature(dependency).parameters.values())
     except (TypeError, ValueError):
         return []
-    return [_resolved_if_it_can_be(dependency, each) for each in parameters]
+    filled = filled_of(dependency)
+    return [_resolved_if_it_can_be(dependency, each) for each in parameters if each.name not in filled]
 
 
 def _resolved_if_it_can_be(function: Any, parameter: inspect.Parameter) -> inspect.Parameter:

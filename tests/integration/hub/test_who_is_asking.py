@@ -10,7 +10,7 @@ from fastapi.security import SecurityScopes
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
-from hubbub import Connection, Hub, HubDep, User
+from hubbub import ConfigurationError, Connection, Hub, HubDep, User
 from hubbub.types import UserId
 from tests.kit.client import Tab
 from tests.kit.serving import Names, serving, simple
@@ -292,6 +292,62 @@ async def test_a_handler_of_a_union_gets_each_of_its_models() -> None:
         assert (await tab.request("sing"))["result"] == "ann Sing sing"
         refused = await tab.request("whisper", text="hey")
         assert (refused["code"], refused["field"]) == ("invalid_message", "to")
+
+
+async def test_a_dependency_that_is_annotated_any_is_one_like_all_others() -> None:
+    """`Annotated[Any, Depends(…)]` is what `typing` gives anybody who writes the like."""
+    hub = Hub(auth=Names())
+
+    async def asked(user: User) -> str:
+        return user.id
+
+    written: Any = Annotated[Any, Depends(asked)]
+
+    @hub.on(Say)
+    async def say(message: Say, who: written) -> Any:
+        return who
+
+    async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as ann:
+        assert (await ann.request("say"))["result"] == "ann"
+
+
+async def test_a_dependency_of_one_message_is_none_of_another() -> None:
+    async def heard(message: Shout, user: User) -> str:
+        return f"{user.id} {message.text}"
+
+    hub = Hub()
+
+    @hub.on(Shout)
+    async def shout(message: Shout, words: Annotated[str, Depends(heard)]) -> str:
+        return words
+
+    async def whisper(message: Whisper, words: Annotated[str, Depends(heard)]) -> str:
+        return words
+
+    with pytest.raises(ConfigurationError, match=r"heard, for .*whisper: 'message' is neither the declared message"):
+        hub.on(Whisper)(whisper)
+
+
+async def test_what_a_partial_has_filled_is_filled() -> None:
+    hub = Hub(auth=Names())
+
+    async def asked(user: User, role: str, word: str = "") -> str:
+        return f"{user.id} {role} {word}"
+
+    def in_a_thread(role: str) -> str:
+        return role
+
+    @hub.on(Say)
+    async def say(
+        message: Say,
+        admin: Annotated[str, Depends(partial(asked, role="admin"))],
+        deputy: Annotated[str, Depends(partial(asked, user=User(UserId("deputy")), role="none"))],
+        threaded: Annotated[str, Depends(partial(in_a_thread, role="guest"))],
+    ) -> list[str]:
+        return [admin, deputy, threaded]
+
+    async with serving(simple(hub)) as server, Tab(server.ws, "/ws?role=root&word=hi", token="ann") as ann:
+        assert (await ann.request("say"))["result"] == ["ann admin hi", "deputy none hi", "guest"]
 
 
 async def test_a_hub_of_a_class_of_ones_own_is_known_by_both() -> None:
