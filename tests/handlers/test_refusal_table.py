@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from fastapi import HTTPException, WebSocketException
+from fastapi.exceptions import RequestValidationError
 
-from hubbub import ConfigurationError, Hub, NotFound, Refused
+from hubbub import ConfigurationError, Hub, InvalidMessage, NotFound, Refused
 from hubbub.errors import WrongAnswer
 from hubbub.handlers.refusals import RefusalTable
 
@@ -35,6 +37,26 @@ def test_the_nearest_class_decides() -> None:
     assert str(table.meant(Lost())) == "lost"
 
 
+def test_what_is_the_frameworks_is_nearer_than_what_it_inherits_from() -> None:
+    table = RefusalTable()
+    table.declare(Exception, lambda error: Refused(type(error).__name__))
+    missing, invalid = HTTPException(404, "no such thing"), RequestValidationError([{"msg": "bad", "loc": ("a",)}])
+    assert [type(table.meant(error)) for error in (missing, invalid)] == [NotFound, InvalidMessage]
+    assert str(table.meant(WebSocketException(1008, "not so"))) == "not so"
+    assert table.meant(HTTPException(500)) is None
+    assert str(table.meant(KeyError())) == "KeyError"
+    table.declare(HTTPException, lambda error: Refused(error.detail))
+    assert type(table.meant(missing)) is Refused
+
+
+def test_a_wrong_answer_is_none_that_was_meant() -> None:
+    table = RefusalTable()
+    table.declare(ValueError, lambda error: Refused(str(error)))
+    table.declare(TypeError, lambda error: Refused(str(error)))
+    assert str(table.meant(ValueError("no"))) == "no"
+    assert table.meant(WrongAnswer("a check returns True or False, not None")) is None
+
+
 def test_the_declaration_gives_the_function_back() -> None:
     assert Hub().refuses(Missing)(tell) is tell
 
@@ -48,6 +70,7 @@ def test_the_declaration_gives_the_function_back() -> None:
         (int, tell, "takes a class of exceptions"),
         (KeyboardInterrupt, tell, "takes a class of exceptions"),
         (NotFound, tell, "NotFound is a Refused already"),
+        (WrongAnswer, tell, "WrongAnswer is a fault of the application's"),
         (Missing, later, "a plain function"),
         (Missing, None, "a plain function"),
     ],

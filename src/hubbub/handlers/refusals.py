@@ -34,6 +34,8 @@ _STATUS: dict[int, type[Refused]] = {
     429: RateLimited,
     503: Unavailable,
 }
+# What the framework itself gives a meaning, unless a class as near was declared to have another.
+_FRAMEWORK = (HTTPException, RequestValidationError, WebSocketRequestValidationError, WebSocketException)
 # Seconds of a `Retry-After`, in digits: more are no time that anybody waits.
 _MAX_DIGITS = 9
 
@@ -50,6 +52,8 @@ class RefusalTable:
             raise ConfigurationError(f"@hub.refuses takes a class of exceptions, not {kind!r}")
         if issubclass(kind, Refused):
             raise ConfigurationError(f"{kind.__qualname__} is a Refused already, and is told as it is")
+        if issubclass(kind, WrongAnswer):
+            raise ConfigurationError(f"{kind.__qualname__} is a fault of the application's, and told to nobody")
         if kind in self._declared:
             raise ConfigurationError(f"what {kind.__qualname__} is told as has been declared already")
 
@@ -73,13 +77,17 @@ class RefusalTable:
         if isinstance(error, BaseExceptionGroup):
             meant = [self.meant(each) for each in error.exceptions]
             return meant[0] if all(each is not None for each in meant) else None
+        if isinstance(error, WrongAnswer):
+            return None  # a ValueError as well, but none that anybody meant
         for kind in type(error).__mro__:
             if tell := self._declared.get(kind):
                 told = tell(error)
                 if not isinstance(told, Refused):
                     raise WrongAnswer(f"what {kind.__qualname__} is told as is a Refused, not {type(told).__name__}")
                 return told
-        return _of_the_framework(error)
+            if kind in _FRAMEWORK:
+                return _of_the_framework(error)
+        return None
 
 
 def _of_the_framework(error: BaseException) -> Refused | None:
