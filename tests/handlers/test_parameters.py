@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import pytest
-from fastapi import Body, Depends, Security
+from fastapi import Body, Depends, Query, Security
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
@@ -159,3 +159,15 @@ def test_what_the_cause_of_a_call_has_not_is_refused_at_any_depth() -> None:
         with pytest.raises(ConfigurationError, match=r"no (User|Connection) is the cause of its call"):
             prepare(function)
     prepare(plain)
+
+
+def test_a_parameter_of_a_handler_says_what_it_is() -> None:
+    async def nothing(message: A, given) -> None: ...  # type: ignore[no-untyped-def]
+
+    for handler in (nothing, taking(Any)):
+        with pytest.raises(ConfigurationError, match="'given' needs an annotation, which says what it is"):
+            Hub().on(A)(handler)
+
+    async def by_default(message: A, given: Any = Depends(number), asked: Any = Query()) -> None: ...  # noqa: B008
+
+    Hub().on(A)(by_default)

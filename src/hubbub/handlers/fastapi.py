@@ -62,12 +62,12 @@ class FastAPIInjection:
                 f"{name}: {parameter!r} is a part of the room's name, and so a text or what it spells"
             )
         rest = [parameter for parameter in parameters if parameter.name not in own]
-        dependant = _Tree(values, path_params).dependant(name, rest) if rest else None
+        dependants = _Dependants(values, path_params, name, rest) if rest else None
         annotations = {parameter.name: parameter.annotation for parameter in parameters}
         # What a check says is yes or no, and an annotation that makes one of it would let in.
         told = telling(signature.return_annotation, name) if message is not None else None
         return InjectedFunction(
-            function, name, annotations, own, values, dependant, told, hub=self._hub, refusals=self._refusals
+            function, name, annotations, own, values, dependants, told, hub=self._hub, refusals=self._refusals
         )
 
 
@@ -79,7 +79,7 @@ class InjectedFunction:
         annotations: Mapping[str, Any],
         own: Mapping[str, int],
         values: OwnValues,
-        dependant: Dependant | None,
+        dependants: "_Dependants | None",
         told: Callable[[Any], Any] | None,
         *,
         hub: object,
@@ -91,7 +91,7 @@ class InjectedFunction:
         self._own = tuple(own.items())
         self._wants_user = USER in own.values()
         self._values = values
-        self._dependant = dependant
+        self._dependants = dependants
         self._told = told
         self._hub = hub
         self._refusals = refusals
@@ -100,7 +100,7 @@ class InjectedFunction:
         # With parameters of ours alone, all by position: called for every message, so as directly as can be.
         kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
         whole = makes_coroutine(function) and inspect.Parameter.KEYWORD_ONLY not in kinds
-        simple = whole and dependant is None and own
+        simple = whole and dependants is None and own
         self._pick = _picking(tuple(own.values())) if simple else None
         self._takes_message = bool(simple) and tuple(own.values()) == (MESSAGE,) and told is None
 
@@ -113,9 +113,9 @@ class InjectedFunction:
         if self._pick is not None:
             called = self._function(*self._pick(own))
             return called if self._told is None else self._tell(called)
-        if self._dependant is None:
+        if self._dependants is None:
             return self._call({name: own[place] for name, place in self._own})
-        return self._call_with_dependencies(self._dependant, caller.handshake, own, path_params)
+        return self._call_with_dependencies(self._dependants, caller.handshake, own, path_params)
 
     def refusal(self, error: BaseException) -> Refused | None:
         return self._refusals.meant(error)
@@ -134,11 +134,11 @@ class InjectedFunction:
         return self._told(result) if self._in_loop else await run_in_threadpool(self._told, result)
 
     async def _call_with_dependencies(
-        self, dependant: Dependant, handshake: Handshake, own: Sequence[Any], path_params: Mapping[str, str]
+        self, dependants: "_Dependants", handshake: Handshake, own: Sequence[Any], path_params: Mapping[str, str]
     ) -> Any:
         scope = handshake.scope()
         try:
-            return await self._call_in(scope, dependant, own, path_params)
+            return await self._call_in(scope, dependants.where(scope.get("path_params", ())), own, path_params)
         finally:
             handshake.keep(scope)
 
@@ -190,6 +190,32 @@ class _Overrides:
         return default if other is None else self._values.view(other, self._name)
 
 
+class _Dependants:
+    """A function's, by the parts of the path it is called under: a router may be included with `prefix="/{tenant}"`.
+
+    That is known when somebody comes by it. FastAPI would take the tenant from the query string, which is the client's.
+    """
+
+    def __init__(
+        self, values: OwnValues, path_params: frozenset[str], name: str, parameters: Sequence[inspect.Parameter]
+    ) -> None:
+        self._values = values
+        self._path_params = path_params
+        self._name = name
+        self._parameters = parameters
+        self._made: dict[frozenset[str], Dependant] = {}
+        self.where(())
+
+    def where(self, path: Iterable[str]) -> Dependant:
+        """Raises ConfigurationError, as `_Tree.dependant`."""
+        parts = frozenset(path)
+        dependant = self._made.get(parts)
+        if dependant is None:
+            tree = _Tree(self._values, self._path_params | parts)
+            dependant = self._made[parts] = tree.dependant(self._name, self._parameters)
+        return dependant
+
+
 class _Tree:
     """What FastAPI makes of a function's parameters and all they depend on."""
 
@@ -236,10 +262,12 @@ def _picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Sequence[Any]
 
 def _annotated(parameter: inspect.Parameter, name: str) -> inspect.Parameter:
     """With an annotation that says what it is, which a dependency needs not."""
-    if parameter.annotation is not parameter.empty:
-        return parameter
-    if isinstance(parameter.default, Depends):
+    if isinstance(parameter.default, Depends) and parameter.annotation is parameter.empty:
         return parameter.replace(annotation=Any)
+    # A bare `Any` says nothing, and FastAPI would look for it in the query string.
+    saying = parameter.annotation is not parameter.empty and parameter.annotation is not Any
+    if saying or (parameter.annotation is Any and parameter.default is not parameter.empty):
+        return parameter
     raise ConfigurationError(f"{name}: {parameter.name!r} needs an annotation, which says what it is")
 
 

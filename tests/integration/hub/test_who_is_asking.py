@@ -328,6 +328,36 @@ async def test_a_dependency_of_one_message_is_none_of_another() -> None:
         hub.on(Whisper)(whisper)
 
 
+async def test_a_part_of_the_routers_prefix_is_of_the_path_at_any_depth() -> None:
+    hub = Hub(auth=Names())
+
+    def words(tenant: str, user: User, word: str = "none") -> str:
+        return f"{tenant} {user.id} {word}"
+
+    def nothing() -> str:
+        return "nothing"
+
+    @hub.on(Say)
+    async def say(
+        message: Say, tenant: str, told: Annotated[str, Depends(words)], other: Annotated[str, Depends(nothing)]
+    ) -> list[str]:
+        return [tenant, told, other]
+
+    @hub.rooms("of:{name}")
+    async def of(name: str, tenant: str) -> bool:
+        return name == tenant
+
+    app = simple(hub)
+    app.include_router(hub.router, prefix="/of/{tenant}")
+    app.dependency_overrides[nothing] = words
+    async with serving(app) as server, Tab(server.ws, "/of/acme/ws?tenant=bank&word=hi", token="ann") as tab:
+        assert (await tab.request("say"))["result"] == ["acme", "acme ann hi", "acme ann hi"]
+        assert (await tab.request("join_room", room="of:bank"))["code"] == "forbidden"
+        assert (await tab.request("join_room", room="of:acme"))["type"] == "room_joined"
+        async with Tab(server.ws, "/ws?tenant=bank", token="bob") as bob:
+            assert (await bob.request("say"))["result"][0] == "bank"
+
+
 async def test_what_a_partial_has_filled_is_filled() -> None:
     hub = Hub(auth=Names())
 
