@@ -49,6 +49,11 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     }
 
 
+def test_what_a_client_joins_with_fits_the_depth() -> None:
+    with pytest.raises(ValueError, match=r"Limits\.depth must be at least 4"):
+        Limits(depth=3)
+
+
 def test_a_presence_fits_the_header_of_a_notice() -> None:
     largest = Limits(presence=16_384).presence
     with pytest.raises(ValueError, match=r"Limits\.presence must not be greater than 16384"):
@@ -107,7 +112,8 @@ def test_none_does_not_lift_a_bound(group: type, needed: dict, name: str) -> Non
 @pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
 def test_a_bound_can_be_set(group: type, needed: dict, name: str) -> None:
     more = {"payload": 1} if (group, name) == (Limits, "outbox") else {}
-    assert getattr(group(**needed | more | {name: 1}), name) == 1
+    least = 4 if (group, name) == (Limits, "depth") else 1
+    assert getattr(group(**needed | more | {name: least}), name) == least
 
 
 def test_two_of_the_largest_messages_fit_an_outbox() -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Literal, NoReturn, TypeAlias
 
+#: The deepest message that the protocol has: a `join_room` of several rooms, each `since` a position.
+_DEEPEST = 4
 #: Bytes that `Limits.presence` may be set to: with its escapes it has to fit the header of a notice.
 MOST_PRESENCE = 16 * 1024
 
@@ -37,7 +39,7 @@ class Limits:
     """Largest message the application may send. Default 512 KiB, so that two fit an outbox."""
     waiting: int = 32
     """Messages of one connection that may wait behind the one being handled; more are `rate_limited`. Beside them joins
-    of `rooms` rooms and `@me`, and as many messages again of those that are `at_once`."""
+    of `rooms` rooms and `@me`, as many leaves, and as many messages again of those that are `at_once`."""
     authenticate: float = 5.0
     """Time for the first message of a connection that came without a credential; later closes with 4002."""
     closing: float = 5.0
@@ -65,6 +67,8 @@ class Limits:
         _positive(self)
         if self.payload > self.outbox:
             raise ValueError("Limits.payload must not be greater than Limits.outbox, or it could never be sent")
+        if self.depth < _DEEPEST:
+            raise ValueError(f"Limits.depth must be at least {_DEEPEST}, or who comes back could not say where it was")
         if self.presence > MOST_PRESENCE:
             raise ValueError(f"Limits.presence must not be greater than {MOST_PRESENCE}, or no notice could carry it")
 

@@ -53,9 +53,7 @@ def told(request: Request) -> str:
 
 async def test_messages_and_joins_are_counted_apart_and_stay_in_order() -> None:
     owner = Owner()
-    assert (
-        await owner.take(message("first"), join("a"), message("b"), join("c"), Leave(RoomName("d"), None)) == [True] * 5
-    )
+    assert await owner.take(message("first"), join("a"), message("b"), join("c"), message("d")) == [True] * 5
     # As many joins as there may be rooms, and `@me`; of the rest as many as may wait.
     assert await owner.take(message("e"), join("@me"), join("f"), message("g")) == [False, True, False, False]
     owner.gate.set()
@@ -71,6 +69,17 @@ async def test_joins_need_no_room_of_the_messages_and_messages_none_of_theirs() 
     owner.gate.set()
     await settle()
     assert owner.begun == [*"abcd", "f", "g"]
+
+
+async def test_all_rooms_can_be_left_in_one_go_whatever_waits() -> None:
+    owner = Owner()
+    leaves = [Leave(RoomName(room), None) for room in ("a", "b", "@me", "c")]
+    assert await owner.take(message("first"), *map(join, "ab"), message("d"), message("e")) == [True] * 5
+    assert await owner.take(*leaves) == [True] * 3 + [False]
+    assert await owner.take(join("c"), message("f")) == [True, False]
+    owner.gate.set()
+    await settle()
+    assert owner.begun == ["first", "a", "b", "d", "e", "a", "b", "@me", "c"]
 
 
 async def test_what_overtakes_is_in_order_among_its_like_and_bounded() -> None:

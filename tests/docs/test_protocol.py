@@ -43,7 +43,7 @@ def test_the_limits() -> None:
         "name of a room or user": size(limits.name),
         "rooms a connection": f"{limits.rooms}",
         "what a connection shows": size(limits.presence),
-        "messages waiting": f"{limits.waiting}, and joins of {limits.rooms} rooms and `@me` beside them",
+        "messages waiting": f"{limits.waiting}, and joins and leaves of {limits.rooms} rooms and `@me` beside them",
         "messages a second": f"{rate.messages:g}, and {rate.burst} at once; no limit in development",
         "messages refused for their rate": f"{rate.refusals}, regained at one a second",
         "unsent data a connection": size(limits.outbox),

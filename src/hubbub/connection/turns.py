@@ -1,8 +1,9 @@
 """What a connection's client asked for and is not done yet: which of it waits, beside what, and what waits for nothing.
 
-Requests are worked on one at a time, in the order in which they came. Messages and joins are counted apart: who comes
-back joins all its rooms at once, and a join that waits is a name and a position. They stand in one queue all the same,
-because a message to a room must not be handled before the room was joined.
+Requests are worked on one at a time, in the order in which they came. Messages, joins and leaves are counted apart: who
+comes back joins all its rooms at once, who goes elsewhere leaves them at once, and what waits of either is little more
+than a name. They stand in one queue all the same, because a message to a room must not be handled before the room was
+joined.
 
 What is declared `at_once` has a line of its own beside that queue: in order among its like, bounded alike, and there
 only where somebody uses it.
@@ -17,9 +18,12 @@ from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.requests import Request
 from hubbub.options import Limits
 from hubbub.protocol.join_room import Join
-from hubbub.protocol.session import Message
+from hubbub.protocol.session import Leave, Message
 from hubbub.scheduling.serial import Serial
 from hubbub.scheduling.tasks import Begin
+
+#: Of which there is one for each room.
+_OF_ROOMS = (Join, Leave)
 
 
 class _Side(Protocol):
@@ -41,9 +45,12 @@ Client = TypeVar("Client", bound=Owner)
 
 
 class Turns(Serial[Client, Request]):
-    """Beside the request that is worked on `limits.waiting` others may wait, and joins of `limits.rooms` and `@me`."""
+    """Beside the request that is worked on `limits.waiting` others may wait, and joins of `limits.rooms` and `@me`.
 
-    __slots__ = ("_at_once", "_joins")
+    And as many leaves.
+    """
+
+    __slots__ = ("_at_once", "_rooms")
 
     def __init__(
         self,
@@ -55,7 +62,7 @@ class Turns(Serial[Client, Request]):
         context: contextvars.Context,
     ) -> None:
         super().__init__(begin, do, owner, limit=limits.waiting, context=context)
-        self._joins = limits.rooms + 1
+        self._rooms = limits.rooms + 1
         self._at_once: Serial[Client, Request] | None = None
 
     def overtake(self, message: Message) -> bool:
@@ -74,5 +81,7 @@ class Turns(Serial[Client, Request]):
 
     def _fits_beside(self, waiting: deque[Request], work: Request) -> bool:
         # Counted where it is in doubt, and so seldom: a number kept for it would be of every connection.
-        joins = sum(type(each) is Join for each in waiting)
-        return joins < self._joins if type(work) is Join else len(waiting) - joins < self._limit
+        kind = type(work)
+        if kind in _OF_ROOMS:
+            return sum(type(each) is kind for each in waiting) < self._rooms
+        return sum(type(each) not in _OF_ROOMS for each in waiting) < self._limit
