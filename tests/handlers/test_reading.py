@@ -86,6 +86,7 @@ PARSED: tuple[Any, ...] = (
 OTHERS: tuple[Any, ...] = (
     *(bytes, Decimal, timedelta, set[int], frozenset[str], tuple[int, ...], tuple[str, int], Typed, Point, complex),
     *(UUID | str, datetime | str, At | Inner, Colour | str, Literal[Colour.RED], Annotated[int, Field(strict=True)]),
+    *(Inner | dict[str, int], list[dict[str, int] | Inner], Annotated[str, Field(coerce_numbers_to_str=True)]),
     *(Annotated[Inner, Field(strict=True)], Annotated[UUID, Field(strict=True)], re.Pattern),
 )
 
@@ -114,7 +115,9 @@ def compare(model: type[BaseModel], value: Any) -> None:
         assert repr(read(model, value=value)) == repr(expected), value
 
 
-@pytest.mark.parametrize("config", [{}, {"strict": True}], ids=["lax", "strict"])
+@pytest.mark.parametrize(
+    "config", [{}, {"strict": True}, {"coerce_numbers_to_str": True}], ids=["lax", "strict", "coerced"]
+)
 @pytest.mark.parametrize("annotation", [*PARSED, *OTHERS])
 def test_it_reads_as_in_json_mode(annotation: Any, config: dict[str, Any]) -> None:
     model = of(annotation, **config)

@@ -19,6 +19,8 @@ _PLAIN = {"any", "none", "bool", "int", "float", "str"}
 #: Those for which that is so by themselves: in a union it depends on how exactly each member fits, also where what the
 #: member is stands elsewhere.
 _ALONE = {"uuid", "datetime", "date", "time", "enum", "definition-ref"}
+#: Settings of a model or a field of it by which it makes a difference how something was written.
+_ASKING = ("strict", "coerce_numbers_to_str")
 #: Where in a schema of these kinds the schemas are that it consists of. All others are not known to be the same.
 _PARTS: dict[str, tuple[str, ...]] = {
     "list": ("items_schema",),
@@ -51,12 +53,15 @@ def not_its_own(model: type[BaseModel]) -> frozenset[str]:
 
 def _alike(schema: Mapping[str, Any], *, in_union: bool = False) -> bool:
     kind = schema["type"]
-    if schema.get("strict") or schema.get("config", {}).get("strict") or schema.get("custom_init"):
+    config = schema.get("config", {})
+    if any(schema.get(each) or config.get(each) for each in _ASKING) or schema.get("custom_init"):
         return False
     if kind in _PLAIN:
         return True
     if kind in _ALONE:
         return not in_union
+    if kind == "dict" and in_union:
+        return False  # beside one a model fits less exactly, except in JSON
     if kind == "literal":
         return all(type(value) in _JSON_VALUES for value in schema["expected"])
     if kind == "function-after" and schema["function"]["type"] != "no-info":
