@@ -12,7 +12,7 @@ from hubbub.testing import ManualClock
 OTHERS: dict[str, list[Any]] = {
     "broker": [5, object(), b"redis://", MemoryBroker, "http://broker"],
     "auth": [None, 5, "token", [None], JWTAuth, {}],
-    "name": [5, None],
+    "name": [5],
     "path": [5, None, "ws"],
     "origins": [5, [5], ["x"]],
     "allowed_hosts": [5, [5]],
