@@ -183,7 +183,7 @@ async def test_a_message_may_be_as_deep_here_as_alone(server: Server) -> None:
         assert (alone.status_code, batch.status_code) == (whole, whole)
 
 
-async def test_it_needs_the_key_says_that_it_is_json_and_has_no_key_for_all(server: Server) -> None:
+async def test_it_needs_the_key_says_that_it_is_json_and_has_no_key_and_no_keep_for_all(server: Server) -> None:
     body = {"messages": [{"room": "open:a", "message": NOTE}]}
     for headers, status in (
         ({"Authorization": "Bearer another"}, 401),
@@ -194,6 +194,8 @@ async def test_it_needs_the_key_says_that_it_is_json_and_has_no_key_for_all(serv
         answer = await server.http.post("/api/messages", json=body, headers=headers)
         assert answer.status_code == status, headers
     assert answer.json()["detail"][0]["loc"] == ["header", "idempotency-key"]
+    answer = await server.http.post("/api/messages?keep=false", json=body)
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "keep"])
 
 
 async def test_one_alone_may_be_ephemeral_too(server: Server) -> None:

@@ -64,6 +64,8 @@ async def read_batch(request: Request, hub: Hub) -> list[Any]:
     limits = hub.limits
     if "idempotency-key" in request.headers:
         raise unprocessable("header", "idempotency-key", "each message of a batch has its own idempotency_key")
+    if "keep" in request.query_params:
+        raise unprocessable("query", "keep", "each message of a batch has its own keep")
     fields = await read_object(
         request,
         limit=limits.batch_bytes,
