@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from fastapi.params import Depends
+from pydantic.fields import FieldInfo
+
 from hubbub.errors import ConfigurationError
 from hubbub.scheduling.calls import generates, layers
 
@@ -59,8 +62,13 @@ def signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
 
 
 def filled_of(function: Any) -> frozenset[str]:
-    """What a partial has filled is filled: FastAPI would take another from the query string, which is the client's."""
-    return frozenset(key for layer in layers(function) if isinstance(layer, partial) for key in layer.keywords)
+    """What a partial has filled is filled: FastAPI would take another from the query string, which is the client's.
+
+    Unless with what says where to take it from, as a default would.
+    """
+    partials = [layer for layer in layers(function) if isinstance(layer, partial)]
+    given = [each for layer in partials for each in layer.keywords.items()]
+    return frozenset(key for key, value in given if not isinstance(value, Depends | FieldInfo))
 
 
 def unresolved(annotation: str, name: str) -> ConfigurationError:

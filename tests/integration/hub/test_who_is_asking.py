@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 import pytest
-from fastapi import Depends, FastAPI, Request, Security
+from fastapi import Depends, FastAPI, Query, Request, Security
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
@@ -373,11 +373,14 @@ async def test_what_a_partial_has_filled_is_filled() -> None:
         admin: Annotated[str, Depends(partial(asked, role="admin"))],
         deputy: Annotated[str, Depends(partial(asked, user=User(UserId("deputy")), role="none"))],
         threaded: Annotated[str, Depends(partial(in_a_thread, role="guest"))],
+        elsewhere: Annotated[str, Depends(partial(asked, role=Depends(named), word=Query("", alias="role")))],
     ) -> list[str]:
-        return [admin, deputy, threaded]
+        return [admin, deputy, threaded, elsewhere]
 
     async with serving(simple(hub)) as server, Tab(server.ws, "/ws?role=root&word=hi", token="ann") as ann:
-        assert (await ann.request("say"))["result"] == ["ann admin hi", "deputy none hi", "guest"]
+        assert (await ann.request("say"))["result"] == [
+            *("ann admin hi", "deputy none hi", "guest", "ann ann None root")
+        ]
 
 
 async def test_a_hub_of_a_class_of_ones_own_is_known_by_both() -> None:
