@@ -5,7 +5,9 @@ from pathlib import Path
 from types import ModuleType
 
 import httpx
+import jwt
 
+from tests.docs.conftest import SECRET
 from tests.docs.running import its_tests_pass
 from tests.kit.client import Tab
 from tests.kit.serving import serving
@@ -35,7 +37,9 @@ async def test_its_accounts(example: Callable[[str, str], ModuleType], token: Ca
         for name, status in (("alice", 200), ("carol", 404)):
             answer = await http.get("/me", headers={"Authorization": f"Bearer {token(name)}"})
             assert answer.status_code == status
-        assert (await http.get("/me", headers={"Authorization": "Bearer nonsense"})).status_code == 401
+        expired = jwt.encode({"sub": "alice", "exp": 1}, SECRET, algorithm="HS256")
+        for refused_token in ("nonsense", expired):
+            assert (await http.get("/me", headers={"Authorization": f"Bearer {refused_token}"})).status_code == 401
 
 
 def test_its_test_passes(tmp_path: Path) -> None:
