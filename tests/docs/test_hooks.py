@@ -3,10 +3,15 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx
+import pytest
+from sqlalchemy import select
 
+from hubbub import Edge
 from hubbub.hub.edges import DEADLINE
 from hubbub.ports.broker import EDGES_KEPT, EDGES_KNOWN, LEFT_KNOWN
 from tests.docs.pages import read
@@ -50,6 +55,32 @@ async def test_edges_are_told_once_for_all_tabs(example: Example, token: Token) 
         for tab in (ann, other):
             await tab.leave("game:7")
         await until(lambda: module.log == [came, started, "game 7 ends"], "that it ends")
+
+
+async def test_who_is_online_is_in_the_table(
+    example: Example, token: Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dots: Any = example(PAGE, "dots.py")
+
+    async def online() -> dict[str, bool]:
+        async with dots.sessions() as db:
+            return {account.id: account.online for account in await db.scalars(select(dots.Account))}
+
+    async with dots.engine.begin() as connection:
+        await connection.run_sync(dots.Base.metadata.create_all)
+    async with dots.sessions.begin() as db:
+        db.add_all([dots.Account(id="ann"), dots.Account(id="bob", online=True)])
+    async with serving(dots.app) as server:
+        assert await online() == {"ann": False, "bob": False}, "bob went with the broker"
+        async with Tab(server.ws, token=token("ann")) as ann:
+            assert (await ann.receive("online"))["user"] == "ann"
+            assert await online() == {"ann": True, "bob": False}
+            async with dots.sessions() as db:
+                newest = (await db.get(dots.Account, "ann")).edge
+            for number, is_still in ((newest, True), (newest + 1, False)):
+                await dots.write(Edge(number=number, name="ann", at=datetime.now(UTC)), online=False)
+                assert (await online())["ann"] is is_still, "an edge that is told twice is written once"
 
 
 async def test_when_somebody_was_here_last(example: Example, token: Token) -> None:

@@ -67,7 +67,7 @@ class UserHandle:
         )
 
     async def is_online(self) -> bool:
-        """Whether there is a connection on any worker. Raises Unavailable."""
+        """Whether there is a connection on any worker, or was one within `Leaving.grace`. Raises Unavailable."""
         return await self._sender.broker.contains(ONLINE, self.id)
 
     async def connections(self) -> list[ConnectionId]:
@@ -75,9 +75,9 @@ class UserHandle:
         return [ConnectionId(id) for id in await self._sender.broker.members(self._topic)]
 
     async def last_seen(self) -> datetime | None:
-        """When the user was there last, in UTC: now, where a tab is connected; else when the last one anywhere went.
+        """When the user was there last, in UTC: now, where `is_online`; else when the last tab counted as gone.
 
-        By the broker's clock, and kept for 30 days; None where it is not known. Raises Unavailable.
+        By the broker's clock, after the grace, and kept for 30 days; None where it is not known. Raises Unavailable.
         """
         if await self.is_online():
             return datetime.now(UTC)
