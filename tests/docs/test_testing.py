@@ -1,12 +1,15 @@
 """`docs/howto/test-your-application.md` and its page on httpx: their tests pass, and fail where they should."""
 
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import examples
+from hubbub.testing import Client, Tab
+from tests.docs.pages import examples, rows, sections
 from tests.kit.running import clean_environment
 
 PAGE = "docs/howto/test-your-application.md"
@@ -66,6 +69,20 @@ def test_its_tests_can_fail(folder: Path) -> None:
     ran = run(folder, "-k", "only_team_7 or warehouse or dead_worker")
     assert ran.returncode == 1
     assert "4 failed" in ran.stdout, ran.stdout
+
+
+def test_all_that_a_tab_does_is_told() -> None:
+    """In the tables of `Tab` and `Client`: every member, and what is awaited with `await`."""
+    told: set[tuple[str, bool]] = set()
+    for cell, _ in rows(sections(PAGE)["What a tab does"]):
+        told |= {(name, bool(awaited)) for awaited, name in re.findall(r"`(await )?(\w+)", cell)}
+    there = {
+        (name, inspect.iscoroutinefunction(inspect.getattr_static(kind, name)))
+        for kind in (Tab, Client)
+        for name in dir(kind)
+        if not name.startswith("_")
+    }
+    assert told == there
 
 
 def test_those_with_httpx_pass_and_can_fail(tmp_path: Path) -> None:
