@@ -1,6 +1,9 @@
 from dataclasses import FrozenInstanceError, replace
+from typing import Annotated
 
+import httpx
 import pytest
+from fastapi import Depends, FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +88,25 @@ def test_a_position_is_its_epoch_and_its_offset() -> None:
     assert here == Position("a", 7)
     assert here != replace(here, epoch="b")
     assert here != replace(here, offset=8)
+
+
+async def test_nobody_is_whom_they_say_where_a_path_operation_asks_for_a_user() -> None:
+    app = FastAPI()
+
+    async def current(user: User) -> str:
+        return user.id
+
+    @app.post("/me")
+    async def me(name: Annotated[str, Depends(current)]) -> str:
+        return name
+
+    @app.get("/shown")
+    async def shown() -> User:
+        return User("alice", {"role": "admin"})
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        refused = await http.post("/me", json={"id": "root", "claims": {}})
+        assert refused.status_code == 422
+        assert "a User is who the hub knows to be there" in refused.text
+        assert (await http.get("/shown")).json()["claims"] == {"role": "admin"}
+        assert (await http.get("/openapi.json")).status_code == 200

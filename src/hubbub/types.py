@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NewType
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
+
 UserId = NewType("UserId", str)
 RoomName = NewType("RoomName", str)
 ConnectionId = NewType("ConnectionId", str)
@@ -70,6 +73,17 @@ class User:
         object.__setattr__(self, "claims", {} if claims is None else claims)
         object.__setattr__(self, "expires", expires)
         object.__setattr__(self, "presence", presence)
+
+    # In a path operation FastAPI takes a parameter of this type for the body: whoever asks would be whom they say.
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(cls._is_no_data, handler(source))
+
+    @classmethod
+    def _is_no_data(cls, value: Any) -> Any:
+        if not isinstance(value, cls):
+            raise ValueError("a User is who the hub knows to be there, and is not read from data")  # noqa: TRY004 - Pydantic's
+        return value
 
 
 @dataclass(frozen=True, slots=True)
