@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import pytest
-from fastapi import Body, Depends, Query, Security
+from fastapi import Body, Depends, Header, Query, Security
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
@@ -171,3 +171,23 @@ def test_a_parameter_of_a_handler_says_what_it_is() -> None:
     async def by_default(message: A, given: Any = Depends(number), asked: Any = Query()) -> None: ...  # noqa: B008
 
     Hub().on(A)(by_default)
+
+
+def test_what_a_handshake_would_bring_is_refused_where_no_connection_calls() -> None:
+    hub = Hub()
+
+    async def misspelt(user: str) -> None: ...
+
+    async def deep(asked: Annotated[None, Depends(misspelt)]) -> None: ...
+
+    async def by_header(token: Annotated[str, Header()]) -> None: ...
+
+    async def right(user_id: str, page: int = 1) -> None: ...
+
+    for function, name in ((misspelt, "'user'"), (deep, "'user'"), (by_header, "'token'")):
+        with pytest.raises(ConfigurationError, match=rf"{name} would come with a handshake, .* given 'user_id'$"):
+            hub.on_online(function)
+    with pytest.raises(ConfigurationError, match=r"'given' would come .* given nothing$"):
+        hub.on_occupied("lobby")(taking(int))
+    hub.on_online(right)
+    hub.on_connect(misspelt)

@@ -63,6 +63,8 @@ class FastAPIInjection:
             )
         rest = [parameter for parameter in parameters if parameter.name not in own]
         dependants = _Dependants(values, path_params, name, rest) if rest else None
+        if dependants is not None and caller in lacking:
+            _refuse_what_handshakes_bring(dependants.where(()), name, path_params)
         annotations = {parameter.name: parameter.annotation for parameter in parameters}
         # What a check says is yes or no, and an annotation that makes one of it would let in.
         told = telling(signature.return_annotation, name) if message is not None else None
@@ -291,6 +293,21 @@ def _refuse_what_messages_lack(part: Dependant, name: str) -> None:
             )
     if part.body_params:
         raise ConfigurationError(f"{name}: {part.body_params[0].name!r} is {_NOTHING_KNOWN}")
+
+
+def _refuse_what_handshakes_bring(dependant: Dependant, name: str, given: frozenset[str]) -> None:
+    """Of a function that is called by no connection: what has no default would be missing at each call."""
+    for part in _walk(dependant):
+        for field in (*part.path_params, *part.query_params, *part.header_params, *part.cookie_params):
+            if field.name not in given and field.field_info.is_required():
+                raise ConfigurationError(
+                    f"{name if part is dependant else name_for(part.call, name)}: {field.name!r} would come with a "
+                    f"handshake, and no connection is the cause of its call; by name it is given {_listed(given)}"
+                )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(repr(each) for each in sorted(names)) or "nothing"
 
 
 def _unfillable(name: str, parameter: inspect.Parameter, error: Exception) -> ConfigurationError:
