@@ -92,6 +92,9 @@ class ConnectionHooks:
         self._dispatch = dispatch
         self._background = Background()
         self._lanes: dict[str, _Lane] = {}
+        self._coming: set[asyncio.Future[None]] = set()
+        """Until the end of each `connect`."""
+        self._stopped = False
 
     def __len__(self) -> int:
         """Connections that are known, and hooks that run."""
@@ -101,15 +104,20 @@ class ConnectionHooks:
         """Run those of `on_connect`. Raises Refused where one refuses, InternalError among them where one fails."""
         lane = self._lanes[caller.id] = _Lane(caller)
         lane.serial = Serial(self._begin, self._do, lane, limit=sys.maxsize, context=caller.variables)
+        over = asyncio.get_running_loop().create_future()
+        self._coming.add(over)
         try:
             for hook in self._hooks.connect:
                 await self._dispatch.may_connect(hook, caller)
+            lane.through = True
+            if lane.end is not None:
+                self.ended(caller.id, lane.end)
         except BaseException:
-            del self._lanes[caller.id]
+            self._lanes.pop(caller.id, None)
             raise
-        lane.through = True
-        if lane.end is not None:
-            self.ended(caller.id, lane.end)
+        finally:
+            self._coming.discard(over)
+            over.set_result(None)
 
     def joined(self, connection: str, room: RoomName) -> None:
         self._moved(connection, self._hooks.join, room)
@@ -126,6 +134,8 @@ class ConnectionHooks:
             lane.end = how
             return
         del self._lanes[connection]
+        if self._stopped:
+            return  # it was given up: nobody would wait for them
         for hook in self._hooks.disconnect:
             lane.serial.submit(Call(hook, {}, how))
 
@@ -138,8 +148,16 @@ class ConnectionHooks:
             await over
 
     async def stop(self, *, within: float) -> None:
-        """Let what runs finish for so many seconds, and say so where it has not."""
-        late = await self._background.end(within=within)
+        """Let what runs finish for so many seconds, and say so where it has not.
+
+        `on_connect` too, which runs elsewhere: who is through it when its connection has ended already is to be told.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
+        while self._coming and (left := until - loop.time()) > 0:
+            await asyncio.wait(tuple(self._coming), timeout=left)
+        late = len(self._coming) + await self._background.end(within=max(0.0, until - loop.time()))
+        self._stopped = True
         if late:
             _log.warning("the hooks of %d connections were given up, as they had not ended within %g s", late, within)
 

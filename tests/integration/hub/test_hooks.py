@@ -307,6 +307,42 @@ async def test_a_hub_that_stops_waits_for_its_hooks_and_says_where_it_gave_up(
     assert told == ([] if patient else gave_up)
 
 
+@pytest.mark.parametrize("patient", [True, False])
+async def test_who_is_through_on_connect_while_the_hub_stops_is_told_as_gone(
+    patient: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    s = Told(limits=Limits(closing=30.0 if patient else 0.2))
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    @s.hub.on_connect
+    async def slow() -> None:
+        begun.set()
+        await gate.wait()
+
+    @s.hub.on_disconnect
+    async def last(how: Disconnect) -> None:
+        await asyncio.sleep(0.05)  # it is waited for
+        s.log.append(("last", str(how.code)))
+
+    async with serving(s.app) as server:
+        tab = await Tab(server.ws, token="ann").connect()
+        await begun.wait()
+        server.server.should_exit = True
+        running = inside(s.hub)
+        await until(lambda: running.stopping, "the hub stops")
+        if patient:
+            assert await tab.closed() == 1012
+        else:
+            await until(lambda: caplog.records, "it is given up")
+        gate.set()
+        await tab.close()
+    assert s.log == [("came", "ann"), *([("went", "ann"), ("last", "1012")] if patient else [])]
+    told = [record.getMessage() for record in caplog.records if record.name == "hubbub.hooks"]
+    gave_up = ["the hooks of 1 connections were given up, as they had not ended within 0.2 s"]
+    assert told == ([] if patient else gave_up)
+    assert len(running.hooks or ()) == 0
+
+
 async def test_a_hub_without_hooks_makes_nothing_of_them() -> None:
     hub = Hub(auth=Names())
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
