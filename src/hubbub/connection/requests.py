@@ -221,11 +221,11 @@ class Requests:
         self._confirm(client, id)
 
     async def _admit(self, client: Client, user: User, id: RequestId | None) -> None:
-        if self._membership.tabs_of(user.id) >= self._limits.connections_per_user:
-            client.close(closes.TOO_MANY_CONNECTIONS)
+        if self._too_many(client, user):
             return
         client.become(user)
-        if self._hooks is not None and not await self._passes(client, self._hooks):
+        # Again, because others of the user may have come while the hooks ran: from here on it counts.
+        if self._hooks is not None and (not await self._passes(client, self._hooks) or self._too_many(client, user)):
             return
         try:
             await client.admit()
@@ -244,6 +244,13 @@ class Requests:
                 features=client.asked,
             )
         )
+
+    def _too_many(self, client: Client, user: User) -> bool:
+        """Whether it was one connection too many of its user, and has been closed."""
+        too_many = self._membership.tabs_of(user.id) >= self._limits.connections_per_user
+        if too_many:
+            client.close(closes.TOO_MANY_CONNECTIONS)
+        return too_many
 
     async def _hooked(self, client: Client) -> None:
         """A client moves no faster than the hooks of that run."""

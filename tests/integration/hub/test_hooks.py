@@ -343,6 +343,26 @@ async def test_who_is_through_on_connect_while_the_hub_stops_is_told_as_gone(
     assert len(running.hooks or ()) == 0
 
 
+async def test_no_more_of_a_user_come_in_together_while_hooks_run_than_one_after_the_other() -> None:
+    s = Told(limits=Limits(connections_per_user=1))
+    gate = asyncio.Event()
+
+    @s.hub.on_connect
+    async def slow() -> None:
+        await gate.wait()
+
+    async with serving(s.app) as server:
+        tabs = [await Tab(server.ws, token="ann").connect() for _ in range(3)]
+        await until(lambda: len(s.log) == 3, "all are being looked at")
+        gate.set()
+        await until(lambda: len(s.ends) == 2, "two are too many")
+        assert [how.code for how in s.ends] == [4004, 4004]
+        assert len(inside(s.hub).registry) == 1
+        assert len([tab for tab in tabs if tab.received("welcome")]) <= 1
+        for tab in tabs:
+            await tab.close()
+
+
 async def test_a_hub_without_hooks_makes_nothing_of_them() -> None:
     hub = Hub(auth=Names())
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann") as tab:
