@@ -280,6 +280,32 @@ async def test_a_type_that_cannot_be_read_from_a_name_holds_up_no_edge(caplog: p
     assert told.getMessage().startswith("it cannot be said which hooks edge")
 
 
+async def test_a_worker_that_stops_keeps_its_turn_without_haste_while_its_last_hook_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Network()
+    turns: list[str] = []
+    take_turn = NetworkBroker.take_turn
+
+    async def counted(broker: NetworkBroker, name: str, holder: str, ttl: float) -> int | None:
+        turns.append(name)
+        return await take_turn(broker, name, holder, ttl)
+
+    def make(broker: NetworkBroker) -> Hub:
+        hub = Hub(broker=broker, clock=network.clock, limits=SHORT)
+
+        @hub.on_online
+        async def came() -> None:
+            await asyncio.Event().wait()
+
+        return hub
+
+    async with network.node(make) as one, Tab(one, "alice"):
+        await network.clock.advance(1.0)
+        monkeypatch.setattr(NetworkBroker, "take_turn", counted)
+    assert len(turns) <= 1
+
+
 async def test_dependencies_find_the_hub_and_are_closed() -> None:
     network = Network()
     log: list[str] = []
