@@ -306,6 +306,18 @@ async def test_a_worker_that_stops_keeps_its_turn_without_haste_while_its_last_h
     assert len(turns) <= 1
 
 
+async def test_a_lease_of_the_applications_may_have_any_name() -> None:
+    network = Network()
+    told = Told(network)
+    async with network.node(told.hub("one")) as one, network.node(told.hub("two")) as two:
+        await network.clock.advance(1.0)
+        assert runner(one, two) == [True, False]
+        assert await two.hub.lease("edges").turn() == 1
+        await two.hub.lease("edges").give_up()
+        async with Tab(two, "alice"):
+            await told.are(("online", "alice"))
+
+
 async def test_dependencies_find_the_hub_and_are_closed() -> None:
     network = Network()
     log: list[str] = []

@@ -27,8 +27,9 @@ from hubbub.types import ONLINE, ConnectionId, Edge, NodeId, User, UserId
 _log = logging.getLogger("hubbub.hooks")
 
 #: The lease of who runs the hooks, and parts of the hub's lease: how long it is believed, and how often it is renewed,
-#: or tried for. So another has it before the users of who died are announced as gone.
-TURN = "edges"
+#: or tried for. So another has it before the users of who died are announced as gone. An application may call a lease
+#: of its own anything but this.
+TURN = "hubbub:edges"
 _TTL, _RENEW = 0.4, 0.1
 #: Seconds between two looks at the log where nothing waits, and edges read at a time.
 _LOOK, _BATCH = 0.2, 100
