@@ -168,6 +168,33 @@ async def test_what_is_shown_is_there_again_after_the_broker_forgot_everything()
         await bob.until(lambda: Seen(bob, "room:a").now["ann"] == name("newest"), "the next newest")
 
 
+async def test_who_was_taken_for_gone_and_shows_something_before_the_lease_is_renewed_is_announced() -> None:
+    """Not as one who has been there all the time and looks different: the others were told that it had left."""
+    network = Network()
+    async with (
+        network.node(making(network)) as one,
+        network.node(making(network)) as two,
+        Tab(one, "ann", features=ASKED) as ann,
+        Tab(two, "bob", features=ASKED) as bob,
+        Tab(two, "cid") as cid,
+    ):
+        for tab in (ann, bob, cid):
+            await tab.join("room:a")
+        await show(ann, "before")
+        one.broker.partition()
+        await network.clock.advance(9.5)
+        for tab in (bob, cid):
+            await tab.receive("user_left_room", user="ann")
+        one.broker.heal()
+        await show(ann, "again")
+        for tab in (bob, cid):
+            await tab.receive("user_joined_room", user="ann")
+        await network.clock.advance(9.5)
+        await bob.caught_up()
+        assert Seen(bob, "room:a").now["ann"] == name("again")
+        assert len(cid.received("user_joined_room")) == 1
+
+
 async def test_a_change_that_the_broker_could_not_be_told_is_told_later() -> None:
     network = Network()
     async with (

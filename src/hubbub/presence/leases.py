@@ -113,6 +113,8 @@ class NodeLease:
         first, self._renewed = self._renewed is None, asked
         # The clock here knows of a lost lease even where the broker's word for it was lost.
         lost = renewal is Renewal.LOST or (renewal is Renewal.KEPT and away > self._lease * _TTL)
+        if not lost:  # else not before all has been said again
+            self._presence.believed_until = asked + self._lease * _TTL
         if lost:
             _log.warning("this node was out of touch for %.1f s, and its users may have been announced as gone", away)
         elif renewal is Renewal.NEW and not first:

@@ -15,6 +15,7 @@ last tab went without a word, the seat may be kept for a while: a page that is r
 """
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass
 
@@ -97,6 +98,8 @@ class PresenceTracker:
         """Whether what is said is logged as an edge, as the broker has it."""
         self._grace = grace
         self._batch = batch
+        self.believed_until = math.inf
+        """Until when nobody says that who is here has gone, as far as this node knows."""
         self._retired = False
         self._round = 0
         self._occupancy = Occupancy()
@@ -239,7 +242,9 @@ class PresenceTracker:
             while (wanted := self._wanted(topic, member, seat)) is not seat.told or (wanted and seat.anew):
                 if self._retired and not wanted and _comes_back(topic):
                     break
-                quietly = wanted and (seat.quiet or seat.told is True)
+                # What was told and may have been swept since is announced, should this bring it back.
+                known = seat.told is True and self._clock.now() < self.believed_until
+                quietly = wanted and (seat.quiet or known)
                 seat.told, anew, seat.anew = None, seat.anew, False
                 try:
                     await self._tell(topic, member, present=wanted, quietly=quietly, anew=anew)
