@@ -24,6 +24,8 @@ from hubbub.types import OWN_ROOM, RoomName
 
 _log = logging.getLogger("hubbub.answers")
 
+# Bytes that what is shown has around it.
+_BESIDE = 64
 # Rooms that are named in the log, once each.
 _COMPLAINTS = 100
 
@@ -78,7 +80,9 @@ class Answers:
         shown = members if isinstance(members, Mapping) and PRESENCE in member.features else None
         missed = 0 if standing is None else sum(map(len, standing.missed))
 
-        def joined(members: Collection[str] | None, shown: Mapping[str, bytes] | None) -> Prepared:
+        def joined(
+            members: Collection[str] | None, shown: Mapping[str, bytes] | None = None, *, limit: int = 0
+        ) -> Prepared:
             return messages.room_joined(
                 join.room,
                 members=members,
@@ -86,14 +90,18 @@ class Answers:
                 recovered=recovered,
                 id=join.id,
                 shown=shown,
-                limit=self._shows,
+                limit=limit,
             )
 
-        told = joined(members, shown)
-        if members is not None and len(told) + missed > self._most:
+        told = joined(members)
+        left = self._most - missed - len(told)
+        if members is not None and left < 0:
             # It would be closed for what it is told, and would come back, for ever.
             self._complain(join.room, len(members))
-            told = joined(None, None)
+            told = joined(None)
+        elif shown is not None:
+            # Who is there comes first, and what was missed: what they show has the rest.
+            told = joined(members, shown, limit=max(1, min(self._shows, left - _BESIDE)))
         member.answer(told)
         self._diffs.joined(join.topic, member)
         if standing is not None:

@@ -2,8 +2,12 @@
 
 import redis
 
+from hubbub import History, Hub, Limits
+from hubbub.types import room_topic
 from tests.integration.hub.leased import LEASE, nodes
 from tests.kit.client import Tab
+from tests.kit.inside import inside
+from tests.kit.serving import Names, serving, simple
 from tests.kit.waiting import until
 
 ASKED = ["presence"]
@@ -73,3 +77,30 @@ async def test_what_was_flushed_is_shown_again_and_nobody_hears_of_it(valkey: st
         assert [each for each in bob.log[seen:] if "presence" in each or "user" in each] == []
         await ann.close()
         await bob.receive("user_presence", presence={"ann": {"name": "older"}})
+
+
+async def test_what_is_shown_takes_no_room_from_who_is_there_and_what_was_missed() -> None:
+    """An answer that is too large for all of it leaves out some of what they show, and nothing else."""
+    hub = Hub(auth=Names(), limits=Limits(payload=32 * 1024, outbox=64 * 1024))
+
+    @hub.rooms("crowd", presence=True, presence_data=True, history=History(size=100, ttl=60))
+    async def may_join() -> bool:
+        return True
+
+    async with serving(simple(hub)) as server:
+        async with Tab(server.ws, token="first") as tab:
+            joined = await tab.join("crowd")
+        since = {"epoch": joined["epoch"], "offset": joined["offset"]}
+        for number in range(300):
+            shown = b'{"name":"%s"}' % (b"x" * 100)
+            await inside(hub).broker.show(room_topic("crowd"), f"user {number}", "another", shown)
+        for _ in range(25):
+            await hub.room("crowd").send({"type": "news", "text": "y" * 1000})
+        for features in (ASKED, []):
+            async with Tab(server.ws, token="ann", features=features) as tab:
+                await tab.send({"type": "join_room", "room": "crowd", "since": since})
+                joined = await tab.receive("room_joined")
+                assert joined["recovered"]
+                assert len(joined["members"]) == 301
+                assert len(joined.get("presence", ())) + joined.get("presence_left_out", 0) == 300 * bool(features)
+                await until(lambda tab=tab: len(tab.received("news")) == 25, "what was missed")
