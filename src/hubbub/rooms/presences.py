@@ -34,8 +34,9 @@ class Presences:
 
     def begin(self, member: Recipient, room: RoomName) -> bool:
         """It is about to be in a room with presence data. Whether what is to be seen of its user has changed."""
+        usual = self._usual_of(member)
         self._rooms.setdefault(member, set()).add(room)
-        return self._showing.show(_key(member, room), member, self._usual_of(member))
+        return self._showing.show(_key(member, room), member, usual)
 
     def end(self, member: Recipient, room: RoomName) -> bool:
         """It is there no more. Whether something else is to be seen of its user now."""
