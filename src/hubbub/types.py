@@ -113,8 +113,8 @@ class Edge:
     """A user's first tab came or its last one went, or a room's first member came or its last one went, on any worker.
 
     `number` rises from edge to edge of a hub and is never given twice: one that a hook is handed a second time, because
-    the worker died that ran it, has the same. `at`: when, in UTC, by the broker's clock. `name`: the user's id, or the
-    room's name.
+    the worker that ran it died or was cut off, has the same. `at`: when, in UTC, by the broker's clock. `name`: the
+    user's id, or the room's name.
     """
 
     number: int

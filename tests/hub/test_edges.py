@@ -190,6 +190,35 @@ async def test_only_the_edge_whose_hook_ran_when_its_worker_died_is_told_again_w
             assert told.edges[:2] == [("online", "bob"), ("online", "carol")]
 
 
+async def test_so_is_the_edge_whose_hook_ran_when_its_worker_lost_the_broker() -> None:
+    """Nobody dies: what was done is not known to the broker when another worker takes over."""
+    network = Network()
+    told = Told(network)
+    gate = asyncio.Event()
+    handed: list[tuple[str, int]] = []
+
+    def waiting(broker: NetworkBroker) -> Hub:
+        hub = Hub(broker=broker, clock=network.clock, leaving=told.leaving, limits=SHORT)
+
+        @hub.on_online
+        async def came(edge: Edge) -> None:
+            await gate.wait()
+            handed.append((edge.name, edge.number))
+
+        return hub
+
+    async with network.node(waiting) as one, network.node(told.hub("two")) as two, Tab(one, "alice"), Tab(two, "bob"):
+        await network.clock.advance(1.0)
+        one.broker.partition()
+        gate.set()
+        await network.clock.advance(LEASE * 0.6)
+        assert told.log[0] == ("two", "online", *handed[0])
+        assert told.edges == [("online", "alice"), ("online", "bob")]
+        one.broker.heal()
+        await network.clock.advance(LEASE * 0.6)
+        assert len(handed) == 1
+
+
 async def test_a_hook_that_does_not_end_is_given_up_and_one_that_fails_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

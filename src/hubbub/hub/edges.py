@@ -3,7 +3,7 @@
 The broker logs an edge in the step in which it is decided (`ports/broker.py`). One worker of all that have such hooks
 reads the log in order, runs the hooks of one edge, and says that it is handled before it goes on to the next. It is
 whichever holds a lease, so when it dies another goes on with what is not handled; only the edge whose hook ran at that
-moment is handed out again, and it has the same number.
+moment is handed out again, and it has the same number. The same becomes of one whose worker could not say so in time.
 
 A hook that does not end is given up after a time, and the edge counts as handled: else one would hold up all that come.
 """

@@ -65,8 +65,9 @@ class HookDecorators(ABC):
     def on_online(self, function: F) -> F:
         """Run it on one worker when a user's first tab anywhere has come; it may take `user_id` and Edge.
 
-        Once for each time, whichever worker dies. Only where the worker dies that runs it, it is run again, on another,
-        with the same `Edge.number`. One edge after the other, in order; one that takes 30 s is given up.
+        Once for each time, whichever worker dies. Only where the worker that runs it dies, stops or loses the broker
+        before it has ended, it is run again, on another, with the same `Edge.number`. One edge after the other, in
+        order; one that takes 30 s is given up.
         """
         return self._hook(function, partial(self._hooks.edge, self._hooks.declared.online, USER))
 
