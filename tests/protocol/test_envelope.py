@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubbub.options import MOST_PRESENCE
 from hubbub.protocol.envelope import BUNDLE, POSITIONED, Envelope, Kind, UnknownEnvelope, join, parted, split
+from hubbub.protocol.presence import of_each, shown
 from hubbub.types import Position
 from tests.protocol.bus import positioned
 
@@ -62,6 +64,15 @@ def test_the_layout_is_that_of_version_1() -> None:
     assert (version, kind) == (1, 5)
     assert json.loads(data[4 : 4 + length]) == {"u": ["a", "b"], "c": ["c"], "o": ["d"], "k": "e", "p": '{"é":{}}'}
     assert data[4 + length :] == b"\x00\xff"
+
+
+@pytest.mark.parametrize("text", ["\x7f", "\x01", '"', "\\", "é", "€", "😀"])
+def test_whatever_may_be_shown_fits_the_header(text: str) -> None:
+    each = len(json.dumps(text, ensure_ascii=False).encode()) - 2
+    seen = shown({"": text * ((MOST_PRESENCE - 7) // each)}, limit=MOST_PRESENCE)
+    user = "\x80" * 64
+    envelope = Envelope(Kind.CAME, b"", without_users=frozenset({user}), presence=of_each({user: seen}))
+    assert Envelope.decode(envelope.encode()) == envelope
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"\x80\x04", b"\x00" * 70_000], ids=lambda data: f"{len(data)} bytes")

@@ -98,7 +98,9 @@ class Envelope(NamedTuple):
             fields["k"] = self.key
         if self.presence is not None:
             fields["p"] = self.presence.decode()
-        header = json.dumps(fields, separators=(",", ":")).encode()
+        # Where something is shown, as it is: escaped, a character of one byte or two would be six.
+        text = json.dumps(fields, separators=(",", ":"), ensure_ascii=self.presence is None)
+        header = text.encode("utf-8", "surrogatepass")
         if len(header) > 0xFFFF:
             raise ValueError("too many exclusions for one message")
         return _HEAD.pack(_VERSION, self.kind, len(header)) + header + self.payload
