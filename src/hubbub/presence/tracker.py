@@ -98,7 +98,7 @@ class PresenceTracker:
         """Whether what is said is logged as an edge, as the broker has it."""
         self._grace = grace
         self._batch = batch
-        self.believed_until = math.inf
+        self.believed_until: float = math.inf
         """Until when nobody says that who is here has gone, as far as this node knows."""
         self._retired = False
         self._round = 0
