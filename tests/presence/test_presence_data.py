@@ -195,6 +195,34 @@ async def test_who_was_taken_for_gone_and_shows_something_before_the_lease_is_re
         assert len(cid.received("user_joined_room")) == 1
 
 
+@pytest.mark.parametrize("back", [True, False])
+async def test_what_a_lost_tab_showed_does_not_stay_where_all_is_said_again_before_its_grace_is_over(
+    *, back: bool
+) -> None:
+    network = Network()
+    async with (
+        network.node(making(network, grace=5.0)) as one,
+        network.node(making(network, grace=5.0)) as two,
+        Tab(one, "ann", features=ASKED) as ann,
+        Tab(two, "ann", features=ASKED) as other,
+        Tab(two, "bob", features=ASKED) as bob,
+    ):
+        for tab in (ann, other, bob):
+            await tab.join("room:a")
+        await show(other, "older")
+        await show(ann, "newest")
+        await ann.drop()
+        await network.clock.advance(1)
+        await inside(one.hub).parts.presence.reassert()
+        if back:
+            await ann.reconnect()
+            await ann.join("room:a")
+        await network.clock.advance(10)
+        await bob.caught_up()
+        assert await two.hub.room("room:a").presence() == {"ann": name("older"), "bob": {}}
+        assert Seen(bob, "room:a").now["ann"] == name("older")
+
+
 async def test_a_change_that_the_broker_could_not_be_told_is_told_later() -> None:
     network = Network()
     async with (

@@ -265,7 +265,9 @@ class PresenceTracker:
     async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool, anew: bool) -> None:
         announcement = None if quietly else self._notices.announcement(topic, member, present=present)
         if self._notices.shows(topic):
-            change = None if quietly and not anew else self._notices.change(topic, member)
+            # Who is waited for shows nothing any more, and a broker that forgot nothing still has what it did.
+            quietly = quietly and not anew and self._showing.newest((topic, member)) is not None
+            change = None if quietly else self._notices.change(topic, member)
             await self._tell_shown(topic, member, announcement, change, present=present)
             return
         tell = self._broker.enter if present else self._broker.leave
