@@ -493,3 +493,33 @@ async def test_a_user_is_put_into_rooms_and_out_of_them_from_any_worker() -> Non
                 for move in (alice.join, alice.leave):
                     with pytest.raises(InvalidMessage):
                         await move(room)
+
+
+async def test_what_is_asked_for_last_counts_where_joins_take_their_time() -> None:
+    """Those that wait for one another are taken out as well as the one that is under way."""
+    network = Network()
+
+    def make(broker: NetworkBroker) -> Hub:
+        hub = Hub(broker=broker, clock=network.clock)
+
+        @hub.rooms("team:{number}", presence=True)
+        async def may_join(number: int) -> bool:
+            return True
+
+        return hub
+
+    async with network.node(make) as one, network.node(make) as two, Tab(one, "alice") as tab:
+        alice = two.hub.user("alice")
+        for times in (1, 2, 3):
+            for _ in range(times):
+                await alice.join("team:7")
+                await alice.leave("team:7")
+            await network.clock.advance(1.0)
+            await tab.caught_up()
+            assert await two.hub.room("team:7").members() == []
+            moves = [each["type"] for each in tab.log if each.get("room") == "team:7"]
+            assert moves[-1] == "room_left"
+        await alice.join("team:7")
+        await network.clock.advance(1.0)
+        assert await two.hub.room("team:7").members() == ["alice"]
+        assert len(inside(one.hub).parts.membership) == 0

@@ -1,4 +1,4 @@
-"""The joins that are under way, one at a time for each member and room."""
+"""The joins that are under way, one at a time for each member and room; others of the same wait for it."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -30,12 +30,17 @@ class Joining:
 class Joins:
     def __init__(self) -> None:
         self._joins: dict[Recipient, dict[RoomName, Joining]] = {}
+        self._waiting: dict[Recipient, list[Joining]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._joins.values()))
+        return sum(map(len, (*self._joins.values(), *self._waiting.values())))
 
     def of(self, member: Recipient, room: RoomName) -> Joining | None:
         return self._joins.get(member, {}).get(room)
+
+    def waiting(self, member: Recipient, room: RoomName) -> list[Joining]:
+        """Those that have not begun, because the member is joining the room already."""
+        return [join for join in self._waiting.get(member, ()) if join.room == room]
 
     def count(self, member: Recipient) -> int:
         """How many rooms the member is joining now."""
@@ -44,7 +49,14 @@ class Joins:
     async def begin(self, join: Joining) -> None:
         """Returns when the member is not joining the room already."""
         while (other := self.of(join.member, join.room)) is not None:
-            await other.over.wait()
+            waiting = self._waiting.setdefault(join.member, [])
+            waiting.append(join)
+            try:
+                await other.over.wait()
+            finally:
+                waiting.remove(join)
+                if not waiting:
+                    del self._waiting[join.member]
         self._joins.setdefault(join.member, {})[join.room] = join
 
     def end(self, join: Joining) -> None:

@@ -100,6 +100,8 @@ class Membership:
 
     def put_out(self, member: Recipient, room: RoomName, reason: str) -> None:
         """The application closed the room or removed the member, who is told why; one who is joining, once it is in."""
+        for waiting in self._joins.waiting(member, room):
+            waiting.put_out = reason  # else one that was asked for before would come after this
         join = self._joins.of(member, room)
         if join is not None and not self._registry.in_room(member, room):
             join.put_out = reason
