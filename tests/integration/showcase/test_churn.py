@@ -204,8 +204,9 @@ async def test_every_message_reaches_exactly_the_members_of_its_moment_and_nothi
         await asyncio.to_thread(
             wait_for, lambda: internals(server) == before, what=f"back to {before}: {internals(server)}"
         )
-        # What stays is the rooms' history, and the workers' own: leases, reports, words, and the dashboard's lease.
-        own = {f"hubbub:{{hubbub}}:{what}" for what in ("nodes", "leases", "words", "version")}
+        # What stays is the rooms' history, when each user was here last, and the workers' own: leases, reports, words,
+        # and the dashboard's lease.
+        own = {f"hubbub:{{hubbub}}:{what}" for what in ("nodes", "leases", "words", "version", "left")}
         own |= {"hubbub:{hubbub:dashboard}:turn", "hubbub:{hubbub:dashboard}:turns"}
         history = {f"hubbub:{{hubbub:room:{room}}}:{what}" for room in ROOMS for what in ("stream", "meta")}
         kept = {key.decode() for key in store.keys("*")} - own
