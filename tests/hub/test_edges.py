@@ -1,4 +1,7 @@
-"""Edges of a cluster: each is told once, in order, whichever worker runs, dies, hangs or knows nothing of hooks."""
+"""Edges of a cluster: each is told once, in order, whichever worker runs, dies, hangs or knows nothing of hooks.
+
+The file is longer than others: one cluster with hooks, `Told`, is what all of it is asked of.
+"""
 
 import asyncio
 import logging

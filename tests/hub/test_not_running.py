@@ -1,4 +1,7 @@
-"""An application's own lifespan, and what is said where a hub does not run: the true cause, and what to write."""
+"""An application's own lifespan, and what is said where a hub does not run: the true cause, and what to write.
+
+The file is longer than others: a table of causes, each with the application that has it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -1,4 +1,7 @@
-"""Changes of a moment are one message, the same for all but those whom it concerns."""
+"""Changes of a moment are one message, the same for all but those whom it concerns.
+
+The file is longer than others: one room, `DiffRoom`, with and without what is shown.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""What users show, over several nodes: whoever dies, comes late or is forgotten, all see the same, and are told so."""
+"""What users show, over several nodes: whoever dies, comes late or is forgotten, all see the same, and are told so.
+
+The file is longer than others: one hub and one way to see it, `Seen`, serve all of it.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -8,6 +8,8 @@ A connection that is joining a room must not miss what is sent between its subsc
 must not see it before. For that while the topic is paused for it: `pause` begins to collect what it would have got,
 `resume` hands that over, `discard` throws it away. One that is a member and joins again, to be handed what it missed,
 is paused in the same way.
+
+A little longer than other files: it is a door for each kind of envelope, and who waits behind one waits behind all.
 """
 
 import logging

@@ -7,6 +7,8 @@ dependency FastAPI sees it as one more dependency, which gives what the message 
 at any depth, and all else stays FastAPI's. Dependencies are resolved on a copy of the handshake's scope with exit
 stacks of their own, and those are closed before the answer is sent: a database connection is held for a message, not
 for the life of a socket. Where there is nothing to resolve, nothing of this happens.
+
+The file is longer than others, so that it stays the one that knows them.
 """
 
 import inspect

@@ -13,6 +13,8 @@ Guarantees every broker gives, and `hubbub.testing.conformance` checks:
   with what it shows, and whoever is gone shows nothing.
 - Every call ends within the broker's deadline or raises `Unavailable`; after that, it may or may not have happened.
 - `start` does not wait for the other side: a broker that is away is `ready == False` until it comes.
+
+The file is longer than others: nearly all of it is what is promised to who writes a broker or calls one.
 """
 
 from collections.abc import Callable, Mapping, Sequence

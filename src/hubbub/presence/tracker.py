@@ -12,6 +12,8 @@ and again whenever that changes.
 
 Arrivals are waited for, because the joiner is to find itself among the members; departures are not. Where somebody's
 last tab went without a word, the seat may be kept for a while: a page that is reloaded is no news.
+
+A line longer than other files, because a seat is one thing: who is there, and what is seen of them.
 """
 
 import asyncio

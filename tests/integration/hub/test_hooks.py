@@ -1,4 +1,7 @@
-"""What an application hooks into of one connection: that it comes, joins, leaves, goes, each told once and in order."""
+"""What an application hooks into of one connection: that it comes, joins, leaves, goes, each told once and in order.
+
+The file is longer than others: one application with hooks, `Told`, is what all of it is asked of.
+"""
 
 import asyncio
 import contextvars

@@ -1,4 +1,7 @@
-"""Dependencies see who is asking: what the hub has is given to them at any depth, however they are written."""
+"""Dependencies see who is asking: what the hub has is given to them at any depth, however they are written.
+
+The file is longer than others: the same few dependencies are written in every form that there is.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial

@@ -2,6 +2,8 @@
 
 Two connections a worker: one listens, one asks. What is counted is counted by scripts on the server, so that deciding
 and announcing are one step; messages are PUBLISHed and come back to the sender like to everybody else.
+
+The file is longer than others: it is the port as Redis has it, method by method, and each is one script or one command.
 """
 
 import random
