@@ -127,9 +127,16 @@ class Publisher(Publishing[Position | None, list[Position | None]]):
             pipeline.evalsha(asked.script.sha.decode(), len(asked.keys), *asked.keys, *asked.arguments)
         answers = pipeline.execute(raise_on_error=False)
         return [
-            self._run(asked) if isinstance(answer, NoScriptError) else answer
+            self._run_again(asked) if isinstance(answer, NoScriptError) else answer
             for asked, answer in zip(several, answers, strict=True)
         ]
+
+    def _run_again(self, asked: Asked) -> Any:
+        """Of several: what is refused of one is its answer, and the others go on."""
+        try:
+            return self._run(asked)
+        except ResponseError as error:
+            return error
 
     def _known_rules(self) -> Rules:
         if time.monotonic() >= self._rules.until:
