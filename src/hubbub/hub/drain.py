@@ -21,6 +21,7 @@ from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
+from hubbub.scheduling.clock import wait_until
 
 _log = logging.getLogger("hubbub.drain")
 
@@ -138,14 +139,12 @@ class Drain:
     async def _until(self, when: float) -> None:
         """Or until there is a hurry."""
         over = asyncio.Event()
-        alarm = self._clock.call_at(when, over.set)
         self._waiting.add(over)
         try:
             if not self._hurried:
-                await over.wait()
+                await wait_until(self._clock, when, over)
         finally:
             self._waiting.discard(over)
-            alarm.cancel()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from hubbub.ports.broker import EDGES_KEPT, Broker, LoggedEdge
 from hubbub.ports.clock import Clock
 from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.calls import settled
+from hubbub.scheduling.clock import wait_until
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import ONLINE, ConnectionId, Edge, NodeId, User, UserId
 
@@ -145,11 +146,9 @@ class Edges:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         task.add_done_callback(lambda _: over.set())
-        alarm = self._clock.call_at(self._clock.now() + self._deadline, over.set)
         try:
-            await over.wait()
+            await self._rest(self._deadline, over)
         finally:
-            alarm.cancel()
             if not task.done():
                 # Not awaited: what runs in a thread cannot be ended.
                 task.cancel()
@@ -179,12 +178,7 @@ class Edges:
         self._lost = lost
 
     async def _rest(self, seconds: float, over: asyncio.Event) -> None:
-        """Until so much later, or until somebody says that it is over."""
-        alarm = self._clock.call_at(self._clock.now() + seconds, over.set)
-        try:
-            await over.wait()
-        finally:
-            alarm.cancel()
+        await wait_until(self._clock, self._clock.now() + seconds, over)
 
 
 class Nobody:

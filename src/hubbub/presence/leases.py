@@ -20,6 +20,7 @@ from hubbub.ports.broker import Broker, Held, Renewal, is_in_trouble
 from hubbub.ports.clock import Clock
 from hubbub.presence.notices import Notices
 from hubbub.presence.tracker import PresenceTracker
+from hubbub.scheduling.clock import wait_until
 from hubbub.types import NodeId
 
 _log = logging.getLogger("hubbub.leases")
@@ -174,9 +175,4 @@ class NodeLease:
         self._sweep_from = self._clock.now() + self._lease * _SETTLE
 
     async def _rest(self, seconds: float, over: asyncio.Event) -> None:
-        """Until so much later, or until somebody says that it is over."""
-        alarm = self._clock.call_at(self._clock.now() + seconds, over.set)
-        try:
-            await over.wait()
-        finally:
-            alarm.cancel()
+        await wait_until(self._clock, self._clock.now() + seconds, over)

@@ -1,11 +1,11 @@
-"""The system's time: the clock port as it is outside of tests."""
+"""The system's time: the clock port as it is outside of tests; and how a task waits by any clock."""
 
 import asyncio
 import contextvars
 import time
 from collections.abc import Callable
 
-from hubbub.ports.clock import Alarm
+from hubbub.ports.clock import Alarm, Clock
 
 
 class SystemClock:
@@ -20,3 +20,12 @@ class SystemClock:
     def call_at(self, when: float, ring: Callable[[], None]) -> Alarm:
         loop = asyncio.get_running_loop()
         return loop.call_later(max(0.0, when - self.now()), ring, context=self._context)
+
+
+async def wait_until(clock: Clock, when: float, over: asyncio.Event) -> None:
+    """Until the clock says `when`, or somebody sets `over`; it is set then."""
+    alarm = clock.call_at(when, over.set)
+    try:
+        await over.wait()
+    finally:
+        alarm.cancel()
