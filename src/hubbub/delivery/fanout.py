@@ -134,12 +134,10 @@ class Fanout:
                 # A copy, because closing takes it out of the registry.
                 for recipient in tuple(self._recipients(topic)):
                     recipient.close(close)
-            case Kind.PUT_IN:
+            case Kind.PUT_IN | Kind.TAKE_OUT:
+                room = RoomName(envelope.payload.decode(errors="replace"))
                 for recipient in tuple(self._recipients(topic)):
-                    recipient.put_in(RoomName(envelope.payload.decode(errors="replace")))
-            case Kind.TAKE_OUT:
-                for recipient in tuple(self._recipients(topic)):
-                    recipient.take_out(RoomName(envelope.payload.decode(errors="replace")))
+                    (recipient.put_in if kind is Kind.PUT_IN else recipient.take_out)(room)
             case Kind.CLOSE_ROOM | Kind.REMOVE:
                 self._empty(topic, envelope)
             case Kind.NOTICE | Kind.SHOWN:

@@ -198,13 +198,13 @@ class RedisBroker:
         self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
     ) -> bool:
         its, said = edge_of(self._keys, topic, edge, leaves=False)
-        return await self._presence(_ENTER, topic, member, holder, announce, its, said)
+        return bool(await self._presence(_ENTER, topic, member, holder, its, *self._announced(announce), *said))
 
     async def leave(
         self, topic: Topic, member: str, holder: str, announce: Announcement | None = None, *, edge: bool | None = None
     ) -> bool:
         its, said = edge_of(self._keys, topic, edge, leaves=True)
-        return await self._presence(_LEAVE, topic, member, holder, announce, its, said)
+        return bool(await self._presence(_LEAVE, topic, member, holder, its, *self._announced(announce), *said))
 
     async def show(
         self,
@@ -218,8 +218,8 @@ class RedisBroker:
         change: Change | None = None,
     ) -> Shown:
         place: Argument = b"" if at is None else at
-        said = (data, place, *self._announced(announce), *change_of(self._keys, change))
-        first, place = await self._shown(SHOW, topic, member, holder, *said)
+        said = (quoted_whole(holder), data, place, *self._announced(announce), *change_of(self._keys, change))
+        first, place = await self._presence(SHOW, topic, member, holder, (self._keys.shown(topic),), *said)
         return Shown(bool(first), int(place))
 
     async def hide(
@@ -230,8 +230,8 @@ class RedisBroker:
         announce: Announcement | None = None,
         change: Change | None = None,
     ) -> bool:
-        said = (*self._announced(announce), *change_of(self._keys, change))
-        return bool(await self._shown(HIDE, topic, member, holder, *said))
+        said = (quoted_whole(holder), *self._announced(announce), *change_of(self._keys, change))
+        return bool(await self._presence(HIDE, topic, member, holder, (self._keys.shown(topic),), *said))
 
     async def renew(self, holder: str, ttl: float) -> Renewal:
         keys = (self._keys.leases, self._keys.lapsed)
@@ -260,8 +260,7 @@ class RedisBroker:
     ) -> list[bool]:
         names, holder, topic = self._keys, held.holder, held.topic
         its, said = edge_of(names, topic, edge, leaves=True)
-        presence = (names.members(topic), names.held(topic, holder), names.holds(holder), names.shown(topic))
-        keys = (names.lapsed, *presence, *its)
+        keys = (names.lapsed, *self._held(topic, holder), names.shown(topic), *its)
         each = said
         for member, notice, change in zip(held.members, announce, changes or repeat(None), strict=False):
             each += (encoded(member), *self._announced(notice), *change_of(names, change))
@@ -341,24 +340,16 @@ class RedisBroker:
                 connection.connect_again(error)
 
     async def _presence(
-        self,
-        script: Script,
-        topic: Topic,
-        member: str,
-        holder: str,
-        announce: Announcement | None,
-        its: Sequence[bytes],
-        said: Sequence[Argument],
-    ) -> bool:
-        names = self._keys
-        keys = (names.members(topic), names.held(topic, holder), names.holds(holder), *its)
-        notice = self._announced(announce)
-        return bool(await self._asking().run(script, keys, encoded(member), quoted(topic), *notice, *said))
+        self, script: Script, topic: Topic, member: str, holder: str, its: Sequence[bytes], *said: Argument
+    ) -> Any:
+        """`its`: the keys that the script has beside those of the member; `said` follows the member and the topic."""
+        keys = (*self._held(topic, holder), *its)
+        return await self._asking().run(script, keys, encoded(member), quoted(topic), *said)
 
-    async def _shown(self, script: Script, topic: Topic, member: str, holder: str, *said: Argument) -> Any:
+    def _held(self, topic: Topic, holder: str) -> tuple[bytes, bytes, bytes]:
+        """The keys of who is in a topic, and of what the holder has to do with that."""
         names = self._keys
-        keys = (names.members(topic), names.held(topic, holder), names.holds(holder), names.shown(topic))
-        return await self._asking().run(script, keys, encoded(member), quoted(topic), quoted_whole(holder), *said)
+        return names.members(topic), names.held(topic, holder), names.holds(holder)
 
     def _announced(self, announce: Announcement | None) -> tuple[bytes, bytes]:
         """Channel and message as a script takes them."""
