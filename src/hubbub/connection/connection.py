@@ -37,7 +37,7 @@ from hubbub.connection.outbound import Outbound
 from hubbub.connection.spawned import Spawned, closed_unless_begun
 from hubbub.connection.throttle import Throttle
 from hubbub.connection.turns import Turns
-from hubbub.errors import ConnectionClosed, NotJoined, Refused, UnknownRoom
+from hubbub.errors import ConnectionClosed, NotJoined, Refused
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import NO_WORD, Transport
 from hubbub.protocol import messages
@@ -194,13 +194,11 @@ class Connection:
         Raises ConnectionClosed, InvalidMessage for a bad name, UnknownRoom for `@me`, TooManyRooms, Unavailable.
         """
         self._context.home.check()
-        room = messages.check_room(name, limit=self._context.limits.name)
-        if messages.is_own_room(room):
-            raise UnknownRoom(field="room")
+        room = messages.check_joinable(name, limit=self._context.limits.name)
         if self.closed:
             raise ConnectionClosed(self.id)
         if not self.outbound.welcomed:
-            self.opening.when_over(partial(self.put_in, room))
+            self.put_in(room)
             return
         await self._context.membership.join(self.outbound, room, self._context.declared.options_of(room))
 

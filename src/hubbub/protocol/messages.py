@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel
 
 from hubbub.closes import Close
-from hubbub.errors import InvalidMessage, WrongAnswer
+from hubbub.errors import InvalidMessage, UnknownRoom, WrongAnswer
 from hubbub.options import MOST_PRESENCE, Heartbeat
 from hubbub.protocol import presence
 from hubbub.protocol.codec import Prepared, as_mapping, encode
@@ -81,6 +81,14 @@ def check_name(name: object, *, limit: int, field: str) -> str:
 def check_room(name: object, *, limit: int) -> RoomName:
     """As `check_name`, for a room."""
     return RoomName(check_name(name, limit=limit, field="room"))
+
+
+def check_joinable(name: object, *, limit: int) -> RoomName:
+    """As `check_room`, of a room that the application may put somebody into. Raises UnknownRoom for the user's own."""
+    room = check_room(name, limit=limit)
+    if is_own_room(room):
+        raise UnknownRoom(field="room")
+    return room
 
 
 def check_user(user: object, *, limit: int, shows: int = MOST_PRESENCE) -> User:
@@ -166,24 +174,17 @@ def room_joined(
     position: Position | None,
     recovered: bool | None,
     id: RequestId | None,
-    shown: Mapping[str, bytes] | None = None,
-    limit: int = 0,
 ) -> Prepared:
-    """`shown`: what members show, JSON, for one who asked for it; in at most `limit` bytes."""
     present = None if members is None else sorted(members)
     epoch, offset = (None, None) if position is None else (position.epoch, position.offset)
-    seen, left_out = (b"", 0) if shown is None else presence.of_some(shown, limit=limit)
-    message = prepare(
-        "room_joined",
-        id,
-        room=room,
-        members=present,
-        epoch=epoch,
-        offset=offset,
-        recovered=recovered,
-        presence_left_out=left_out or None,
-    )
-    return Prepared(presence.beside(message.data, seen)) if seen else message
+    return prepare("room_joined", id, room=room, members=present, epoch=epoch, offset=offset, recovered=recovered)
+
+
+def with_presence(joined: Prepared, shown: Mapping[str, bytes], *, limit: int) -> Prepared:
+    """A `room_joined` for one who asked for it: with what members show, JSON, in at most `limit` bytes."""
+    seen, left_out = presence.of_some(shown, limit=limit)
+    told = b'%b,"presence_left_out":%d}' % (joined.data[:-1], left_out) if left_out else joined.data
+    return Prepared(presence.beside(told, seen))
 
 
 def room_left(room: str, *, reason: str | None = None, id: RequestId | None = None) -> Prepared:

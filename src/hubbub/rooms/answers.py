@@ -6,6 +6,7 @@ The same for a room and for `@me`, the user's own topic, and for one that is a m
 import logging
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import NamedTuple
 
 from hubbub.delivery.fanout import Fanout, Recipient
@@ -15,7 +16,6 @@ from hubbub.history.topic import Standing
 from hubbub.options import Slow
 from hubbub.presence.diffs import Diffs
 from hubbub.protocol import messages
-from hubbub.protocol.codec import Prepared
 from hubbub.protocol.features import PRESENCE
 from hubbub.rooms.joins import Joining
 from hubbub.rooms.members import Members
@@ -79,29 +79,16 @@ class Answers:
             position, recovered = standing.position, standing.recovered
         shown = members if isinstance(members, Mapping) and PRESENCE in member.features else None
         missed = 0 if standing is None else sum(map(len, standing.missed))
-
-        def joined(
-            members: Collection[str] | None, shown: Mapping[str, bytes] | None = None, *, limit: int = 0
-        ) -> Prepared:
-            return messages.room_joined(
-                join.room,
-                members=members,
-                position=position,
-                recovered=recovered,
-                id=join.id,
-                shown=shown,
-                limit=limit,
-            )
-
-        told = joined(members)
+        joined = partial(messages.room_joined, join.room, position=position, recovered=recovered, id=join.id)
+        told = joined(members=members)
         left = self._most - missed - len(told)
         if members is not None and left < 0:
             # It would be closed for what it is told, and would come back, for ever.
             self._complain(join.room, len(members))
-            told = joined(None)
+            told = joined(members=None)
         elif shown is not None:
             # Who is there comes first, and what was missed: what they show has the rest.
-            told = joined(members, shown, limit=max(1, min(self._shows, left - _BESIDE)))
+            told = messages.with_presence(told, shown, limit=max(1, min(self._shows, left - _BESIDE)))
         member.answer(told)
         self._diffs.joined(join.topic, member)
         if standing is not None:

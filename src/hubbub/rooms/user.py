@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from hubbub.closes import short
-from hubbub.errors import UnknownRoom
 from hubbub.history.page import Page, page
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
@@ -105,7 +104,4 @@ class UserHandle:
         await self._sender.broker.publish(self._topic, Envelope(Kind.DISCONNECT, short(reason).encode()).encode())
 
     def _moving(self, kind: Kind, name: str) -> bytes:
-        room = messages.check_room(name, limit=self._name)
-        if messages.is_own_room(room):
-            raise UnknownRoom(field="room")
-        return Envelope(kind, room.encode()).encode()
+        return Envelope(kind, messages.check_joinable(name, limit=self._name).encode()).encode()
