@@ -70,9 +70,7 @@ class FastAPIInjection:
         annotations = {parameter.name: parameter.annotation for parameter in parameters}
         # What a check says is yes or no, and an annotation that makes one of it would let in.
         told = telling(signature.return_annotation, name) if message is not None else None
-        return InjectedFunction(
-            function, name, annotations, own, values, dependants, told, hub=self._hub, refusals=self._refusals
-        )
+        return InjectedFunction(function, name, annotations, own, values, dependants, told, refusals=self._refusals)
 
 
 class InjectedFunction:
@@ -86,7 +84,6 @@ class InjectedFunction:
         dependants: "_Dependants | None",
         told: Callable[[Any], Any] | None,
         *,
-        hub: object,
         refusals: RefusalTable,
     ) -> None:
         self.name = name
@@ -97,7 +94,7 @@ class InjectedFunction:
         self._values = values
         self._dependants = dependants
         self._told = told
-        self._hub = hub
+        self._hub = values.hub
         self._refusals = refusals
         self._awaited = awaiting(function)
         self._in_loop = runs_in_loop(function)

@@ -40,6 +40,7 @@ class OwnValues:
         self._kinds: dict[int, tuple[Any, ...]] = {MESSAGE: models, CALLER: (caller,), USER: (User,), HUB: hubs}
         self._all = [kind for kinds in self._kinds.values() for kind in kinds]
         self._lacking = lacking
+        self.hub = hub
 
     def place_of(self, parameter: inspect.Parameter, name: str) -> int | None:
         """Which of them is for this parameter of the function `name`, None where others fill it.

@@ -5,8 +5,8 @@ Who asks is on the stack: a request, a handshake, or an application's lifespan, 
 """
 
 import sys
+import traceback
 from collections.abc import Mapping
-from types import FrameType
 from typing import Any
 
 from hubbub.errors import ConfigurationError
@@ -92,12 +92,11 @@ def _mounted_at(scope: Mapping[str, Any], places: list[str]) -> str:
 
 
 def _scope_of_the_caller() -> Mapping[str, Any] | None:
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the name is old, the function is documented
-    while frame is not None:
+    here = sys._getframe(1)  # noqa: SLF001 - the name is old, the function is documented
+    for frame, _ in traceback.walk_stack(here):
         scope = frame.f_locals.get("scope")
         if isinstance(scope, Mapping) and scope.get("type") in _TYPES and "app" in scope:
             return scope
         if frame.f_code.co_name == "merged_lifespan":  # FastAPI's, and whoever runs it is no server
             return {"type": "lifespan", "app": frame.f_locals.get("app")}
-        frame = frame.f_back
     return None

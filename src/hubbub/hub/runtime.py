@@ -55,10 +55,8 @@ class Runtime:
         title: str | None = None,
     ) -> None:
         self.stopping = False
-        # What is declared while it runs counts as well.
-        self._application: Callable[[], Application | None] = (
-            (lambda: None) if title is None else (lambda: Application.of(title, declarations))
-        )
+        self._title = title
+        self._declarations = declarations
         self._settings = settings
         limits, leaving, metrics = settings.limits, settings.leaving, settings.metrics
         declared, hooks = declarations.declared, declarations.hooks.declared
@@ -188,6 +186,10 @@ class Runtime:
         within = self._settings.limits.closing
         kinds = [hooks for hooks in (self.hooks, self.edges) if hooks is not None]
         await asyncio.gather(*(hooks.stop(within=within) for hooks in kinds))
+
+    def _application(self) -> Application | None:
+        # What is declared while it runs counts as well.
+        return None if self._title is None else Application.of(self._title, self._declarations)
 
     def _said_of_the_application(self) -> dict[str, Any] | None:
         application = self._application()

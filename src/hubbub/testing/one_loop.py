@@ -7,7 +7,7 @@ the fixture and the test are named; without pytest nobody is.
 
 import asyncio
 import sys
-from types import FrameType
+import traceback
 
 from hubbub.errors import ConfigurationError
 from hubbub.scheduling.home_loop import running_loop
@@ -39,8 +39,8 @@ class OneLoop:
 
 def _who() -> str:
     """The fixture or the test that is at work, with the scope of its loop as far as pytest-asyncio says it."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the name is old, the function is documented
-    while frame is not None:
+    here = sys._getframe(1)  # noqa: SLF001 - the name is old, the function is documented
+    for frame, _ in traceback.walk_stack(here):
         if frame.f_globals.get("__name__", "").startswith("_pytest."):
             fixture, test = frame.f_locals.get("fixturedef"), frame.f_locals.get("pyfuncitem")
             if fixture is not None:
@@ -49,5 +49,4 @@ def _who() -> str:
                 )
             if test is not None:
                 return f"the test {test.name!r} (scope {getattr(test, '_loop_scope', 'function')!r})"
-        frame = frame.f_back
     return "somebody else"
