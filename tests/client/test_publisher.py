@@ -15,16 +15,10 @@ from hubbub import ConfigurationError, Hub, InvalidMessage, Unavailable
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.client.publisher import AsyncPublisher, Publisher
 from tests.kit.client import Tab
-from tests.kit.publishers import OpenPublisher, awaiting, blocking
+from tests.kit.publishers import OpenPublisher
 from tests.kit.serving import Names, serving, simple
 from tests.kit.stopwatch import Stopwatch
 from tests.kit.waiting import until
-
-
-@pytest.fixture(params=[blocking, awaiting])
-def open_publisher(request: pytest.FixtureRequest) -> OpenPublisher:
-    publisher: OpenPublisher = request.param
-    return publisher
 
 
 @pytest.fixture(scope="module")

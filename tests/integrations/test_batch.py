@@ -8,30 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from hubbub import History, Hub, Limits, Position, Unavailable
-from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub import History, Hub, Limits
 from hubbub.integrations.publishing import publishing
-from hubbub.options import Keep
-from hubbub.types import Topic, room_topic
+from hubbub.types import room_topic
+from tests.kit.brokers import Failing
 from tests.kit.client import Tab
 from tests.kit.serving import Names, serving, simple
 
 KEY = {"Authorization": "Bearer a-key"}
 LIMITS = Limits(batch=8, batch_bytes=4096, payload=1000, depth=8)
 NOTE = {"type": "note"}
-
-
-class Failing(MemoryBroker):
-    """It is away for one topic."""
-
-    away = room_topic("open:away")
-
-    async def publish(
-        self, topic: Topic, data: bytes, *, keep: Keep = None, idempotency_key: str | None = None
-    ) -> Position | None:
-        if topic == self.away:
-            raise Unavailable
-        return await super().publish(topic, data, keep=keep, idempotency_key=idempotency_key)
 
 
 @dataclass
@@ -50,7 +36,7 @@ class Server:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    hub = Hub(Failing(), auth=Names(), inbox=History(size=10, ttl=60), limits=LIMITS)
+    hub = Hub(Failing(room_topic("open:away")), auth=Names(), inbox=History(size=10, ttl=60), limits=LIMITS)
 
     @hub.rooms("kept:{name}", history=History(size=10, ttl=60))
     async def anybody(name: str) -> bool:

@@ -7,8 +7,11 @@ from typing import TypeVar
 
 import psutil
 
+from hubbub.brokers.memory.broker import MemoryBroker
+from hubbub.errors import Unavailable
+from hubbub.options import Keep
 from hubbub.ports.broker import Broker
-from hubbub.types import Topic
+from hubbub.types import Position, Topic
 from tests.kit.waiting import SOON, until
 
 T = TypeVar("T")
@@ -33,6 +36,21 @@ class Worker:
 
     def _resumed(self) -> None:
         self.resumed += 1
+
+
+class Failing(MemoryBroker):
+    """It is away for one topic."""
+
+    def __init__(self, away: Topic) -> None:
+        super().__init__()
+        self._away_for = away
+
+    async def publish(
+        self, topic: Topic, data: bytes, *, keep: Keep = None, idempotency_key: str | None = None
+    ) -> Position | None:
+        if topic == self._away_for:
+            raise Unavailable
+        return await super().publish(topic, data, keep=keep, idempotency_key=idempotency_key)
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool], within: float = SOON) -> T:

@@ -19,29 +19,15 @@ from hubbub import (
     Refused,
     Unavailable,
 )
-from hubbub.brokers.memory.broker import MemoryBroker
-from hubbub.options import Keep
-from hubbub.types import Topic, room_topic
+from hubbub.types import room_topic
 from tests.integration.hub.conftest import Mortal
 from tests.integration.hub.histories import heard, keeping
+from tests.kit.brokers import Failing
 from tests.kit.client import Tab
 from tests.kit.serving import Names, connection_of, serving
 from tests.kit.waiting import until
 
 NOTE = {"type": "m", "n": 1}
-
-
-class Failing(MemoryBroker):
-    """It is away for one topic."""
-
-    away = room_topic("open:b")
-
-    async def publish(
-        self, topic: Topic, data: bytes, *, keep: Keep = None, idempotency_key: str | None = None
-    ) -> Position | None:
-        if topic == self.away:
-            raise Unavailable
-        return await super().publish(topic, data, keep=keep, idempotency_key=idempotency_key)
 
 
 @pytest.fixture
@@ -127,7 +113,7 @@ async def test_no_rooms_and_what_cannot_be_sent() -> None:
 
 
 async def test_a_room_that_may_not_have_it_is_told_and_the_others_have_it() -> None:
-    hub = Hub(Failing(), auth=Names())
+    hub = Hub(Failing(room_topic("open:b")), auth=Names())
     async with serving(keeping(hub)) as server, Tab(server.ws, token="ann") as ann:
         epoch = (await ann.join("kept:a"))["epoch"]
         with pytest.raises(NotSentToAll) as raised:
