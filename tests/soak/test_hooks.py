@@ -8,7 +8,8 @@ import asyncio
 import json
 import os
 import random
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from hubbub.brokers.redis.keys import Keys
-from hubbub.testing.conversation import Lost
+from hubbub.testing.conversation import NO_CLOSE, Lost
 from hubbub.testing.proxy import Proxy
 from hubbub.types import OCCUPIED, ONLINE
 from tests.kit.client import Tab
@@ -79,7 +80,7 @@ class Client:
             await until(lambda: asyncio.to_thread(self._is_over), f"{self.name} is gone, and all is told")
 
     async def _once(self, tab: Tab) -> None:
-        async with tab:
+        async with self._let_in(tab):
             self.came += 1
             self.tried -= 1
             await self._told(self.name, "online", tab)
@@ -88,6 +89,18 @@ class Client:
             await self._told(self.room, "occupied", tab)
             await tab.leave(self.room)
             await self._told(self.room, "vacated", tab)
+
+    @asynccontextmanager
+    async def _let_in(self, tab: Tab) -> AsyncIterator[None]:
+        """Raises Lost where its worker was killed before it could say so: only then it ends without a word."""
+        await tab.connect()
+        try:
+            await tab.until(lambda: tab.received("welcome") or tab.close_code == NO_CLOSE, "it is let in")
+            if not tab.received("welcome"):
+                raise Lost
+            yield
+        finally:
+            await tab.close()
 
     async def _told(self, of: str, what: str, tab: Tab) -> None:
         await until(lambda: self._hooks.of(of)[-1:] == [what] or not tab.open, f"{of} is told as {what}")
