@@ -137,7 +137,7 @@ def _credential(token: str | None, settings: Settings) -> Callable[[int], str] |
     """Of each connection: the token that was given, or one signed with the secret; None where there is neither."""
     if token is not None:
         if not token or not token.isascii() or not token.isprintable() or set(token) & set(' ,"'):
-            raise ConfigurationError("--token, or HUBBUB_TOKEN, is a token as it travels: ASCII, without spaces")
+            raise ConfigurationError("HUBBUB_TOKEN is a token as it travels: ASCII, without spaces")
         return lambda i: token
     if settings.secret is None:
         return None

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hubbub import __version__
-from hubbub.cli.settings import read_settings
+from hubbub.cli.settings import read_settings, refuse_seen
 from hubbub.errors import ConfigurationError
 
 # typer's own tracebacks show local variables, and secrets are among them.
@@ -168,7 +168,7 @@ def publish(
     room: Annotated[str, typer.Argument(help="The room's name.")],
     message: Annotated[str, typer.Argument(metavar="JSON", help="The message, an object; - reads standard input.")],
     url: Annotated[str, typer.Option(metavar="URL", help="The running server.")] = "http://127.0.0.1:8000",
-    key: Annotated[str | None, typer.Option(metavar="KEY", help="[HUBBUB_PUBLISH_KEY]")] = None,
+    key: Annotated[str | None, typer.Option(hidden=True)] = None,
     idempotency_key: Annotated[
         str | None,
         typer.Option(metavar="KEY", help="Sent again with the same one, it is delivered once, where history is kept."),
@@ -177,17 +177,17 @@ def publish(
         bool, typer.Option("--keep/--no-keep", help="Whether it may be kept, in a room that keeps history.")
     ] = True,
 ) -> None:
-    """Send a message to everybody in a room of a running server."""
+    """Send a message to everybody in a room of a running server. HUBBUB_PUBLISH_KEY is the key, and has no flag."""
     from hubbub.cli.publish import PublishError
     from hubbub.cli.publish import publish as send
 
+    refuse_seen("--key", "HUBBUB_PUBLISH_KEY", given=key is not None)
     try:
         text = sys.stdin.read() if message == "-" else message
     except UnicodeDecodeError:
         raise ConfigurationError("The message is not UTF-8") from None
     try:
-        settings = read_settings(publish_key=key)
-        typer.echo(send(room, text, settings, url=url, idempotency_key=idempotency_key, keep=keep))
+        typer.echo(send(room, text, read_settings(), url=url, idempotency_key=idempotency_key, keep=keep))
     except PublishError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -222,10 +222,7 @@ def bench(
             "/ws/chat/{user}]",
         ),
     ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(metavar="TOKEN", help="One for all connections. [HUBBUB_TOKEN; else signed with HUBBUB_SECRET]"),
-    ] = None,
+    token: Annotated[str | None, typer.Option(hidden=True)] = None,
     message: Annotated[
         str | None, typer.Option(metavar="JSON", help="What is sent, with {content}, {room} and {user} in it.")
     ] = None,
@@ -256,16 +253,20 @@ def bench(
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of the content. [default 1]")] = None,
     in_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Measure a running server: deliveries a second, latencies, and what went wrong."""
+    """Measure a running server: deliveries a second, latencies, and what went wrong.
+
+    HUBBUB_TOKEN is one token for all connections; else each has its own, signed with HUBBUB_SECRET.
+    """
     from hubbub.cli.bench import bench as measure
 
+    refuse_seen("--token", "HUBBUB_TOKEN", given=token is not None)
     code = measure(
         workload,
         read_settings(),
         url=url,
         path=path,
         message=message,
-        token=token if token is not None else os.environ.get("HUBBUB_TOKEN") or None,
+        token=os.environ.get("HUBBUB_TOKEN") or None,
         hold=hold,
         in_json=in_json,
         connections=connections,

@@ -73,10 +73,12 @@ def _target(url: str, room: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        usable = usable and "@" not in parts.netloc
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigurationError(f"--url is the server's address, like http://127.0.0.1:8000, not {url!r}")
+        # The text itself is not repeated: somebody may have put a password into it.
+        raise ConfigurationError("--url is the server's address, like http://127.0.0.1:8000, without user and password")
     return f"{url.rstrip('/')}/api/rooms/{quote(room, safe='')}/messages"
 
 
@@ -94,7 +96,7 @@ def _refusal(answer: httpx.Response, url: str, *, with_key: bool) -> str:
         case 401 | 403 if with_key:
             return f"The server did not accept the publishing key{said}"
         case 401 | 403:
-            return f"The server asks for a publishing key: set HUBBUB_PUBLISH_KEY, or give --key{said}"
+            return f"The server asks for a publishing key: set HUBBUB_PUBLISH_KEY{said}"
         case 404:
             return f"There is no publishing at {url}: the server is another application{said}"
         case 422:

@@ -5,6 +5,7 @@ That is also how a value in `.env` reaches an application of the user's, whose h
 """
 
 import os
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
@@ -15,6 +16,9 @@ from hubbub.options import Leaving, Limits
 
 PREFIX = "HUBBUB_"
 _CONCURRENCY = "WEB_CONCURRENCY"
+
+# Before the host, or as an option. Not by the reader of URLs: also of one that cannot be read.
+_PASSWORD = re.compile(r"//[^/@]*:[^?]*@|[?&](ssl_)?password=", re.IGNORECASE)
 
 Level = Literal["critical", "error", "warning", "info", "debug"]
 
@@ -63,12 +67,20 @@ def read_settings(**flags: Any) -> Settings:
     Raises ConfigurationError with one line that names each flag or variable at fault, never a secret's value.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    if "broker" in given:
+        refuse_seen("--broker with a password", "HUBBUB_BROKER", given=bool(_PASSWORD.search(given["broker"])))
     try:
         return Settings(**given)
     except ValidationError as invalid:
         raise ConfigurationError("; ".join(_in_words(dict(error), given) for error in invalid.errors())) from None
     except (OSError, UnicodeDecodeError) as unreadable:
         raise ConfigurationError(f"The file .env cannot be read: {unreadable}") from None
+
+
+def refuse_seen(flag: str, variable: str, *, given: bool) -> None:
+    """Raises ConfigurationError where a secret was `given` by a flag: `ps` shows it to everybody on the machine."""
+    if given:
+        raise ConfigurationError(f"{flag} could be read by everybody on this machine: set {variable} instead")
 
 
 def write_environment(settings: Settings) -> None:

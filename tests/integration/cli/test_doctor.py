@@ -87,7 +87,7 @@ def test_a_broker_that_answers(hubbub: Command, valkey: EmbeddedValkey, flag: bo
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_a_broker_that_does_not_answer(hubbub: Command, nobody: int, form: tuple[str, ...]) -> None:
-    made = hubbub("doctor", *form, "--broker", f"redis://me:hush@127.0.0.1:{nobody}/0")
+    made = hubbub("doctor", *form, env={"HUBBUB_BROKER": f"redis://me:hush@127.0.0.1:{nobody}/0"})
     assert (made.returncode, made.stderr) == (1, "")
     assert "RedisBroker('127.0.0.1:" in made.stdout
     assert "does not answer: " in made.stdout
@@ -117,7 +117,7 @@ def test_a_broker_that_may_not_publish(valkey: EmbeddedValkey) -> None:
 
 @pytest.mark.parametrize("url", ["http://me:hush@host", "redis://me:hush@host:port"])
 def test_a_broker_nobody_can_read(hubbub: Command, url: str) -> None:
-    made = hubbub("doctor", "--broker", url)
+    made = hubbub("doctor", env={"HUBBUB_BROKER": url})
     assert made.returncode == 1
     assert re.search(r"^wrong +broker +--broker \(HUBBUB_BROKER\): ", made.stdout, re.MULTILINE)
     assert "hush" not in made.stdout + made.stderr

@@ -68,16 +68,10 @@ def test_the_message_is_posted_as_it_is_and_the_answer_printed(server: Server, h
     ]
 
 
-def test_the_key_comes_from_the_flag_or_the_variable_and_the_message_from_standard_input(
-    server: Server, hubbub: Command
-) -> None:
+def test_the_key_comes_from_the_variable_and_the_message_from_standard_input(server: Server, hubbub: Command) -> None:
     env = {"HUBBUB_PUBLISH_KEY": "variable", "HTTP_PROXY": "http://127.0.0.1:9"}
     hubbub("publish", "ok", "-", "--url", server.url, env=env, stdin='{"type": "n"}')
-    hubbub("publish", "ok", '{"type": "n"}', "--url", server.url, "--key", "flag", env=env)
-    assert [(key, body) for _, key, body in server.asked] == [
-        ("Bearer variable", b'{"type": "n"}'),
-        ("Bearer flag", b'{"type": "n"}'),
-    ]
+    assert [(key, body) for _, key, body in server.asked] == [("Bearer variable", b'{"type": "n"}')]
 
 
 def test_an_idempotency_key_goes_along(server: Server, hubbub: Command) -> None:
