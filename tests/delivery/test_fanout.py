@@ -13,7 +13,7 @@ from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Tally
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.types import EVERYONE, room_topic, user_topic
+from hubbub.types import EVERYONE, UserId, room_topic, user_topic
 from tests.kit.recipients import Reader, Turn
 
 ROOM = room_topic("r")
@@ -237,6 +237,26 @@ def test_a_notice_with_something_beside_it_is_for_each_in_the_form_it_asked_for(
     s.fanout.resume(ROOM, late)
     assert late.told == new.told
     assert text.told == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "topic"),
+    [
+        *((kind, topic) for kind in (Kind.DISCONNECT, Kind.PUT_IN, Kind.TAKE_OUT) for topic in (ROOM, EVERYONE)),
+        *(
+            (kind, topic)
+            for kind in (Kind.CLOSE_ROOM, Kind.REMOVE, Kind.CAME, Kind.WENT, Kind.CHANGED)
+            for topic in (user_topic(UserId("ann")), EVERYONE)
+        ),
+    ],
+)
+def test_what_is_said_on_a_topic_where_no_hub_says_it_is_left_out(kind: Kind, topic: Any) -> None:
+    s = FannedRooms()
+    ann = s.member("ann")
+    s.deliver(kind, b"{}", topic, only=frozenset({"ann"}))
+    assert (ann.told, ann.closes) == ([], [])
+    assert ann in s.registry.members(ROOM.removeprefix("room:"))
+    assert s.metrics.counts == {Count.UNKNOWN_ENVELOPES: 1}
 
 
 def test_who_is_left_out_of_a_notice_is_left_out_of_both_forms() -> None:

@@ -34,6 +34,11 @@ _log = logging.getLogger("hubbub.fanout")
 
 # Asked for with every message, and an enumeration is slow to ask for a member.
 _MESSAGE, _NOTICE = Kind.MESSAGE, Kind.NOTICE
+#: The topics on which the hub itself would say it. Whatever says it elsewhere is not a hub.
+_PLACES = {
+    **dict.fromkeys((Kind.DISCONNECT, Kind.PUT_IN, Kind.TAKE_OUT), "user:"),
+    **dict.fromkeys((Kind.CLOSE_ROOM, Kind.REMOVE, Kind.CAME, Kind.WENT, Kind.CHANGED), "room:"),
+}
 
 _HEAD = len(FOR_ALL)
 _NOTHING = Prepared(b"")
@@ -128,6 +133,9 @@ class Fanout:
             if outgoing is not None:
                 self._spread(topic, outgoing)
             return outgoing
+        if not topic.startswith(_PLACES.get(kind, "")):
+            self._unknown(UnknownEnvelope(f"{kind.name} is not for a topic of this kind"))
+            return None
         match kind:
             case Kind.DISCONNECT:
                 close = closes.DISCONNECTED.because(envelope.payload)
