@@ -1,5 +1,6 @@
 import unicodedata
-from datetime import date
+from datetime import date, datetime, time
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Literal
 from uuid import UUID
@@ -112,6 +113,24 @@ def test_no_placeholder_takes_a_control_character(pattern: str, control: str) ->
         assert matched(pattern, name) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (
+            datetime,
+            ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.500000Z"],
+            ["2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.5Z", "2026-01-01 00:00:00"],
+        ),
+        (time, ["10:00:00Z", "10:00:00"], ["11:00:00+01:00", "10:00", "10:00:00+00:00"]),
+    ],
+)
+def test_a_moment_has_one_name(kind: type, good: list[str], bad: list[str]) -> None:
+    for name in good:
+        assert matched("{at:path}", name, at=kind) == {"at": name}
+    for name in bad:
+        assert matched("{at:path}", name, at=kind) is None, name
+
+
 @given(st.characters(categories=None))
 def test_a_placeholder_takes_any_other_character(char: str) -> None:
     control = unicodedata.category(char) == "Cc"
@@ -123,7 +142,12 @@ def test_a_placeholder_takes_any_other_character(char: str) -> None:
     ("kind", "good", "bad"),
     [
         (int, ["7", "0", "-7", "9" * 100], ["7.0", "+7", "07", " 7", "7 ", "-0", "1_000", "٣", "", "x", "1e3"]),
-        (float, ["1.5", "7.0"], ["7", "1.50", "+1.5", "1e3", ".5"]),
+        (float, ["1.5", "7.0", "0.0", "-1.5"], ["7", "1.50", "+1.5", "1e3", ".5", "-0.0"]),
+        (
+            Decimal,
+            ["7", "0", "-7", "7.5", "0.05", "0.0000001", "1000", f"0.{'1' * 90}"],
+            ["7.0", "7.50", "70e-1", "7E0", "1e3", "1E+3", "-0", "-0.0", "0.0", "07", "+7", ".5", "7.", "NaN", "1_0"],
+        ),
         (bool, ["True"], ["true", "1", "yes", "TRUE"]),
         (
             UUID,

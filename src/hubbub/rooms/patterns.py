@@ -2,12 +2,16 @@
 
 A placeholder matches one or more characters except `:`, `/` and controls; `{rest:path}` matches anything but
 controls. A parameter is read by its type and printed back: `team:7.0`, `team:+7` and `team:07` are not other names of
-`team:7`, because two names of one room would be two rooms with one permission. What no pattern matches does not exist.
+`team:7`, because two names of one room would be two rooms with one permission. Where several print as they were read,
+one of them is the room's: `7` of the decimals 7 and 7.0, of a moment that in UTC. What no pattern matches does not
+exist.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, time
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +20,7 @@ T = TypeVar("T")
 
 _PLACEHOLDER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(:path)?}")
 _SEGMENT = r"[^:/\x00-\x1f\x7f-\x9f]+"
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 _REST = r"[^\x00-\x1f\x7f-\x9f]+"
 
 
@@ -61,12 +66,24 @@ class _Pattern(Generic[T]):
         params = found.groupdict()
         for parameter, adapter in self.types.items():
             try:
-                printed = adapter.dump_python(adapter.validate_python(params[parameter]), mode="json")
+                value = adapter.validate_python(params[parameter])
+                printed = adapter.dump_python(value, mode="json")
             except ValidationError:
                 return None
-            if str(printed) != params[parameter]:
+            if not _is_the_one(value, str(printed), params[parameter]):
                 return None
         return Match(self.value, params)
+
+
+def _is_the_one(value: Any, printed: str, text: str) -> bool:
+    """Whether of all texts that mean this value it is the one that names the room."""
+    if isinstance(value, Decimal):
+        return _DECIMAL.fullmatch(text) is not None and text != "-0"  # prints as it was read: 7, 7.0 and 70e-1
+    if isinstance(value, float) and value == 0:
+        return text == "0.0"  # and -0.0
+    if isinstance(value, datetime | time) and value.utcoffset():
+        return False  # the same moment by another clock
+    return printed == text
 
 
 @dataclass(slots=True)
