@@ -1,5 +1,6 @@
 """A service finishes work and tells whoever asked for it, in all their tabs. The service gets the hub injected."""
 
+import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
@@ -7,6 +8,8 @@ from pydantic import BaseModel
 
 from hubbub import HubDep, JWTAuth, User
 from hubbub.showcase.login import caller
+
+_NUMBER = re.compile("0|[1-9][0-9]{0,14}")
 
 
 class Certificate(BaseModel):
@@ -38,8 +41,11 @@ def _volume(id: int | str) -> float:
 
 
 def _as_meant(id: str) -> int | str:
-    """A number where it is written as one, so that what is answered reads as what was asked."""
-    return int(id) if id.isascii() and id.isdecimal() and str(int(id)) == id else id
+    """A number where it is written as one, so that what is answered reads as what was asked.
+
+    Of as many digits as every reader of JSON takes (RFC 8259 section 6).
+    """
+    return int(id) if _NUMBER.fullmatch(id) else id
 
 
 def routes(auth: JWTAuth) -> APIRouter:
