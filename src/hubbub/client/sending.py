@@ -115,7 +115,7 @@ class Publishing(ABC, Generic[R, Rs]):
 
     def room(self, name: str) -> Recipients[R]:
         """Raises InvalidMessage for a bad name."""
-        return self._recipients(room_topic(messages.check_room(name, limit=self._limits.name)))
+        return self._recipients(room_topic(messages.check_shared(name, limit=self._limits.name)))
 
     def user(self, id: str) -> Recipients[R]:
         """Raises InvalidMessage for a bad id."""

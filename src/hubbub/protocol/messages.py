@@ -83,6 +83,14 @@ def check_room(name: object, *, limit: int) -> RoomName:
     return RoomName(check_name(name, limit=limit, field="room"))
 
 
+def check_shared(name: object, *, limit: int, field: str = "room") -> RoomName:
+    """As `check_room`, of a room that can be named from outside. Raises InvalidMessage also for a user's own."""
+    room = RoomName(check_name(name, limit=limit, field=field))
+    if is_own_room(room):
+        raise InvalidMessage(f"{room} is each user's own, and no room to others: name the user", field=field)
+    return room
+
+
 def check_joinable(name: object, *, limit: int) -> RoomName:
     """As `check_room`, of a room that the application may put somebody into. Raises UnknownRoom for the user's own."""
     room = check_room(name, limit=limit)

@@ -29,9 +29,7 @@ def check_rooms(names: Iterable[str], limits: Limits) -> tuple[RoomName, ...]:
     listed = tuple(islice(names, limits.batch + 1))
     if len(listed) > limits.batch:
         raise ValueError(f"these are more rooms than the {limits.batch} of Limits.batch")
-    return tuple(
-        RoomName(messages.check_name(name, limit=limits.name, field=f"rooms[{at}]")) for at, name in enumerate(listed)
-    )
+    return tuple(messages.check_shared(name, limit=limits.name, field=f"rooms[{at}]") for at, name in enumerate(listed))
 
 
 def positions(rooms: Sequence[RoomName], found: Mapping[RoomName, Outcome]) -> list[Position | None]:

@@ -62,7 +62,7 @@ class Handles:
         return self._sender(EVERYONE, None, None)
 
     def _new_room(self, asked: str) -> Room:
-        name = messages.check_room(asked, limit=self._limits.name)
+        name = messages.check_shared(asked, limit=self._limits.name)
         if self._rooms_of != self._patterns.version or len(self._rooms) >= KNOWN:
             self._rooms.clear()
             self._rooms_of = self._patterns.version
