@@ -252,7 +252,7 @@ def text_of(value: object, *, limit: int = _MAX_SENTENCE) -> str:
     """
     try:
         text = "" if value is None else str(value)
-    except Exception:  # noqa: BLE001 - the application's `__str__`
+    except (Exception, SystemExit):  # noqa: BLE001 - the application's `__str__`
         return ""
     cut = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return cut.encode("utf-8", "replace").decode()

@@ -17,6 +17,7 @@ from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.membership import Membership
 from hubbub.rooms.presences import Presences
 from hubbub.scheduling.home_loop import HomeLoop
+from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import Begin, Keep
 from hubbub.scheduling.waker import Ticks, Waker
 from hubbub.types import NodeId
@@ -45,4 +46,6 @@ class Context:
     """None where none is declared, so that they cost nothing."""
     begin: Begin
     keep: Keep
+    spawned: LimitedLog
+    """Of what was spawned and failed."""
     waker: Waker[Ticks]

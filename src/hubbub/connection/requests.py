@@ -26,6 +26,7 @@ from hubbub.errors import (
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import ConnectionHooks, Hooked
 from hubbub.options import Heartbeat, Keep, Limits
+from hubbub.ports.clock import Clock
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.features import Features
@@ -34,6 +35,7 @@ from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, Asked, Check, End, Leave, Message, Renew, SetPresence, Text
 from hubbub.rooms.membership import Membership
 from hubbub.rooms.presences import Presences
+from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import ConnectionId, NodeId, RoomName, User
 
@@ -103,6 +105,7 @@ class Requests:
         limits: Limits,
         heartbeat: Heartbeat,
         inbox: Keep,
+        clock: Clock,
         hooks: ConnectionHooks | None = None,
     ) -> None:
         self._dispatch = dispatch
@@ -113,6 +116,7 @@ class Requests:
         self._heartbeat = heartbeat
         self._inbox = inbox
         self._hooks = hooks
+        self.told: LimitedLog = LimitedLog(_log, clock)
 
     async def do(self, client: Client, request: Request) -> None:
         """Raises nothing, but where it is being ended."""
@@ -126,8 +130,9 @@ class Requests:
                 if request.id is not None:
                     try:
                         answer = messages.ack(request.id, result, limit=self._limits.payload)
-                    except ValueError:
-                        _log.exception("a handler's result cannot be sent to connection %s", client.id)
+                    except ValueError as error:
+                        kind = f"the result of a handler of {request.type[:64]} cannot be sent"
+                        self.told.tell(kind, f"{kind} to connection %s", client.id, level=logging.ERROR, error=error)
                         client.refuse(InternalError(), request.id)
                     else:
                         client.outbound.answer(answer)
@@ -147,7 +152,9 @@ class Requests:
         if isinstance(error, Refused) and not unknown:
             try:
                 client.refuse(error, id, room)
-            except Exception as odd:  # noqa: BLE001 - a subclass of the application's may say anything, or fail to
+            except BaseException as odd:  # a subclass of the application's may say anything, or fail to
+                if is_our_end(odd):
+                    raise
                 error = odd
             else:
                 return
@@ -155,7 +162,9 @@ class Requests:
             _log.warning("a request of connection %s was given up, as the worker ends", client.id)
         else:
             # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
-            _log.error("a request of connection %s failed: %s", client.id, described(error))
+            what = described(error)
+            text = "a request of connection %s failed: %s"
+            self.told.tell(f"requests failed: {what}", text, client.id, what, level=logging.ERROR)
         if unknown:
             client.close(closes.OUR_FAULT)
         else:

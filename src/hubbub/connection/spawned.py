@@ -14,10 +14,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hubbub.errors import ConnectionClosed
+from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import Keep
 from hubbub.types import ConnectionId
 
-_log = logging.getLogger("hubbub.spawned")
+#: Of what failed.
+LOG = logging.getLogger("hubbub.spawned")
 
 T = TypeVar("T")
 
@@ -35,13 +37,14 @@ def closed_unless_begun(work: Coroutine[Any, Any, T]) -> Iterator[None]:
 
 
 class Spawned:
-    """One connection's. `keep`: the hub's, which waits at its end for what is ending then."""
+    """One connection's. `keep`: the hub's, which waits at its end for what is ending then. `told`: of what failed."""
 
-    __slots__ = ("_connection", "_keep", "_tasks")
+    __slots__ = ("_connection", "_keep", "_tasks", "_told")
 
-    def __init__(self, connection: ConnectionId, keep: Keep) -> None:
+    def __init__(self, connection: ConnectionId, keep: Keep, told: LimitedLog) -> None:
         self._connection = connection
         self._keep = keep
+        self._told = told
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -62,7 +65,10 @@ class Spawned:
         error = None if task.cancelled() else task.exception()
         if error is None or (isinstance(error, ConnectionClosed) and error.connection == self._connection):
             return  # done, stopped, or it was about to say something to a client that had left: nobody's fault
-        _log.error("what was spawned for connection %s failed", self._connection, exc_info=error)
+        name = getattr(work, "__qualname__", type(work).__name__)
+        kind = f"what was spawned, {name}, failed by {type(error).__qualname__}"
+        text = "what was spawned for connection %s failed: %s"
+        self._told.tell(kind, text, self._connection, name, level=logging.ERROR, error=error)
 
 
 async def _done(work: Coroutine[Any, Any, T]) -> T:

@@ -30,12 +30,14 @@ from hubbub.handlers.first_step import first_step
 from hubbub.handlers.results import faults_of
 from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
+from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Caller, Injected
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.scheduling.calls import settled
+from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import RoomName
 
@@ -57,6 +59,7 @@ class Dispatch:
         metrics: Metrics,
         *,
         blocking: float,
+        clock: Clock,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._handlers = handlers
@@ -64,6 +67,8 @@ class Dispatch:
         self._metrics = metrics
         self._blocking = blocking
         self._stopwatch = stopwatch
+        self.told: LimitedLog = LimitedLog(_log, clock)
+        """Of what failed: who can make a handler raise can make it raise a thousand times a second."""
         self._warned: set[str] = set()
 
     def handle(self, message: Message, caller: Caller) -> tuple[bool, Any]:
@@ -142,7 +147,9 @@ class Dispatch:
             error = error.exceptions[0]  # as a task group has it
         try:
             refused = function.refusal(error)
-        except Exception as odd:  # noqa: BLE001 - the application's: it was to say what that means
+        except BaseException as odd:  # the application's: it was to say what that means
+            if is_our_end(odd):
+                raise
             refused, error = None, odd
         if refused is not None:
             raise refused from error
@@ -152,13 +159,15 @@ class Dispatch:
         if is_our_end(error):
             raise error
         self._metrics.count(Count.HANDLER_FAILED)
+        kind = f"{function.name} failed by {type(error).__qualname__}"
+        text, args = "%s failed for connection %s", (function.name, who)
         if isinstance(error, WrongAnswer):
-            _log.error("%s failed for connection %s: %s", function.name, who, error)
+            self.told.tell(kind, f"{text}: %s", *args, error, level=logging.ERROR)
         elif isinstance(error, ValidationError):
             # Its text quotes what was validated, which mostly is the message.
-            _log.error("%s failed for connection %s: %s: %s", function.name, who, described(error), faults_of(error))
+            self.told.tell(kind, f"{text}: %s: %s", *args, described(error), faults_of(error), level=logging.ERROR)
         else:
-            _log.error("%s failed for connection %s", function.name, who, exc_info=error)
+            self.told.tell(kind, text, *args, level=logging.ERROR, error=error)
         raise InternalError from None
 
     @types.coroutine

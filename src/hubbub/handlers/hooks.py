@@ -17,8 +17,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hubbub.errors import InternalError, Refused
 from hubbub.handlers.dispatch import Dispatch
+from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Caller, Injected
 from hubbub.rooms.patterns import Patterns
+from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.serial import Serial
 from hubbub.scheduling.tasks import Background
 from hubbub.types import ConnectionId, Disconnect, RoomName
@@ -87,9 +89,10 @@ class _Lane:
 class ConnectionHooks:
     """Runs those of the connections of this worker. As `Moves` it is told of rooms by `rooms/membership.py`."""
 
-    def __init__(self, hooks: Hooks, dispatch: Dispatch) -> None:
+    def __init__(self, hooks: Hooks, dispatch: Dispatch, clock: Clock) -> None:
         self._hooks = hooks
         self._dispatch = dispatch
+        self.told: LimitedLog = LimitedLog(_log, clock)
         self._background = Background()
         self._lanes: dict[str, _Lane] = {}
         self._coming: set[asyncio.Future[None]] = set()
@@ -158,6 +161,7 @@ class ConnectionHooks:
             await asyncio.wait(tuple(self._coming), timeout=left)
         late = len(self._coming) + await self._background.end(within=max(0.0, until - loop.time()))
         self._stopped = True
+        self.told.stop()
         if late:
             _log.warning("the hooks of %d connections were given up, as they had not ended within %g s", late, within)
 
@@ -184,4 +188,5 @@ class ConnectionHooks:
             pass  # told where it was seen
         except Refused as error:
             name, said = work.hook.name, type(error).__qualname__
-            _log.warning("%s raised %s, but what it is told of has happened and cannot be refused", name, said)
+            text = "%s raised %s, but what it is told of has happened and cannot be refused"
+            self.told.tell(f"{name} raised {said}", text, name, said, level=logging.WARNING)

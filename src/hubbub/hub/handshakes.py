@@ -32,6 +32,7 @@ from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol import features
 from hubbub.protocol.messages import SUBPROTOCOL, check_name, check_user
 from hubbub.scheduling.limited_log import LimitedLog
+from hubbub.scheduling.tasks import is_our_end
 from hubbub.transports.asgi import GONE
 from hubbub.types import User, UserId
 
@@ -138,7 +139,9 @@ class Handshakes:
             raise HTTPException(401, text_of(error), {"WWW-Authenticate": "Bearer"}) from None
         except TimeoutError:
             raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
-        except Exception as error:  # noqa: BLE001 - the application's store, or its authenticator
+        except BaseException as error:  # the application's store, or its authenticator
+            if is_our_end(error):
+                raise
             self.told.tell(_FAILED, "%s: %s", _FAILED, described(error), level=logging.ERROR)
             raise HTTPException(500, "the credential could not be checked") from None
 

@@ -15,6 +15,7 @@ from hubbub.connection.admission import Admissions
 from hubbub.connection.context import Context
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Requests
+from hubbub.connection.spawned import LOG as SPAWNED
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import ConnectionHooks
 from hubbub.hub.application import Application, warn_of_others
@@ -30,6 +31,7 @@ from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
 from hubbub.scheduling.clock import SystemClock
+from hubbub.scheduling.limited_log import LimitedLog
 
 # How long a start waits for the broker.
 _START_WAIT = 1.0
@@ -60,11 +62,12 @@ class Runtime:
         self._settings = settings
         limits, leaving, metrics = settings.limits, settings.leaving, settings.metrics
         declared, hooks = declarations.declared, declarations.hooks.declared
-        dispatch = Dispatch(declarations.handlers, declared, metrics, blocking=limits.blocking)
-        self.hooks = ConnectionHooks(hooks, dispatch) if hooks.of_connections else None
+        clock = settings.clock or SystemClock()
+        dispatch = Dispatch(declarations.handlers, declared, metrics, blocking=limits.blocking, clock=clock)
+        self.hooks = ConnectionHooks(hooks, dispatch, clock) if hooks.of_connections else None
         self.parts = compose(
             broker,
-            settings.clock or SystemClock(),
+            clock,
             limits=limits,
             leaving=leaving,
             metrics=metrics,
@@ -95,7 +98,18 @@ class Runtime:
             tell=self.cluster.tell,
         )
         refusals = Refusals(self.parts.clock, metrics)
-        context = _context(settings, declarations, self.parts, refusals, dispatch, self.hooks)
+        requests = Requests(
+            dispatch,
+            self.parts.membership,
+            self.parts.presences,
+            TokenAuthentication(settings.authenticators, limits, refusals).authenticate,
+            limits=limits,
+            heartbeat=settings.heartbeat,
+            inbox=settings.inbox,
+            clock=clock,
+            hooks=self.hooks,
+        )
+        context = _context(settings, declarations, self.parts, requests, self.hooks)
         self.edges: Edges | None = None
         if hooks.of_edges:
             self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
@@ -109,7 +123,8 @@ class Runtime:
             clock=self.parts.clock,
         )
         self.endpoint = Endpoint(context, handshakes)
-        self._bounded_logs = (refusals, handshakes.told, context.endings)
+        of_failures = (dispatch.told, requests.told, context.spawned)
+        self._bounded_logs = (refusals, handshakes.told, context.endings, *of_failures)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
         self._always: list[asyncio.Task[None]] = []
@@ -205,22 +220,11 @@ def _context(
     settings: HubSettings,
     declarations: Declarations,
     parts: Parts,
-    refusals: Refusals,
-    dispatch: Dispatch,
+    requests: Requests,
     hooks: ConnectionHooks | None,
 ) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox
-    requests = Requests(
-        dispatch,
-        parts.membership,
-        parts.presences,
-        TokenAuthentication(settings.authenticators, limits, refusals).authenticate,
-        limits=limits,
-        heartbeat=settings.heartbeat,
-        inbox=inbox,
-        hooks=hooks,
-    )
     admissions = Admissions(
         parts.registry,
         parts.subscriptions,
@@ -249,6 +253,7 @@ def _context(
         hooks=hooks,
         begin=parts.background.begin,
         keep=parts.background.keep,
+        spawned=LimitedLog(SPAWNED, parts.clock),
         waker=parts.waker,
     )
 

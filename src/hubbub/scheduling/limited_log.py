@@ -30,9 +30,12 @@ class LimitedLog:
         self._every = every
         self._windows: dict[str, _Window] = {}
 
-    def tell(self, kind: str, text: str, *args: object, level: int = logging.INFO) -> None:
+    def tell(
+        self, kind: str, text: str, *args: object, level: int = logging.INFO, error: BaseException | None = None
+    ) -> None:
         """`kind` in words, because it is told with the count; `text` and `args` as a logger has them.
 
+        `error`: whose traceback is written as well.
         An application that sets up no logging of its own sees WARNING and above only.
         """
         now = self._clock.now()
@@ -44,7 +47,7 @@ class LimitedLog:
             window = self._windows[kind] = _Window(now, level)
         if window.written < self._burst:
             window.written += 1
-            self._log.log(level, text, *args)
+            self._log.log(level, text, *args, exc_info=error)
             return
         window.left_out += 1
         if window.alarm is None:

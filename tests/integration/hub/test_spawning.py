@@ -116,7 +116,7 @@ async def test_what_it_raises_is_logged_with_the_connection(
         await until(lambda: caplog.records, "it is told")
         [record] = caplog.records
         assert (record.name, record.levelno) == ("hubbub.spawned", logging.ERROR)
-        assert record.getMessage() == f"what was spawned for connection {connection.id} failed"
+        assert record.getMessage().startswith(f"what was spawned for connection {connection.id} failed: ")
         assert record.exc_info is not None
         assert raised in (record.exc_info[1], getattr(record.exc_info[1], "__cause__", None))
         assert (await tab.request("ping"))["type"] == "pong"
