@@ -10,8 +10,9 @@ import pytest
 from fastapi import WebSocket
 from uvicorn.server import ServerState
 
+from hubbub.ports.metrics import Count, Tally
 from hubbub.transports import http_socket, lingering, timeouts, uvicorn
-from hubbub.transports.telling import telling_of
+from hubbub.transports.telling import telling_of, watch
 from hubbub.transports.uvicorn import HubbubProtocol
 from tests.kit.raw_peers import PING, TEXT, Both, Peer, both, frame
 from tests.kit.waiting import until
@@ -157,13 +158,44 @@ async def test_what_is_no_request(
     assert SECRET not in log.text
 
 
+@HTTP
+async def test_a_hub_counts_them(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By reason, and a watcher is told from which address, until it ends that."""
+    monkeypatch.setattr(lingering, "QUIET", 0.1)
+    upgrade = b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    told: list[tuple[Count, str | None]] = []
+    async with both(http=f"hubbub.transports.http:{protocol}") as server:
+        unwatch = watch(lambda *what: told.append(what))
+        for head in (
+            b"\x16\x03\x01\r\n\r\n",
+            b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 600_000,
+            b"POST /ws HTTP/1.1\r\n" + upgrade,
+            b"GET /ws HTTP/1.1\r\n" + upgrade,
+        ):
+            peer = await says(server, head)
+            await peer.answer()
+            await peer.drop()
+        await gone(server)
+        unwatch()
+        assert (await server.peer("/ws").open(Sec_WebSocket_Key="short")).status == 400
+        assert isinstance(server.hub.metrics, Tally)
+        assert server.hub.metrics.counts == {
+            Count.INVALID_REQUESTS: 2,
+            Count.LARGE_HEADS: 1,
+            Count.INVALID_HANDSHAKES: 3,
+        }
+    expected = [Count.INVALID_REQUESTS] * 2 + [Count.LARGE_HEADS] + [Count.INVALID_HANDSHAKES] * 2
+    assert told == [(what, "127.0.0.1") for what in expected]
+
+
 async def test_a_flood_of_strangers_is_counted(log: pytest.LogCaptureFixture) -> None:
     """And what was counted is told when the server is no more, whether or not its loop still runs."""
     transport: Any = SimpleNamespace(get_extra_info=lambda name: "")
     state = ServerState()
     for _ in range(9):
-        telling_of(state).refused(transport, 400, "nonsense")
-    telling_of(ServerState()).refused(transport, 400, "nonsense")  # another's are its own
+        telling_of(state).refused(transport, Count.INVALID_REQUESTS, 400, "nonsense")
+    telling_of(ServerState()).refused(transport, Count.INVALID_REQUESTS, 400, "nonsense")  # another's are its own
 
     def told() -> list[str]:
         # Servers of tests before this one end here as well.

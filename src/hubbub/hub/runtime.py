@@ -32,6 +32,7 @@ from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
 from hubbub.scheduling.clock import SystemClock
 from hubbub.scheduling.limited_log import LimitedLog
+from hubbub.transports import telling
 
 # How long a start waits for the broker.
 _START_WAIT = 1.0
@@ -127,6 +128,7 @@ class Runtime:
         self._bounded_logs = (refusals, handshakes.told, context.endings, *of_failures)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
+        self._unwatch: Callable[[], None] = lambda: None
         self._always: list[asyncio.Task[None]] = []
 
     @property
@@ -141,6 +143,7 @@ class Runtime:
         return None if self._word.settled else "this worker does not know yet what the others keep"
 
     async def start(self) -> None:
+        self._unwatch = telling.watch(lambda what, _: self.parts.metrics.count(what))
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
         # A broker that is there is in touch before the first socket comes; one that is away holds up nothing for long.
         clock = self.parts.clock
@@ -185,6 +188,7 @@ class Runtime:
         async with AsyncExitStack() as last:
             if self._signals is not None:
                 last.callback(self._signals.unregister, self)
+            last.callback(self._unwatch)
             last.push_async_callback(self.broker.stop)
             last.callback(parts.subscriptions.stop)
             last.push_async_callback(parts.background.end, within=FAREWELL)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hubbub.ports.metrics import Count
 from hubbub.transports.lingering import End, Lingering
 from hubbub.transports.telling import telling_of
 from hubbub.transports.timeouts import or_abort
@@ -125,7 +126,8 @@ class HttpSocket(_Base):
         status = HTTPStatus(self._complaint())
         if status is not HTTPStatus.BAD_REQUEST:
             msg = f"The head of a request has {HEAD_SIZE} bytes at most."
-        telling_of(self.server_state).refused(self.transport, status, msg)
+        what = Count.INVALID_REQUESTS if status is HTTPStatus.BAD_REQUEST else Count.LARGE_HEADS
+        telling_of(self.server_state).refused(self.transport, what, status, msg)
         cycle = self.cycle
         if self._answering() and not cycle.more_body:
             cycle.keep_alive = False  # it is answered before this, and last
@@ -194,7 +196,8 @@ class HttpSocket(_Base):
             self._deadline = self.loop.call_later(HEAD, self._too_late)
 
     def _too_late(self) -> None:
-        telling_of(self.server_state).dropped(self.transport, f"no whole head of a request within {HEAD:g} s")
+        why = f"no whole head of a request within {HEAD:g} s"
+        telling_of(self.server_state).dropped(self.transport, why, what=Count.LATE_HEADS)
         self.transport.abort()
 
     def _stop_waiting(self) -> None:

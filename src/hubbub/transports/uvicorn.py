@@ -32,6 +32,7 @@ from websockets.version import version
 
 from hubbub import closes
 from hubbub.closes import Close
+from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
 from hubbub.scheduling.token_bucket import TokenBucket
@@ -132,7 +133,8 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self.handle_connect(Request(target.decode(), headers))
             if self._taken is None and self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
                 # What it answers quotes the peer.
-                self._telling().refused(self.transport, self.response.status_code, "no handshake of a WebSocket")
+                status, why = self.response.status_code, "no handshake of a WebSocket"
+                self._telling().refused(self.transport, Count.INVALID_HANDSHAKES, status, why)
         if behind:
             self.data_received(behind)
 
@@ -171,14 +173,15 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
 
     def _too_late(self) -> None:
         if not self.handshake_complete and not self.transport.is_closing():
-            self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "not let in within the time allowed")
+            why = "not let in within the time allowed"
+            self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, why, what=Count.LATE_HANDSHAKES)
 
     def _telling(self) -> Telling:
         return telling_of(self._server)
 
-    def _turn_away(self, status: HTTPStatus, text: str) -> None:
+    def _turn_away(self, status: HTTPStatus, text: str, *, what: Count = Count.INVALID_HANDSHAKES) -> None:
         """Not accepted, and not by the application."""
-        self._telling().refused(self.transport, status, text)
+        self._telling().refused(self.transport, what, status, text)
         self._offer.withdraw()
         self._cancel_deadline()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
@@ -241,7 +244,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             with or_abort(self.transport):
                 super().shutdown()
         else:
-            self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "the server ends")
+            self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "the server ends", what=Count.REFUSED_HANDSHAKES)
 
     def keepalive_timeout(self) -> None:
         if not (self.close_sent or self.transport.is_closing()):
