@@ -1,0 +1,1 @@
+"""Attacks as attackers make them, each against a real server, with the bound it meets."""

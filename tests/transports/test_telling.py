@@ -148,7 +148,10 @@ async def test_what_is_no_request(
         monkeypatch.setattr(http_socket, "HEAD", 10.0)
         for head, why in (
             (b"\x16\x03\x01" + SECRET.encode() + b"\r\n\r\n", "400: Invalid HTTP request received."),
-            (b"GET / HTTP/1.1\r\nX: " + b"x" * 600_000, "431: The head of a request has 65536 bytes at most."),
+            (
+                b"GET / HTTP/1.1\r\nX: " + b"x" * 600_000,
+                "431: The head of a request has at most 65536 bytes and 100 headers.",
+            ),
         ):
             peer = await says(server, head)
             await peer.answer()

@@ -16,21 +16,17 @@ A TLS handshake that does not proceed is not seen here: asyncio gives it 60 s.
 
 import asyncio
 import contextvars
-import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hubbub.ports.metrics import Count
+from hubbub.transports.http_bounds import HEAD, Refusal
 from hubbub.transports.lingering import End, Lingering
 from hubbub.transports.telling import telling_of
 from hubbub.transports.timeouts import or_abort
 
-HEAD = 10.0
-"""Seconds for the head of a request to be there."""
-HEAD_SIZE = 64 * 1024
-"""Bytes of a head: h11's own limit, and more than a proxy lets pass (nginx: 32 KiB)."""
 ON_ITS_WAY = 2.0
 """Seconds after a socket was opened, or a head begun, in which a server that ends waits for the request."""
 UNREAD = 0.05
@@ -119,24 +115,23 @@ class HttpSocket(_Base):
 
     # The end.
 
-    def send_400_response(self, msg: str) -> None:
-        """`msg` is uvicorn's, for all that is no request. Nothing is said in the middle of another's answer."""
+    def _refuse(self, refusal: Refusal) -> None:
+        """Nothing is read any more. Nothing is said in the middle of another's answer."""
+        if self._deaf:
+            return
         self._deaf = True
         self._stop_waiting()
-        status = HTTPStatus(self._complaint())
-        if status is not HTTPStatus.BAD_REQUEST:
-            msg = f"The head of a request has {HEAD_SIZE} bytes at most."
-        what = Count.INVALID_REQUESTS if status is HTTPStatus.BAD_REQUEST else Count.LARGE_HEADS
-        telling_of(self.server_state).refused(self.transport, what, status, msg)
+        status, what, text = refusal
+        telling_of(self.server_state).refused(self.transport, what, status, text)
         cycle = self.cycle
         if self._answering() and not cycle.more_body:
-            cycle.keep_alive = False  # it is answered before this, and last
+            self._make_last()  # it is answered before this
             return
         if cycle is not None and cycle.more_body:
             cycle.disconnected = True
             cycle.message_event.set()
         if cycle is None or not (cycle.more_body and cycle.response_started):
-            self._answer(status, msg)
+            self._answer(status, text)
         self.transport.close()
 
     def _answer(self, status: HTTPStatus, text: str) -> None:
@@ -148,10 +143,6 @@ class HttpSocket(_Base):
             b"connection: close",
         ]
         self.transport.write(b"\r\n".join([*head, b"", text.encode()]))
-
-    def _complaint(self) -> int:
-        """The status for what is no request. h11 has left it with its exception."""
-        return 431 if getattr(sys.exception(), "error_status_hint", 400) == 431 else 400
 
     def shutdown(self) -> None:
         """The server ends, and takes no new sockets. This one ends with its request, or when none is on its way."""
