@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 
 from hubbub import options
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomOptions, Slow, check_fits
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomOptions, RoomRate, Slow, check_fits
 from hubbub.protocol.codec import encode
 from hubbub.protocol.envelope import Envelope, Kind
 
-BOUNDED = [(Limits, {}), (Rate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
+BOUNDED = [(Limits, {}), (Rate, {}), (RoomRate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
 EVERY_BOUND = [(group, needed, field.name) for group, needed in BOUNDED for field in fields(group)]
 
 
@@ -46,7 +46,9 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         "diff": False,
         "history": None,
         "slow": "disconnect",
+        "rate": None,
     }
+    assert asdict(RoomRate()) == {"messages": 1_000.0, "bytes": 262_144, "burst": 2_000, "burst_bytes": 524_288}
 
 
 def test_what_a_client_joins_with_fits_the_depth() -> None:

@@ -36,7 +36,7 @@ from hubbub.history.page import Page
 from hubbub.hub.cluster import Lease, Stats, Worker
 from hubbub.hub.current import HubDep
 from hubbub.hub.hub import Hub
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate
+from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomRate
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.room import Room
@@ -81,6 +81,7 @@ __all__ = [
     "RateLimited",
     "Refused",
     "Room",
+    "RoomRate",
     "SessionAuth",
     "SessionStore",
     "Stats",

@@ -95,6 +95,40 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRate:
+    """How much may be published into one room through one worker; more is `rate_limited`, with `retry_after`.
+
+    Who reads as fast as that is never closed for being too slow. One user's messages may come to half of it. It holds
+    for what clients' messages and joins bring about; where `@hub.rooms(rate=)` declares one, for all that is published
+    into the room. A message larger than what is left goes through, and the next waits for it.
+    """
+
+    messages: float = 1_000.0
+    """Messages a second in the long run. Default 1,000."""
+    bytes: float = 256 * 1024
+    """Bytes of JSON a second in the long run. Default 256 KiB, a quarter of `Limits.outbox` where that was set."""
+    burst: int = 2_000
+    """Messages at once. Default 2,000."""
+    burst_bytes: int = 512 * 1024
+    """Bytes at once. Default 512 KiB, half of `Limits.outbox` where that was set; at most `Limits.outbox`."""
+
+    def __post_init__(self) -> None:
+        _positive(self)
+        for name in ("burst", "burst_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"RoomRate.{name} must be at least 1, not {getattr(self, name)!r}")
+
+
+def check_rate_fits(rate: RoomRate | None, limits: Limits) -> None:
+    """Raises ValueError for a rate at which a reader that has read all falls at once."""
+    if rate is not None and rate.burst_bytes > limits.outbox:
+        raise ValueError(
+            f"RoomRate.burst_bytes is {rate.burst_bytes}, more than Limits.outbox, {limits.outbox}: readers would be "
+            "closed for what may be published at once. Lower the one or raise the other"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
     """`ping` every `interval` seconds; a peer that sends nothing within `timeout` seconds of it is closed with 4007.
 
@@ -188,6 +222,7 @@ class RoomOptions:
     `diff`: they are told by `presence_diff`, collected over half a second, instead of one notice each. Default off.
     `history`: what is kept of its messages, see `Keep`. Default None.
     `slow`: what becomes of a message that a reader is too slow for. Default: the reader is closed with 1013.
+    `rate`: how much may be published into it through one worker. Default: `Hub(room_rate=)`, for what clients do.
 
     Raises ValueError for a `history` that is none of these, for `presence_data` without presence, and for `latest` with
     history: of values that replace each other nothing can be missed.
@@ -198,6 +233,7 @@ class RoomOptions:
     diff: bool = False
     history: Keep = None
     slow: Slow = Slow.DISCONNECT
+    rate: RoomRate | None = None
 
     def __post_init__(self) -> None:
         check_keep(self.history, "history")

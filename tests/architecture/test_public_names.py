@@ -50,6 +50,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Rate": "burst messages refusals",
         "RateLimited": "code default on_the_wire",
         "Refused": "code default on_the_wire",
+        "RoomRate": "burst burst_bytes bytes messages",
         "Room": "close count history members remove send",
         "SessionAuth": "authenticate bearer",
         "SessionStore": "user_of",

@@ -4,7 +4,7 @@ import re
 
 from hubbub.closes import CLOSES
 from hubbub.errors import ERROR_CODES
-from hubbub.options import Heartbeat, Limits, Rate
+from hubbub.options import Heartbeat, Limits, Rate, RoomRate, RoomRate
 from hubbub.protocol.features import KNOWN
 from hubbub.protocol.messages import RESERVED
 from tests.docs.pages import plain, read, rows, sections
@@ -36,7 +36,7 @@ def test_the_error_codes() -> None:
 
 
 def test_the_limits() -> None:
-    limits, rate, beat = Limits(), Rate(), Heartbeat()
+    limits, rate, room, beat = Limits(), Rate(), RoomRate(), Heartbeat()
     assert {what: limit for what, limit, _ in rows(sections(PAGE)["Limits"])} == {
         "message from a client": size(limits.message),
         "nesting of JSON": f"{limits.depth}",
@@ -46,6 +46,8 @@ def test_the_limits() -> None:
         "messages waiting": f"{limits.waiting}, and joins and leaves of {limits.rooms} rooms and `@me` beside them",
         "messages a second": f"{rate.messages:g}, and {rate.burst} at once; no limit in development",
         "messages refused for their rate": f"{rate.refusals}, regained at one a second",
+        "what clients publish into a room, on one worker": f"{room.messages:g} messages and {size(int(room.bytes))} a second, "
+        f"{room.burst} and {size(room.burst_bytes)} at once, one user half of that; no limit in development",
         "unsent data a connection": size(limits.outbox),
         "message of the application's": size(limits.payload),
         "credential": size(limits.credential),

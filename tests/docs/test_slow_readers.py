@@ -52,4 +52,4 @@ def test_a_gap_looks_as_it_says() -> None:
 
 def test_what_is_counted_is_called_so() -> None:
     counted = read(PAGE).split("**Counted.**")[1]
-    assert re.findall(r"`(\w+)`", counted) == [Count.SLOW, Count.DROPPED, Count.SUPERSEDED]
+    assert re.findall(r"`(\w+)`", counted) == [Count.SLOW, Count.DROPPED, Count.SUPERSEDED, Count.PUBLISHING_LIMITED]

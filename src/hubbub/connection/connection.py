@@ -48,6 +48,7 @@ from hubbub.protocol.join_room import Join, JoinSeveral
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.presence import shown
 from hubbub.protocol.session import Answer, End, Event, Message, Session, refusal
+from hubbub.rooms.rates import PUBLISHER
 from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import running_loop
 from hubbub.types import ConnectionId, Disconnect, NodeId, RoomName, User
@@ -262,6 +263,7 @@ class Connection:
         if self.iterator is None:
             raise TypeError("messages of the hub's own route go to the handlers declared by @hub.on")
         self._context.home.check()
+        PUBLISHER.set(self.user.id)
         return await self.iterator.next()
 
     # What the endpoint and the transport call.

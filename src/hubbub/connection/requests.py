@@ -35,6 +35,7 @@ from hubbub.protocol.messages import RequestId
 from hubbub.protocol.session import Answer, Asked, Check, End, Leave, Message, Renew, SetPresence, Text
 from hubbub.rooms.membership import Membership
 from hubbub.rooms.presences import Presences
+from hubbub.rooms.rates import PUBLISHER
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import ConnectionId, NodeId, RoomName, User
@@ -43,6 +44,9 @@ _log = logging.getLogger("hubbub.requests")
 
 #: What waits its turn: something the client asked for, or the user its handshake proved.
 Request: TypeAlias = Asked | User
+
+#: What runs functions of the application's that may publish.
+_PUBLISHING = (Message, Join, Leave)
 
 #: From the token of a first or renewing message to the user, who must be the one that is there already, where somebody
 #: is. Raises CredentialError.
@@ -123,6 +127,8 @@ class Requests:
         if client.outbound.closed:
             return
         try:
+            if type(request) in _PUBLISHING:
+                PUBLISHER.set(client.outbound.user.id)
             if type(request) is Message and client.iterator is None:
                 done, result = self._dispatch.handle(request, client)
                 if not done:

@@ -13,7 +13,7 @@ from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
 from hubbub.history.topic import Bounds
-from hubbub.options import Keep, Leaving, Limits
+from hubbub.options import Keep, Leaving, Limits, RoomRate
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
@@ -31,6 +31,7 @@ from hubbub.rooms.membership import Membership, Moves
 from hubbub.rooms.patterns import Patterns
 from hubbub.rooms.presences import Presences
 from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.rates import RoomRates
 from hubbub.rooms.retention import Retention
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.home_loop import HomeLoop
@@ -69,6 +70,7 @@ class Parts:
     attendance: Attendance
     membership: Membership
     publish_queue: PublishQueue
+    rates: RoomRates
     retention: Retention
     handles: Handles
 
@@ -101,6 +103,7 @@ def compose(
     metrics: Metrics | None = None,
     declared: DeclaredRooms | None = None,
     inbox: Keep = None,
+    room_rate: RoomRate | None = None,
     announce_users: bool = False,
     moves: Moves | None = None,
     edges: bool = False,
@@ -154,7 +157,8 @@ def compose(
         return broker.ready and not positions.coming_back and retention.learned
 
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
-    handles = Handles(broker, publish_queue, home, declared, retention, limits, inbox=inbox)
+    rates = RoomRates(room_rate, clock, metrics)
+    handles = Handles(broker, publish_queue, home, declared, retention, limits, rates, inbox=inbox)
 
     return Parts(
         node=node,
@@ -177,6 +181,7 @@ def compose(
         attendance=attendance,
         membership=Membership(registry, fanout, attendance, answers, handles, limit=limits.rooms, moves=moves),
         publish_queue=publish_queue,
+        rates=rates,
         retention=retention,
         handles=handles,
     )

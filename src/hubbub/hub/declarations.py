@@ -10,7 +10,7 @@ from hubbub.handlers.models import models_of, types_of
 from hubbub.handlers.refusals import RefusalTable
 from hubbub.handlers.table import HandlerTable
 from hubbub.hub.hook_declarations import HookDeclarations
-from hubbub.options import Keep, Limits, RoomOptions, Slow, check_fits
+from hubbub.options import Keep, Limits, RoomOptions, RoomRate, Slow, check_fits, check_rate_fits
 from hubbub.ports.injection import Injected, Injection
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import Patterns, placeholders
@@ -58,6 +58,7 @@ class Declarations:
         presence_data: bool = False,
         history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
+        rate: RoomRate | None = None,
     ) -> Callable[[F], F]:
         """As `hubbub.Hub.rooms`."""
         if not isinstance(pattern, str):
@@ -69,6 +70,8 @@ class Declarations:
                     raise ValueError(f'presence is True, False or "diff", not {presence!r}')
                 if presence_data not in (True, False):
                     raise ValueError(f"presence_data is True or False, not {presence_data!r}")
+                if rate is not None and not isinstance(rate, RoomRate):
+                    raise ValueError(f"rate is a RoomRate or None, not {rate!r}")
                 names = frozenset(placeholders(pattern))
                 check = self._injection.prepare(function, message=None, caller=Connection, path_params=names)
                 options = RoomOptions(
@@ -77,8 +80,10 @@ class Declarations:
                     diff=presence == "diff",
                     history=history,
                     slow=Slow(slow),
+                    rate=rate,
                 )
                 check_fits(history, self._limits)
+                check_rate_fits(rate, self._limits)
                 self.declared.patterns.declare(pattern, Rule(check, options), check.annotations)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None

@@ -29,10 +29,10 @@ from hubbub.hub.hook_decorators import HookDecorators
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
-from hubbub.hub.settings import HubSettings, check_texts, chosen_broker, usual_rate
+from hubbub.hub.settings import HubSettings, check_texts, chosen_broker, usual_rate, usual_room_rate
 from hubbub.hub.signals import leaving_from_environment
 from hubbub.hub.upgrade import UpgradeRequired, upgrade_required
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, Slow
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, RoomRate, Slow
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -65,10 +65,12 @@ class Hub(HookDecorators):
     `announce_users`: tell everyone `user_connected` and `user_disconnected`. `inbox`: what is kept of the messages to a
     user, also of one who is not there; the user's tabs get it by joining the room `@me` with `since`; default and
     False as `history` of `rooms`. `leaving`: how long users are believed to be there, and how a worker goes; default
-    `Leaving()`, its window from HUBBUB_DRAIN. `rate`: messages a client may send, default `Rate()`, none in development
-    (HUBBUB_DEV=1). `hold_call`: whether the ASGI call of the hub's own route lasts as long as the socket even where
-    nothing needs it (`hubbub serve`); default only where the application's own middleware, or a dependency with
-    `yield`, could tell.
+    `Leaving()`, its window from HUBBUB_DRAIN.
+    `rate`: messages a client may send, default `Rate()`, none in development (HUBBUB_DEV=1). `room_rate`: what clients
+    may have published into one room, to one user or to everyone, through one worker; default a quarter of
+    `Limits.outbox` a second, none in development. `hold_call`: whether the ASGI call of the hub's own route lasts as
+    long as the socket even where nothing needs it (`hubbub serve`); default only where the application's own
+    middleware, or a dependency with `yield`, could tell.
 
     Raises ConfigurationError for what cannot work.
     """
@@ -88,6 +90,7 @@ class Hub(HookDecorators):
         limits: Limits | None = None,
         heartbeat: Heartbeat | None = None,
         rate: Rate | None = None,
+        room_rate: RoomRate | None = None,
         hold_call: bool | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
@@ -109,6 +112,7 @@ class Hub(HookDecorators):
             limits=self.limits,
             heartbeat=Heartbeat() if heartbeat is None else heartbeat,
             rate=usual_rate() if rate is None else rate,
+            room_rate=usual_room_rate(self.limits) if room_rate is None else room_rate,
             announce_users=announce_users,
             inbox=inbox,
             leaving=leaving_from_environment() if leaving is None else leaving,
@@ -142,6 +146,7 @@ class Hub(HookDecorators):
         presence_data: bool = False,
         history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
+        rate: RoomRate | None = None,
     ) -> Callable[[F], F]:
         """Declare which rooms exist and who may join them; without a declaration there is no room.
 
@@ -151,13 +156,14 @@ class Hub(HookDecorators):
         with the feature `presence` see as well what each of them shows, see `Connection.set_presence`. `history`: what
         is kept, so that who comes back misses nothing; default what others keep who declare such rooms on this broker,
         False nothing any more, also where one that ran before has kept it. `slow`: what becomes of messages a reader is
-        too slow for, see `hubbub.options.Slow`.
+        too slow for, see `hubbub.options.Slow`. `rate`: how much may be published into such a room, by the application
+        too, through one worker; default `Hub(room_rate=)`, for what clients bring about alone.
 
-        Raises ConfigurationError for a bad pattern, parameter, `presence` or `slow`, for `presence_data` without
-        presence, and for `latest` with history.
+        Raises ConfigurationError for a bad pattern, parameter, `presence`, `slow` or `rate`, for `presence_data`
+        without presence, and for `latest` with history.
         """
         return self._declarations.rooms(
-            pattern, presence=presence, presence_data=presence_data, history=history, slow=slow
+            pattern, presence=presence, presence_data=presence_data, history=history, slow=slow, rate=rate
         )
 
     def refuses(self, kind: type[E]) -> Callable[[Callable[[E], Refused]], Callable[[E], Refused]]:
@@ -201,7 +207,8 @@ class Hub(HookDecorators):
     ) -> Position | None:
         """To every connection of every worker; `patience` as in `Room.send`. Nothing is kept of it, so None.
 
-        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away.
+        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), RateLimited and Unavailable as
+        `Room.send` does.
         """
         return await self._here.handles.everyone().send(message, exclude=exclude, patience=patience)
 

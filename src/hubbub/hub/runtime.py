@@ -74,6 +74,7 @@ class Runtime:
             metrics=metrics,
             declared=declared,
             inbox=settings.inbox,
+            room_rate=settings.room_rate,
             announce_users=settings.announce_users,
             moves=self.hooks,
             edges=hooks.of_edges,
@@ -195,7 +196,7 @@ class Runtime:
             last.push_async_callback(parts.lease.stop)
             last.push_async_callback(self._end_hooks)
             last.push_async_callback(_cancelled, self._always)
-            for part in (*self._bounded_logs, parts.positions, parts.diffs, parts.waker):
+            for part in (*self._bounded_logs, parts.rates, parts.positions, parts.diffs, parts.waker):
                 last.callback(part.stop)
             last.callback(self._drain.close_all, closes.RESTARTING, window=self._settings.leaving.window)
             last.callback(parts.presence.stop)

@@ -8,7 +8,7 @@ from typing import Any
 from hubbub.auth.origin import OriginRules
 from hubbub.brokers.choose import MEMORY, check_broker_url
 from hubbub.errors import ConfigurationError
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, check_fits, check_keep
+from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, RoomRate, check_fits, check_keep, check_rate_fits
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -18,6 +18,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "limits": (Limits,),
     "heartbeat": (Heartbeat,),
     "rate": (Rate, NoneType),
+    "room_rate": (RoomRate, NoneType),
     "announce_users": (bool,),
     "leaving": (Leaving,),
     "hold_call": (bool, NoneType),
@@ -35,6 +36,7 @@ class HubSettings:
     limits: Limits = field(default_factory=Limits)
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     rate: Rate | None = None
+    room_rate: RoomRate | None = None
     announce_users: bool = False
     inbox: Keep = None
     leaving: Leaving = field(default_factory=Leaving)
@@ -53,6 +55,7 @@ class HubSettings:
         try:
             check_keep(self.inbox, "inbox")
             check_fits(self.inbox, self.limits)
+            check_rate_fits(self.room_rate, self.limits)
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
         check_port("metrics", self.metrics)
@@ -63,6 +66,14 @@ class HubSettings:
 def usual_rate() -> Rate | None:
     """What a client may send where the application says nothing of it."""
     return None if os.environ.get("HUBBUB_DEV") == "1" else Rate()
+
+
+def usual_room_rate(limits: Limits) -> RoomRate | None:
+    """What clients may publish into one room where the application says nothing of it."""
+    if os.environ.get("HUBBUB_DEV") == "1":
+        return None
+    # A reader as fast as that has no more than half of it unsent, whatever else it is sent.
+    return RoomRate(bytes=limits.outbox / 4, burst_bytes=max(1, limits.outbox // 2))
 
 
 def chosen_broker(given: str | Broker | None) -> str | Broker:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import Request
 
-from hubbub.errors import InvalidMessage, Refused, Unavailable
+from hubbub.errors import InvalidMessage, RateLimited, Refused, Unavailable
 from hubbub.hub.hub import Hub
 from hubbub.integrations.answers import published
 from hubbub.integrations.bodies import read_object, unprocessable
@@ -93,7 +93,7 @@ async def send_batch(hub: Hub, listed: list[Any]) -> dict[str, Any]:
 async def _outcome(hub: Hub, each: Any) -> dict[str, Any]:
     try:
         return await _send(hub, each)
-    except (InvalidMessage, Unavailable) as error:
+    except (InvalidMessage, RateLimited, Unavailable) as error:
         return _failed(error)
     except ValueError as error:
         return _failed(InvalidMessage(str(error), field="message"))

@@ -2,14 +2,15 @@
 
     app.include_router(publishing(keys=["…"]))
 
-The body is the message, as `hub.room(name).send` takes it. 200 with the position (null where there is no history),
-401 for a wrong key, 403 where no key is configured at all, 422 for a body that cannot be sent, 503 when the broker is
-away. Who sends the same `Idempotency-Key` again, because no answer came, gets the first one's position, and the message
-is delivered once, where there is history. `?keep=false` keeps it from the history, as `send(keep=False)` does. The body
-must be declared as JSON: what a web page could post to another site without asking is not. Several messages go in one
-request (`batch.py`).
+The body is the message, as `hub.room(name).send` takes it. 200 with the position (null where there is no history), 401
+for a wrong key, 403 where no key is configured at all, 422 for a body that cannot be sent, 429 where the room's rate is
+used up, 503 when the broker is away. Who sends the same `Idempotency-Key` again, because no answer came, gets the first
+one's position, and the message is delivered once, where there is history. `?keep=false` keeps it from the history, as
+`send(keep=False)` does. The body must be declared as JSON: what a web page could post to another site without asking is
+not. Several messages go in one request (`batch.py`).
 """
 
+import math
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +19,7 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
-from hubbub.errors import ConfigurationError, InvalidMessage, Unavailable
+from hubbub.errors import ConfigurationError, InvalidMessage, RateLimited, Unavailable
 from hubbub.hub.current import hub_or_current
 from hubbub.hub.handshakes import RETRY_AFTER
 from hubbub.hub.hub import Hub
@@ -46,7 +47,10 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The key is missing or wrong"},
     403: {"description": "No key is configured"},
 }
-_AWAY: dict[int | str, dict[str, Any]] = {503: {"description": "The broker is away"}}
+_AWAY: dict[int | str, dict[str, Any]] = {
+    429: {"description": "More than the room's rate"},
+    503: {"description": "The broker is away"},
+}
 
 
 def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api", hub: Hub | None = None) -> APIRouter:
@@ -114,6 +118,9 @@ async def _answer(send: Callable[[], Awaitable[Position | None]]) -> dict[str, A
         raise unprocessable("path", error.field, error.message) from None
     except ValueError as error:
         raise unprocessable("body", "", str(error)) from None
+    except RateLimited as error:
+        again = max(1, math.ceil((error.retry_after or 0) / 1000))
+        raise HTTPException(429, error.message, {"Retry-After": str(again)}) from None
     except Unavailable as error:
         raise HTTPException(503, error.message, RETRY_AFTER) from None
     return published(position)

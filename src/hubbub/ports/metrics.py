@@ -37,6 +37,8 @@ class Count(StrEnum):
     MESSAGES_IN = "messages_received"
     DELIVERIES = "messages_delivered"
     REFUSED = "requests_refused"
+    PUBLISHING_LIMITED = "publishing_limited"
+    """Messages that were not published, because their room had as many as it may have."""
     SLOW = "connections_too_slow"
     DROPPED = "messages_dropped"
     """Not sent to a reader that was too slow; it was told by `gap`."""

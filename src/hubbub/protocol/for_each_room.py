@@ -28,6 +28,10 @@ class ForEachRoom:
         if rooms:
             within(self.to(max(rooms, key=lambda room: len(encode(room)))), limit)
 
+    def __len__(self) -> int:
+        """Bytes, without a room's name."""
+        return len(self._data)
+
     def to(self, room: str | None) -> bytes:
         """As it goes to that room; None: as it goes to no room."""
         return self._data if room is None else b'%b,"room":%b}' % (self._data[:-1], encode(room))

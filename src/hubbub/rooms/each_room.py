@@ -77,11 +77,19 @@ class EachRoom:
         composed = ForEachRoom(message, self._senders, limit=self._limits.payload)
         if isinstance(exclude, Iterable) and not isinstance(exclude, str):
             exclude = tuple(exclude)  # because an iterator would be over after the first room
+        for sender in self._senders.values():
+            patience = await sender.spend(len(composed), patience)
 
         async def outcome(sender: Sender) -> Outcome:
             try:
                 return await sender.send(
-                    composed, exclude=exclude, key=key, keep=keep, idempotency_key=idempotency_key, patience=patience
+                    composed,
+                    exclude=exclude,
+                    key=key,
+                    keep=keep,
+                    idempotency_key=idempotency_key,
+                    patience=patience,
+                    spent=True,
                 )
             except Unavailable as error:
                 return error

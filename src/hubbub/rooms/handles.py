@@ -9,6 +9,7 @@ from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.each_room import EachRoom, check_rooms
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
+from hubbub.rooms.rates import Rate, RoomRates
 from hubbub.rooms.retention import Retention
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
@@ -30,6 +31,7 @@ class Handles:
         declared: DeclaredRooms,
         retention: Retention,
         limits: Limits,
+        rates: RoomRates,
         *,
         inbox: Keep,
     ) -> None:
@@ -41,6 +43,8 @@ class Handles:
         self._retention = retention
         self._limits = limits
         self._inbox = inbox
+        self._rates = rates
+        self._usual = rates.of(None)
         self._rooms: dict[str, Room] = {}
         self._rooms_of = 0
 
@@ -56,10 +60,10 @@ class Handles:
         return EachRoom(rooms, senders, self._home, self._limits)
 
     def user(self, id: UserId) -> UserHandle:
-        return UserHandle(id, self._sender(user_topic(id), None, self._inbox), name=self._limits.name)
+        return UserHandle(id, self._sender(user_topic(id), None, self._inbox, self._usual), name=self._limits.name)
 
     def everyone(self) -> Sender:
-        return self._sender(EVERYONE, None, None)
+        return self._sender(EVERYONE, None, None, self._usual)
 
     def _new_room(self, asked: str) -> Room:
         name = messages.check_shared(asked, limit=self._limits.name)
@@ -70,9 +74,10 @@ class Handles:
         return room
 
     def _sender_of(self, room: RoomName) -> Sender:
-        return self._sender(room_topic(room), room, self._declared.options_of(room).history)
+        options = self._declared.options_of(room)
+        return self._sender(room_topic(room), room, options.history, self._rates.of(options.rate))
 
-    def _sender(self, topic: Topic, room: RoomName | None, own: Keep) -> Sender:
+    def _sender(self, topic: Topic, room: RoomName | None, own: Keep, rate: Rate | None) -> Sender:
         return Sender(
             topic,
             self._broker,
@@ -82,4 +87,5 @@ class Handles:
             limit=self._limits.payload,
             room=room,
             own=own,
+            rate=rate,
         )

@@ -15,6 +15,7 @@ from hubbub.protocol import messages
 from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind
 from hubbub.protocol.for_each_room import ForEachRoom
 from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.rates import Rate
 from hubbub.rooms.retention import Retention
 from hubbub.scheduling.home_loop import HomeLoop, running_loop
 from hubbub.types import EVERYONE, OWN_ROOM, Position, RoomName, Topic, User
@@ -61,7 +62,8 @@ def check_ephemeral(keep: object, idempotency_key: str | None) -> None:
 class Sender:
     """Sends to one topic. `room` is added to what is sent, `limit` says how large it is.
 
-    `own` is what this hub declared to be kept of it; what is kept is said by all together, and may change.
+    `own` is what this hub declared to be kept of it; what is kept is said by all together, and may change. `rate`: how
+    fast is published to it, None for as fast as may be.
     """
 
     __slots__ = (
@@ -73,6 +75,7 @@ class Sender:
         "_name",
         "_own",
         "_queue",
+        "_rate",
         "_retention",
         "_room",
         "_unsure",
@@ -91,8 +94,10 @@ class Sender:
         limit: int,
         room: RoomName | None,
         own: Keep,
+        rate: Rate | None = None,
     ) -> None:
         self.topic: Topic = topic
+        self._rate = rate
         self._broker = broker
         self._queue = queue
         self.home: HomeLoop = home
@@ -132,11 +137,12 @@ class Sender:
         keep: bool = True,
         idempotency_key: str | None = None,
         patience: float = 0.0,
+        spent: bool = False,
     ) -> Position | None:
         """Publish it; both keys as in `hubbub.protocol.messages.check_key`, and `keep` as in `check_ephemeral`.
 
-        Raises TypeError or ValueError (see also `hubbub.protocol.messages.compose`), Unavailable, or ConfigurationError
-        outside of the hub's loop.
+        `spent`: its rate was asked already, by `spend`. Raises TypeError or ValueError (see also
+        `hubbub.protocol.messages.compose`), RateLimited, Unavailable, or ConfigurationError outside of the hub's loop.
         """
         if running_loop() is not self._loop:
             self.home.check()
@@ -159,10 +165,18 @@ class Sender:
         if patience <= 0:
             if self._unsure:
                 raise Unavailable("this worker does not know yet what others keep")
+            if self._rate is not None and not spent and (wait := self._rate.spend(self.topic, len(data))):
+                raise self._rate.refuse(self.topic, wait)
             return await self._broker.publish(
                 self.topic, envelope, keep=self._keep if keep else None, idempotency_key=once
             )
+        if not spent:
+            patience = await self.spend(len(data), patience)
         return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience, keep=keep)
+
+    async def spend(self, size: int, patience: float) -> float:
+        """Of its rate so many bytes, within `patience` seconds: those that are left. Raises RateLimited."""
+        return patience if self._rate is None else await self._rate.spend_patiently(self.topic, size, patience)
 
     async def _publish_patiently(self, envelope: bytes, once: str, patience: float, *, keep: bool) -> Position | None:
         loop = asyncio.get_running_loop()

@@ -48,8 +48,9 @@ class Room:
         `patience`: how many seconds to wait for a broker that is away, in order with others (at most `Limits.queued`);
         default 0.
 
-        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away:
-        then it may or may not have been sent, and with an idempotency key it can be sent again.
+        Raises TypeError or ValueError (see `hubbub.protocol.messages.compose`), RateLimited for more than the room's
+        rate (`RoomRate`), for which `patience` waits too, and Unavailable where the broker is away: then it may or may
+        not have been sent, and with an idempotency key it can be sent again.
         """
         return await self._sender.send(
             message, exclude=exclude, key=key, keep=keep, idempotency_key=idempotency_key, patience=patience

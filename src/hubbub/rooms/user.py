@@ -39,7 +39,7 @@ class UserHandle:
         """To every tab of the user; where there is none, nothing happens unless the hub has an inbox.
 
         Then it is kept, and the position returned; the parameters are those of `Room.send`. Raises TypeError or
-        ValueError (see `hubbub.protocol.messages.compose`), Unavailable where the broker is away.
+        ValueError (see `hubbub.protocol.messages.compose`), RateLimited and Unavailable as `Room.send` does.
         """
         return await self._sender.send(
             message, exclude=exclude, keep=keep, idempotency_key=idempotency_key, patience=patience
