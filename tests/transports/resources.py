@@ -10,7 +10,12 @@ MIB = 1024 * 1024
 
 def memory() -> int:
     """Resident bytes of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return resident("self")
+
+
+def resident(pid: int | str) -> int:
+    """Resident bytes of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
 def descriptors() -> int:
