@@ -5,8 +5,11 @@ announces is judged by the header, before any of it is kept; what is kept is bou
 
 Whole masked text frames, nearly all there is, are read in `fast_path.py`, in one call for all that follow one another:
 a chain of calls or a generator, as websockets has, costs several times as much for each frame.
+
+It is longer than others: what a frame may be depends on the message that it is a part of, and is read with it.
 """
 
+from codecs import utf_8_decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -36,6 +39,7 @@ NO_CODE = 1005
 # Plain integers: a member of an enum is slow to reach and to reckon with.
 _FIN, _RSV1, _MASKED = 0x80, 0x40, 0x80
 _IS_TEXT = int(Opcode.TEXT)
+_BEGINS_TEXT = frozenset((Opcode.TEXT, _FIN | Opcode.TEXT))
 _WHOLE_TEXT = _FIN | Opcode.TEXT
 _CLOSE, _PING, _PONG = _FIN | Opcode.CLOSE, _FIN | Opcode.PING, _FIN | Opcode.PONG
 _CONTROLS = frozenset((_CLOSE, _PING, _PONG))
@@ -142,7 +146,19 @@ _OVER = bytearray()
 class Parser:
     """One client's frames. `limit` is in bytes of a message, inflated; `inflate` is there where RFC 7692 was agreed."""
 
-    __slots__ = ("_body", "_buffer", "_count", "_first", "_need", "assembling", "fragments", "inflate", "limit")
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_count",
+        "_first",
+        "_need",
+        "_payload_at",
+        "_valid",
+        "assembling",
+        "fragments",
+        "inflate",
+        "limit",
+    )
 
     def __init__(self, *, limit: int, inflate: Inflate | None = None, fragments: int = 1024) -> None:
         self.limit: int = limit
@@ -151,10 +167,14 @@ class Parser:
         # A frame that is not whole: its bytes so far, and how many of them can be judged next.
         self._buffer: bytearray | None = None
         self._need = 0
+        # Where its payload begins, if it is text and known to be; else 0.
+        self._payload_at = 0
         # A message that is not whole: its first byte, payload and number of fragments so far.
         self._first = 0
         self._body: bytearray | None = None
         self._count = 0
+        # Of a text that is not whole, the bytes from its start on that are characters.
+        self._valid = 0
         self.assembling: bool = False
         """A frame or a message has begun and is not whole."""
 
@@ -170,6 +190,8 @@ class Parser:
                     if at == end:
                         break
                 at = self._frame(data, at, items)
+            if self._payload_at:
+                self._check_begun()
         except _Refused as refused:
             self._end(items, Broken(refused.close))
         except UnicodeDecodeError:
@@ -181,6 +203,7 @@ class Parser:
         items.append(item)
         self._buffer = _OVER
         self._body = None
+        self._payload_at = 0
 
     def _resume(self, data: bytes, items: list[Item]) -> int:
         """Completes the frame that waits. Returns where the next one begins, the end of `data` where none does."""
@@ -195,6 +218,7 @@ class Parser:
             if len(piece) < missing:
                 break
             self._buffer = None
+            self._payload_at = 0
             self._frame(bytes(buffer), 0, items)
         return at
 
@@ -227,6 +251,8 @@ class Parser:
             self._bound(first, size)
         stop = start + size
         if end < stop:
+            begun = first if self._body is None or first in _CONTROLS else self._first
+            self._payload_at = start - at if begun in _BEGINS_TEXT else 0
             return self._wait(data, at, stop - at)
         payload = unmask(data[start:stop], data[start - 4 : start])
         if first in _CONTROLS:
@@ -264,16 +290,35 @@ class Parser:
                 items.append(self._message(first, payload))
                 return
             self._first = first
-            self._body = bytearray(payload)
+            self._body = body = bytearray(payload)
             self._count = 1
-            return
-        body += payload
-        self._count += 1
-        if first & _FIN:
+        else:
+            body += payload
+            self._count += 1
+        if not first & _FIN:
+            if self._first in _BEGINS_TEXT:
+                self._check_text(body[self._valid :])
+        else:
             self._body = None
             items.append(self._message(self._first, body))
 
+    def _check_begun(self) -> None:
+        """The text that has begun and is not whole. Raises UnicodeDecodeError.
+
+        It is decoded when it is whole. But a peer may take its time until then, and hears now that it is in vain.
+        """
+        body, frame, at = self._body or b"", self._buffer or b"", self._payload_at
+        seen = max(self._valid - len(body), 0)
+        mask = bytes(frame[at - 4 : at]) * 2
+        turn = seen % 4
+        self._check_text(body[self._valid :] + unmask(bytes(frame[at + seen :]), mask[turn : turn + 4]))
+
+    def _check_text(self, more: bytes | bytearray) -> None:
+        """What follows the bytes that are known to be characters. Raises UnicodeDecodeError."""
+        self._valid += utf_8_decode(more, "strict", False)[1]
+
     def _message(self, first: int, payload: bytes | bytearray) -> str | bytes:
+        self._valid = 0
         if first & _RSV1 and self.inflate is not None:
             try:
                 payload = self.inflate(payload, self.limit)
