@@ -49,7 +49,7 @@ async def test_a_websocket_that_breaks_the_rules(
 ) -> None:
     monkeypatch.setattr(lingering, "QUIET", 0.1)
     rules = {
-        1002: (frame(TEXT, SECRET.encode(), rsv=1), "reserved bits must be 0"),
+        1002: (frame(TEXT, SECRET.encode(), rsv=1), "protocol error"),
         1007: (frame(TEXT, SECRET.encode() + b"\xff"), "text is not valid UTF-8"),
         1008: (frame(PING, SECRET.encode()) * 60, "too many pings"),
     }

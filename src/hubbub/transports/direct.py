@@ -160,6 +160,8 @@ class DirectTransport(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         anew = False
         if self._quiet is not None and self._quiet.running:
+            if lingering.ends_in_close(data):
+                self._let_go()
             self._quiet.start()
         for item in self._parser.feed(data):
             if type(item) is str or isinstance(item, (str, bytes)):
@@ -222,7 +224,7 @@ class DirectTransport(asyncio.Protocol):
                 self._leave(code, reason)
                 self._let_go()
             case Broken(close):
-                # Its close frame will not be seen, so that it is quiet must do: `lingering.py` says why it is read on.
+                # No frame of it will be read, so that it ends or is quiet must do: `lingering.py` says why.
                 self._quiet = Deadline(lingering.QUIET, self._let_go)
                 self._driven.close(close)
                 if self._close_sent:

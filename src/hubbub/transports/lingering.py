@@ -10,11 +10,27 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from hubbub.protocol.frames import MAX_CONTROL_BYTES, Closing, Parser
 from hubbub.transports.telling import telling_of
 from hubbub.transports.timeouts import Deadline
 
 QUIET = 1.0
 """Seconds without a byte after which a peer that was told the end is taken to have heard it."""
+# RFC 6455 section 5.2: a client's close frame and its mask.
+_CLOSE, _MASKED, _SHORTEST = 0x88, 0x80, 6
+
+
+def ends_in_close(data: bytes) -> bool:
+    """Whether the last that came is a close frame: the peer has heard ours, and says no more (RFC 6455 section 5.5.1).
+
+    After frames that were none, or in the middle of one, it can only be known by its form.
+    """
+    end = len(data)
+    for start in range(end - _SHORTEST, max(end - _SHORTEST - MAX_CONTROL_BYTES, 0) - 1, -1):
+        if data[start] == _CLOSE and data[start + 1] == _MASKED + end - _SHORTEST - start:
+            items = Parser(limit=0).feed(data[start:])
+            return isinstance(items[0], Closing)
+    return False
 
 
 class End(Enum):

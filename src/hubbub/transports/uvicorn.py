@@ -7,6 +7,10 @@ object is needed any more: on the hub's own route not even the ASGI call, unless
 What uvicorn leaves open is bounded for plain routes too: time until `websocket.accept`, fragments of a message and the
 time they take, pings, and peers that take nothing, which are aborted. A socket that ends lingers (`lingering.py`).
 
+Frames are read by the same parser on every route. websockets' object says what is sent, and sees of what comes the
+close frame alone: its own parser looks at a text only when that is whole, and takes a close within a message for an
+error.
+
 The head has been read by uvicorn's HTTP class, and is not parsed once more: websockets' own parser would bound its
 lines anew, by less than a credential may take, and refuses without a word.
 
@@ -24,7 +28,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -35,12 +39,13 @@ from hubbub.closes import Close
 from hubbub.ports.metrics import Count
 from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
+from hubbub.protocol.frames import Broken, Closing, Item, Parser, Ping, Pong, close_frame
 from hubbub.scheduling.token_bucket import TokenBucket
 from hubbub.transports import direct, timeouts
 from hubbub.transports.asgi import EXTENSION
 from hubbub.transports.compression import Compression
 from hubbub.transports.direct import DirectTransport
-from hubbub.transports.lingering import End, Lingering
+from hubbub.transports.lingering import End, Lingering, ends_in_close
 from hubbub.transports.null import NOWHERE
 from hubbub.transports.telling import Telling, telling_of
 from hubbub.transports.timeouts import Deadline, Stall, or_abort
@@ -48,11 +53,12 @@ from hubbub.transports.timeouts import Deadline, Stall, or_abort
 HANDSHAKE = 10.0
 """Seconds for the application to accept or refuse."""
 _EARLY = 64 * 1024
+# RFC 6455 section 5.2: the bit of a length by which a client says that a mask follows.
+_MASKED = 0x80
 # All that websockets' parser sees of a handshake.
 _ANY_HEAD = b"GET / HTTP/1.1\r\n\r\n"
 # How it decodes the value of a header; uvicorn's class encodes it again.
 _DECODING = ("latin-1", "strict") if int(version.split(".")[0]) >= 17 else ("ascii", "surrogateescape")
-_TOO_MANY_FRAGMENTS = closes.FLOODING.because("too many fragments of one message")
 
 
 class HubbubProtocol(WebSocketsSansIOProtocol):
@@ -77,8 +83,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         self._stall: Stall | None = None
         self._assembly: Deadline | None = None
         self._pings: TokenBucket | None = None
-        self._fragments = 0
-        self._whole = 0
+        self._parser: Parser | None = None
+        self._answered = False
+        """The peer has said the end as well, though nothing of it is read any more."""
 
     # The handshake.
 
@@ -109,10 +116,10 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._early += data
             if len(self._early) > _EARLY:
                 self.transport.pause_reading()
-        else:
-            whole = self._whole
-            super().data_received(data)
-            self._watch_assembly(anew=self._whole > whole)
+        elif self._parser is not None:
+            items = self._parser.feed(data)
+            self._hear(items)
+            self._watch_assembly(self._parser, anew=any(isinstance(item, str | bytes) for item in items))
 
     def _begin(self, data: bytes) -> None:
         """The whole head, as uvicorn's HTTP class has written it anew."""
@@ -166,6 +173,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         self._offer.withdraw()
         if self._taken is None and not self.disconnected:
             self.transport.set_write_buffer_limits()
+            self._parser = Parser(
+                limit=self.config.ws_max_size, inflate=_inflate(self._compression()), fragments=direct.FRAGMENTS
+            )
             early, self._early = self._early, None
             if early:
                 self.transport.resume_reading()
@@ -210,7 +220,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         self._cancel_deadline()
         self._cancel_stall()
         self.stop_keepalive()
-        agreed = next((each for each in self.conn.extensions if isinstance(each, PerMessageDeflate)), None)
+        agreed = self._compression()
         taken = self._taken = DirectTransport(
             driven,
             transport,
@@ -218,7 +228,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             limit=min(limit, self.config.ws_max_size),
             closing=closing,
             bits=agreed.local_max_window_bits if agreed else 0,
-            inflate=Inflate(agreed.remote_max_window_bits) if agreed else None,
+            inflate=_inflate(agreed),
             gone=self.connections.discard,
         )
         transport.set_protocol(taken)
@@ -233,6 +243,10 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         # A call that lasts keeps this object alive, and this is most of it.
         del self.conn, self.request, self.response, self.queue, self.writable
         return taken
+
+    def _compression(self) -> PerMessageDeflate | None:
+        """What was agreed on."""
+        return next((each for each in self.conn.extensions if isinstance(each, PerMessageDeflate)), None)
 
     # The end.
 
@@ -264,19 +278,18 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         """What has been said when the socket is closed."""
         if self.conn.state is State.CONNECTING:
             return End.ANSWERED
-        return End.SAID if self.conn.close_sent is not None and self.conn.close_rcvd is None else End.AGREED
+        waits = self.conn.close_sent is not None and self.conn.close_rcvd is None and not self._answered
+        return End.SAID if waits else End.AGREED
 
     def _discard(self, data: bytes) -> None:
         """What comes after the end: all that is looked for is the peer's own."""
         cast("Lingering", self.transport).heard()
-        with or_abort(self.transport):
-            self.conn.receive_data(data)
-            self.conn.events_received()
-            self.conn.data_to_send()
-        if self.conn.close_rcvd is not None:
+        items = self._parser.feed(data) if self._parser is not None else []
+        if ends_in_close(data) or any(isinstance(item, Closing) for item in items):
+            self._answered = True
             self.transport.close()
 
-    # Bounds for the routes that are no hub's.
+    # The routes that are no hub's.
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._offer.withdraw()
@@ -287,45 +300,36 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         cast("Lingering", self.transport).lost()
         super().connection_lost(exc)
 
-    def handle_text(self, event: Frame) -> None:
-        self._fragments = 1
-        super().handle_text(event)
-
-    def handle_bytes(self, event: Frame) -> None:
-        self._fragments = 1
-        super().handle_bytes(event)
-
-    def handle_cont(self, event: Frame) -> None:
-        self._fragments += 1
-        if self._fragments > direct.FRAGMENTS:
-            self._fail(_TOO_MANY_FRAGMENTS)
-        else:
-            super().handle_cont(event)
-
-    def handle_ping(self) -> None:
-        if self._is_flooding():
-            self._fail(direct.PINGING_TOO_MUCH)
-        elif self.writable.is_set() and not self.close_sent:
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()  # not answered into a full buffer
-
-    def handle_pong(self, event: Frame) -> None:
-        if self._is_flooding():
-            self._fail(direct.PINGING_TOO_MUCH)
-        else:
-            super().handle_pong(event)
-
-    def send_receive_event_to_app(self) -> None:
-        self._whole += 1
-        if self.curr_msg_data_type == "text":
-            try:
-                b"".join(self.frames).decode()
-            except UnicodeDecodeError:
-                # uvicorn's own class logs a traceback for each.
-                self._fail(closes.NOT_UTF8)
+    def _hear(self, items: list[Item]) -> None:
+        for item in items:
+            if self.transport.is_closing():
                 return
-        super().send_receive_event_to_app()
+            match item:
+                case str() | bytes():
+                    self._pass_on(item)
+                case Ping() | Pong() if self._is_flooding():
+                    self._fail(direct.PINGING_TOO_MUCH)
+                case Ping(payload):
+                    if self.writable.is_set() and not self.close_sent:  # not answered into a full buffer
+                        self.conn.send_pong(payload)
+                        self.transport.write(b"".join(self.conn.data_to_send()))
+                case Pong(payload):
+                    self.handle_pong(Frame(Opcode.PONG, payload))
+                case Closing(code, reason):
+                    first, size, *rest = close_frame(code, reason)
+                    self.conn.receive_data(bytes((first, size | _MASKED, 0, 0, 0, 0, *rest)))
+                    self.handle_events()
+                case Broken(close):
+                    self._fail(close)
+
+    def _pass_on(self, message: str | bytes) -> None:
+        """To the application, which reads one after the other."""
+        if not self.close_sent:
+            kind = "text" if isinstance(message, str) else "bytes"
+            self.queue.put_nowait(cast("Any", {"type": "websocket.receive", kind: message}))
+            if not self.read_paused:
+                self.read_paused = True
+                self.transport.pause_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -346,8 +350,8 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._pings = TokenBucket(direct.PINGS, direct.PINGS_AT_ONCE, now)
         return self._pings.spend(now) > 0
 
-    def _watch_assembly(self, *, anew: bool) -> None:
-        if self.close_sent or not (self.frames or self.conn.reader.buffer):
+    def _watch_assembly(self, parser: Parser, *, anew: bool) -> None:
+        if self.close_sent or not parser.assembling:
             if self._assembly is not None:
                 self._assembly.stop()
             return
@@ -363,7 +367,6 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._fail(direct.TOO_LONG_IN_COMING)
 
     def _fail(self, close: Close) -> None:
-        self.frames = []
         if not self.close_sent:
             with or_abort(self.transport):
                 self.conn.fail(close.code, close.reason)
@@ -373,6 +376,10 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+
+def _inflate(agreed: PerMessageDeflate | None) -> Inflate | None:
+    return Inflate(agreed.remote_max_window_bits) if agreed else None
 
 
 class _Offer:
