@@ -7,12 +7,21 @@ from itertools import pairwise
 import pytest
 
 from hubbub import options
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomOptions, RoomRate, Slow, check_fits
+from hubbub.options import Addresses, Heartbeat, History, Leaving, Limits, Rate, RoomOptions, RoomRate, Slow, check_fits
 from hubbub.protocol.codec import encode
 from hubbub.protocol.envelope import Envelope, Kind
 
-BOUNDED = [(Limits, {}), (Rate, {}), (RoomRate, {}), (Heartbeat, {}), (History, {"size": 1, "ttl": 1.0})]
-EVERY_BOUND = [(group, needed, field.name) for group, needed in BOUNDED for field in fields(group)]
+BOUNDED = [
+    (Limits, {}),
+    (Rate, {}),
+    (RoomRate, {}),
+    (Addresses, {}),
+    (Heartbeat, {}),
+    (History, {"size": 1, "ttl": 1.0}),
+]
+EVERY_BOUND = [
+    (group, needed, field.name) for group, needed in BOUNDED for field in fields(group) if field.type in (int, float)
+]
 
 
 def test_the_defaults_are_those_that_are_documented() -> None:
@@ -36,6 +45,17 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         "connections": 65_536,
         "unauthenticated": 1_000,
         "connections_per_user": 128,
+        "handshakes": 1_000.0,
+    }
+    assert asdict(Addresses()) == {
+        "connections": 2_000,
+        "unauthenticated": 250,
+        "handshakes": 50.0,
+        "burst": 1_000,
+        "failures": 500,
+        "proxies": None,
+        "header": "x-forwarded-for",
+        "known": 16_384,
     }
     assert asdict(Rate()) == {"messages": 100.0, "burst": 200, "refusals": 200}
     assert asdict(Heartbeat()) == {"interval": 25.0, "timeout": 10.0}
@@ -86,6 +106,19 @@ def test_no_bound_is_nothing_negative_or_without_end(group: type, needed: dict, 
 def test_no_time_of_leaving_is_negative_or_without_end(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"Leaving\.{name} must be finite and not negative, not {value!r}"):
         Leaving(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["connections", "unauthenticated", "burst", "failures", "known"])
+def test_an_address_may_have_one_of_each(name: str) -> None:
+    assert Addresses(**{name: 1})
+    with pytest.raises(ValueError, match=rf"Addresses\.{name} must be at least 1, not 0\.5"):
+        Addresses(**{name: 0.5})
+
+
+@pytest.mark.parametrize("header", ["", " ", "größe", None])
+def test_the_header_of_proxies_is_the_name_of_one(header: object) -> None:
+    with pytest.raises(ValueError, match=r"Addresses\.header is the name of a header"):
+        Addresses(header=header)  # type: ignore[arg-type]
 
 
 def test_a_worker_may_go_at_once_but_a_lease_takes_time() -> None:

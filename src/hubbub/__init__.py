@@ -36,7 +36,7 @@ from hubbub.history.page import Page
 from hubbub.hub.cluster import Lease, Stats, Worker
 from hubbub.hub.current import HubDep
 from hubbub.hub.hub import Hub
-from hubbub.options import Heartbeat, History, Leaving, Limits, Rate, RoomRate
+from hubbub.options import Addresses, Heartbeat, History, Leaving, Limits, Rate, RoomRate
 from hubbub.ports.auth import Authenticator, Carrier, Credential
 from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.room import Room
@@ -46,6 +46,7 @@ from hubbub.types import Disconnect, Edge, Position, User
 __version__ = "0.1.0"
 
 __all__ = [
+    "Addresses",
     "Authenticator",
     "Carrier",
     "ConfigurationError",

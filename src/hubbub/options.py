@@ -1,6 +1,7 @@
 """What an application may set, in small frozen groups. None is unlimited."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Literal, NoReturn, TypeAlias
@@ -13,6 +14,8 @@ MOST_PRESENCE = 16 * 1024
 
 def _positive(group: object) -> None:
     for field in fields(group):  # type: ignore[arg-type]
+        if field.type not in (int, float):
+            continue
         value = getattr(group, field.name)
         if not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ValueError(f"{type(group).__name__}.{field.name} must be finite and greater than 0, not {value!r}")
@@ -62,6 +65,9 @@ class Limits:
     """Connections of one worker that may wait for their first message at once; more are refused with 503."""
     connections_per_user: int = 128
     """Connections of one user on one worker; one more is closed with 4004."""
+    handshakes: float = 1_000.0
+    """Handshakes a second that one worker looks at, twice as many at once; more are refused with 503. None is counted
+    from loopback, and none in development. Default 1,000, near what one can do."""
 
     def __post_init__(self) -> None:
         _positive(self)
@@ -126,6 +132,42 @@ def check_rate_fits(rate: RoomRate | None, limits: Limits) -> None:
             f"RoomRate.burst_bytes is {rate.burst_bytes}, more than Limits.outbox, {limits.outbox}: readers would be "
             "closed for what may be published at once. Lower the one or raise the other"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """What the clients of one address may have of one worker; more is refused with 429, before anything is looked at.
+
+    An address of IPv6 stands for its /64, IPv4 within IPv6 for itself. Nothing is limited for loopback, for unix
+    sockets, and for proxies that are not named; in development nothing at all.
+    """
+
+    connections: int = 2_000
+    """Connections at a time, handshakes among them. Default 2,000: a company comes from one address."""
+    unauthenticated: int = 250
+    """Connections at a time that wait for their first message. Default 250, a quarter of `Limits.unauthenticated`."""
+    handshakes: float = 50.0
+    """Handshakes a second in the long run. Default 50."""
+    burst: int = 1_000
+    """Handshakes at once: a company whose line comes back. Default 1,000."""
+    failures: int = 500
+    """Handshakes, and keys for publishing, that came to nothing at once: no sense in them, or nobody's credential.
+    Regained at a tenth of `handshakes`; until then nothing is looked at from there. Default 500."""
+    proxies: Sequence[str] | None = None
+    """Addresses and networks of proxies that are believed whom they speak for, `unix` for those that come by a unix
+    socket. Default HUBBUB_PROXIES; an empty list says that there is none."""
+    header: str = "x-forwarded-for"
+    """In which they say it: a list of addresses, the last one added by the nearest; or `forwarded` (RFC 7239)."""
+    known: int = 16_384
+    """Addresses without a connection that are remembered, those that were heard last. Default 16,384."""
+
+    def __post_init__(self) -> None:
+        _positive(self)
+        for name in ("connections", "unauthenticated", "burst", "failures", "known"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Addresses.{name} must be at least 1, not {getattr(self, name)!r}")
+        if not isinstance(self.header, str) or not self.header.isascii() or not self.header.strip():
+            raise ValueError(f"Addresses.header is the name of a header, not {self.header!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from uvicorn.importer import import_from_string
 
 NAMES: dict[str, dict[str, str]] = {
     "hubbub": {
+        "Addresses": "burst connections failures handshakes header known proxies unauthenticated",
         "Authenticator": "authenticate bearer cookie",
         "Carrier": "COOKIE MESSAGE QUERY SUBPROTOCOL",
         "ConfigurationError": "",
@@ -40,7 +41,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Lease": "give_up turn",
         "Leaving": "grace lease window",
         "Limits": (
-            "authenticate blocking closing connections connections_per_user credential depth message name "
+            "authenticate blocking closing connections connections_per_user credential depth handshakes message name "
             "outbox payload queued replay rooms unauthenticated waiting"
         ),
         "NotFound": "code default on_the_wire",
@@ -114,8 +115,8 @@ NAMES: dict[str, dict[str, str]] = {
         "Count": (
             "BROKER_DEAF BROKER_LOST BROKER_RECONNECTED CLOSED_SOCKETS CONNECTIONS DEAD DELIVERIES DROPPED "
             "DROPPED_SOCKETS GAPS HANDLER_BLOCKED HANDLER_FAILED INVALID_HANDSHAKES INVALID_REQUESTS LARGE_HEADS "
-            "LATE_HANDSHAKES LATE_HEADS MESSAGES_IN REFUSED REFUSED_HANDSHAKES REPEATED SLOW SUPERSEDED "
-            "UNKNOWN_ENVELOPES"
+            "LATE_HANDSHAKES LATE_HEADS MESSAGES_IN REFUSED REFUSED_ADDRESS REFUSED_HANDSHAKES REFUSED_WORKER "
+            "REPEATED SLOW SUPERSEDED UNKNOWN_ENVELOPES"
         ),
         "Metrics": "count",
         "Tally": "count",

@@ -14,7 +14,7 @@ from hubbub.integrations.publishing import publishing
 from tests.docs.pages import plain, read, rows, sections
 
 PAGE = "docs/reference/api.md"
-GROUPS = [hubbub.Limits, hubbub.Rate, hubbub.RoomRate, hubbub.Heartbeat, hubbub.Leaving]
+GROUPS = [hubbub.Limits, hubbub.Rate, hubbub.RoomRate, hubbub.Heartbeat, hubbub.Leaving, hubbub.Addresses]
 VALUES = [
     hubbub.Disconnect,
     hubbub.Edge,

@@ -4,7 +4,7 @@ import re
 
 from hubbub.closes import CLOSES
 from hubbub.errors import ERROR_CODES
-from hubbub.options import Heartbeat, Limits, Rate, RoomRate, RoomRate
+from hubbub.options import Heartbeat, Limits, Rate, RoomRate
 from hubbub.protocol.features import KNOWN
 from hubbub.protocol.messages import RESERVED
 from tests.docs.pages import plain, read, rows, sections

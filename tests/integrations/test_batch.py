@@ -211,7 +211,7 @@ async def test_openapi_says_what_comes_and_goes(server: Server) -> None:
         "keep",
         "idempotency_key",
     }
-    assert {"200", "401", "403", "422"} == set(batch["responses"])
+    assert {"200", "401", "403", "422", "429"} == set(batch["responses"])
     answers = {
         path: each["post"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         for path, each in paths.items()

@@ -91,6 +91,14 @@ def serve(
             help="What clients' return is spread over at the end; 0 sends all away at once. [HUBBUB_DRAIN, default 5]",
         ),
     ] = None,
+    proxies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Proxies that are believed whom they speak for: addresses, networks, unix, with commas; or none. "
+            "[HUBBUB_PROXIES, default as uvicorn's: 127.0.0.1]",
+        ),
+    ] = None,
     max_message: Annotated[
         str | None,
         typer.Option(
@@ -138,7 +146,7 @@ def serve(
     """
     from hubbub.cli.serve import serve as run
 
-    where = {"host": host, "port": port, "uds": uds, "root_path": root_path}
+    where = {"host": host, "port": port, "uds": uds, "root_path": root_path, "proxies": proxies}
     tls = {"ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
     times = {"grace": grace, "drain": drain, "timeout_keep_alive": timeout_keep_alive}
     limits = {

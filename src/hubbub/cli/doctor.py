@@ -8,6 +8,7 @@ checks, because what does not import is what they are about.
 import asyncio
 import json
 import logging
+import os
 import platform
 import sys
 import time
@@ -21,7 +22,7 @@ from uuid import uuid4
 
 from hubbub import __version__
 from hubbub.brokers.choose import MEMORY, choose_broker
-from hubbub.cli.settings import Settings
+from hubbub.cli.settings import Settings, named_proxies
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import Limits
 from hubbub.ports.broker import Broker
@@ -62,6 +63,7 @@ def examine(settings: Settings) -> list[Finding]:
         _extension("websockets", "websockets.speedups", "C", otherwise="Python: it was installed without its C part"),
         _extension("hiredis", "hiredis", "installed", otherwise='missing: pip install "hubbub[redis]" brings it'),
         *_open_files(Limits().connections),
+        _addresses(settings),
         _broker(settings),
     ]
 
@@ -140,6 +142,25 @@ def _open_files(connections: int) -> Iterator[Finding]:
     if hard == resource.RLIM_INFINITY or hard >= needed:
         said += f"; ulimit -n {needed} raises it"
     yield Finding("open files", "weak", said)
+
+
+def _addresses(settings: Settings) -> Finding:
+    """Whether clients are limited by address, as a hub without options of its own has it."""
+    name = "addresses"
+    if settings.dev:
+        return Finding(name, "ok", "not limited in development")
+    try:
+        proxies = named_proxies(settings)
+    except ConfigurationError as error:
+        return Finding(name, "wrong", str(error))
+    if os.environ.get("FORWARDED_ALLOW_IPS") == "*" and settings.proxies is None:
+        return Finding(name, "weak", "not limited: with FORWARDED_ALLOW_IPS=* anybody says who it is; --proxies LIST")
+    if settings.uds is not None and not proxies.unix:
+        return Finding(name, "weak", "not limited: who comes by a unix socket has none; --proxies unix, behind a proxy")
+    if proxies.said:
+        return Finding(name, "ok", f"limited, also behind {settings.proxies}; not from loopback itself")
+    said = "limited, but for loopback, unix sockets and proxies in private networks that are not named (--proxies)"
+    return Finding(name, "ok", said)
 
 
 def _broker(settings: Settings) -> Finding:

@@ -29,7 +29,7 @@ from hubbub.auth.jwt import JWTAuth
 from hubbub.brokers.choose import check_broker_url
 from hubbub.cli.announce import start_line, what_development_allows
 from hubbub.cli.listening import BACKLOG, check_tls, listen
-from hubbub.cli.settings import Settings, revealed, write_environment
+from hubbub.cli.settings import Settings, named_proxies, revealed, write_environment
 from hubbub.cli.worker import Asked, Supervisor, WorkerConfig
 from hubbub.errors import ConfigurationError
 from hubbub.transports import HTTP, PROTOCOL
@@ -93,6 +93,7 @@ def _check(application: str | None, settings: Settings, *, reload: bool) -> None
         )
     if settings.broker is not None:
         _check_broker(settings.broker)
+    named_proxies(settings)
     check_tls(settings)
     if application is None:
         _check_secret(settings)
@@ -146,6 +147,10 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
         "ssl_keyfile_password": revealed(settings.ssl_keyfile_password),
         "workers": settings.workers,
         "reload": reload,
+        # Else uvicorn's own default, or its variable.
+        "forwarded_allow_ips": None
+        if settings.proxies is None
+        else ",".join(map(str, named_proxies(settings).networks)),
         "http": HTTP,
         "ws": PROTOCOL,
         "ws_max_size": settings.max_message,

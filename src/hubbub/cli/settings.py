@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hubbub.errors import ConfigurationError
+from hubbub.hub.client_address import Proxies, parse_proxies
 from hubbub.options import Leaving, Limits
 
 PREFIX = "HUBBUB_"
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     log_level: Annotated[Level, BeforeValidator(_lower)] = "info"
     grace: int = Field(default=10, ge=0, le=3600)
     drain: float = Field(default=Leaving().window, ge=0, le=3600)
+    proxies: str | None = None
     max_message: int = Field(default=Limits().message, ge=1)
     # Longer than a balancer keeps a connection, or it sends a request into one that is closed just then: a 502.
     timeout_keep_alive: int = Field(default=75, ge=0, le=3600)
@@ -102,6 +104,7 @@ def write_environment(settings: Settings) -> None:
         "LOG_LEVEL": settings.log_level,
         "GRACE": str(settings.grace),
         "DRAIN": f"{settings.drain:g}",
+        "PROXIES": settings.proxies,
         "MAX_MESSAGE": str(settings.max_message),
         "TIMEOUT_KEEP_ALIVE": str(settings.timeout_keep_alive),
         "LIMIT_MAX_REQUESTS": None if settings.limit_max_requests is None else str(settings.limit_max_requests),
@@ -115,6 +118,14 @@ def write_environment(settings: Settings) -> None:
     if _CONCURRENCY in os.environ:
         # Some hosts set it for every process. It is not ours to follow, and a hub counts workers by it.
         os.environ[_CONCURRENCY] = str(settings.workers)
+
+
+def named_proxies(settings: Settings) -> Proxies:
+    """Raises ConfigurationError that names the flag."""
+    try:
+        return parse_proxies(settings.proxies)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--proxies (HUBBUB_PROXIES): {error}") from None
 
 
 def _in_words(error: dict[str, Any], given: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from starlette.websockets import WebSocket
@@ -17,6 +18,7 @@ from hubbub.connection.connection import Connection
 from hubbub.connection.context import Context
 from hubbub.errors import ConnectionClosed, HandshakeRefused
 from hubbub.hub.asgi_call import is_watched
+from hubbub.hub.gate import Seat
 from hubbub.hub.handshakes import Handshakes, quiet
 from hubbub.ports.transport import Driven, Transport
 from hubbub.protocol.features import offered
@@ -114,7 +116,7 @@ class Endpoint:
         self, websocket: WebSocket, user: User | str | None, *, text: bool, iterated: bool, usual: Usual | None = None
     ) -> tuple[Connection, "Socket"]:
         with self.handshakes.one_more():
-            who = await self.handshakes.let_in(websocket, user, beside=len(self.connections))
+            who, seat = await self.handshakes.let_in(websocket, user, beside=len(self.connections))
             # It is made use of once; the handshake's scope lives on.
             take_over: TakeOver | None = websocket.scope.get("extensions", {}).pop(EXTENSION, None)
             connection = Connection(
@@ -126,17 +128,27 @@ class Endpoint:
                 text=text,
                 iterated=iterated,
                 asked=offered(websocket.scope.get("subprotocols") or ()),
-                gone=self._gone,
+                gone=self._gone if seat is self.handshakes.gate.nothing else partial(self._gone_from, seat),
             )
             self.connections.add(connection)
         if who is None:
             self.handshakes.unauthenticated.add(connection)
-            connection.opening.when_over(lambda: self.handshakes.unauthenticated.discard(connection))
+            connection.opening.when_over(partial(self._no_longer_nobody, connection, seat))
         limits = self.context.limits
         taken = take_over and take_over(connection, limit=limits.message, closing=limits.closing)
         socket: Socket = taken or ASGITransport(websocket, connection, closing=limits.closing)
         connection.begin(socket, who)
         return connection, socket
+
+    def _no_longer_nobody(self, connection: Connection, seat: Seat) -> None:
+        self.handshakes.unauthenticated.discard(connection)
+        seat.waited()
+        if connection.closed:
+            seat.failed()
+
+    def _gone_from(self, seat: Seat, connection: Connection) -> None:
+        self._gone(connection)
+        seat.leave()
 
     def _variables_of_the_call(self) -> contextvars.Context:
         """What middleware has set, for every message of the connection. Most applications set nothing, or the same."""

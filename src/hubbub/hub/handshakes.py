@@ -25,6 +25,7 @@ from hubbub.auth.refusals import Refusals
 from hubbub.auth.select import Claim, examine
 from hubbub.connection.connection import Connection
 from hubbub.errors import CredentialError, HandshakeRefused, InvalidCredential, InvalidMessage, described, text_of
+from hubbub.hub.gate import Gate, Seat
 from hubbub.options import Limits
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.clock import Clock
@@ -42,19 +43,25 @@ _NO_AUTH = "refused a connection: the hub has no auth=, so nobody can be let in"
 _FAILED = "authenticating a handshake failed"
 _BAD_ORIGIN = "refused a handshake by its Origin"
 # The others are told where they are found, with what is known there.
-_NOT_YET_TOLD = {400, 503}
+_NOT_YET_TOLD = {400, 429, 503}
+# A page that may not connect is not its visitors' fault.
+_ITS_OWN_FAULT = {400, 401}
 
 #: What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
 RETRY_AFTER = {"Retry-After": "2"}
 
 
 class Handshakes:
-    """`refusals` is told of credentials that prove nobody, `unready` says why this worker takes nobody now."""
+    """`gate` says who may begin at all, `refusals` is told of credentials that prove nobody.
+
+    `unready` says why this worker takes nobody now.
+    """
 
     def __init__(
         self,
         authenticators: Sequence[Authenticator],
         origins: OriginRules,
+        gate: Gate,
         refusals: Refusals,
         unready: Callable[[], str | None],
         *,
@@ -64,6 +71,7 @@ class Handshakes:
     ) -> None:
         self._authenticators = tuple(authenticators)
         self._origins = origins
+        self.gate: Gate = gate
         self._refusals = refusals
         self._unready = unready
         self._limits = limits
@@ -83,16 +91,32 @@ class Handshakes:
         finally:
             self.under_way -= 1
 
-    async def let_in(self, websocket: WebSocket, user: User | str | None, *, beside: int) -> User | None:
+    async def let_in(self, websocket: WebSocket, user: User | str | None, *, beside: int) -> tuple[User | None, Seat]:
         """Accept, and the user the handshake proves, None where the first message is to. Raises HandshakeRefused.
 
-        `user`: who it is, where the application knows it. `beside`: how many connections there are.
+        `user`: who it is, where the application knows it. `beside`: how many connections there are. The seat is what
+        the connection takes of its address, to be left when it is gone.
         """
         try:
-            who = await self._examine(websocket, user, beside)
+            seat = self.gate.enter(websocket.scope)
+        except HTTPException as refusal:
+            self._metrics.count(Count.REFUSED_HANDSHAKES)
+            await _deny(websocket, refusal)
+            raise quiet(websocket, HandshakeRefused()) from None
+        try:
+            return await self._look_at(websocket, user, seat, beside), seat
+        except BaseException:
+            seat.leave()
+            raise
+
+    async def _look_at(self, websocket: WebSocket, user: User | str | None, seat: Seat, beside: int) -> User | None:
+        try:
+            who = await self._examine(websocket, user, seat, beside)
             self._check_accepting()  # which may have changed meanwhile
         except HTTPException as refusal:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
+            if refusal.status_code in _ITS_OWN_FAULT:
+                seat.failed()
             if refusal.status_code in _NOT_YET_TOLD:
                 kind = f"a handshake was refused with {refusal.status_code}: {refusal.detail}"
                 self.told.tell(kind, kind)
@@ -100,6 +124,7 @@ class Handshakes:
             raise quiet(websocket, HandshakeRefused()) from None
         except CredentialError:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
+            seat.failed()
             await self._accept(websocket)
             with suppress(*GONE):
                 await websocket.close(closes.CREDENTIAL_INVALID.code, closes.CREDENTIAL_INVALID.reason)
@@ -107,7 +132,7 @@ class Handshakes:
         await self._accept(websocket)
         return who
 
-    async def _examine(self, websocket: WebSocket, user: User | str | None, beside: int) -> User | None:
+    async def _examine(self, websocket: WebSocket, user: User | str | None, seat: Seat, beside: int) -> User | None:
         """The user the handshake proves; None where the first message is to. Raises HTTPException, CredentialError."""
         self._make_room(beside)
         scope = websocket.scope
@@ -126,6 +151,7 @@ class Handshakes:
         if isinstance(presented, Absent):
             if len(self.unauthenticated) >= self._limits.unauthenticated:
                 raise HTTPException(503, "too many connections wait to authenticate", RETRY_AFTER)
+            seat.wait()
             return None
         try:
             if isinstance(presented, Unusable):

@@ -24,15 +24,24 @@ from hubbub.errors import ConfigurationError, Refused
 from hubbub.hub.cluster import Lease, Stats
 from hubbub.hub.declarations import Declarations, E, F
 from hubbub.hub.endpoint import Endpoint
+from hubbub.hub.gate import Gate
 from hubbub.hub.hook_declarations import HookDeclarations
 from hubbub.hub.hook_decorators import HookDecorators
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
-from hubbub.hub.settings import HubSettings, check_texts, chosen_broker, usual_rate, usual_room_rate
+from hubbub.hub.settings import (
+    HubSettings,
+    check_texts,
+    chosen_broker,
+    named_proxies,
+    usual_addresses,
+    usual_rate,
+    usual_room_rate,
+)
 from hubbub.hub.signals import leaving_from_environment
 from hubbub.hub.upgrade import UpgradeRequired, upgrade_required
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, RoomRate, Slow
+from hubbub.options import Addresses, Heartbeat, Keep, Leaving, Limits, Rate, RoomRate, Slow
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -68,7 +77,8 @@ class Hub(HookDecorators):
     `Leaving()`, its window from HUBBUB_DRAIN.
     `rate`: messages a client may send, default `Rate()`, none in development (HUBBUB_DEV=1). `room_rate`: what clients
     may have published into one room, to one user or to everyone, through one worker; default a quarter of
-    `Limits.outbox` a second, none in development. `hold_call`: whether the ASGI call of the hub's own route lasts as
+    `Limits.outbox` a second, none in development. `addresses`: what the clients of one address may have, default
+    `Addresses()`, nothing is limited in development. `hold_call`: whether the ASGI call of the hub's own route lasts as
     long as the socket even where nothing needs it (`hubbub serve`); default only where the application's own
     middleware, or a dependency with `yield`, could tell.
 
@@ -91,6 +101,7 @@ class Hub(HookDecorators):
         heartbeat: Heartbeat | None = None,
         rate: Rate | None = None,
         room_rate: RoomRate | None = None,
+        addresses: Addresses | None = None,
         hold_call: bool | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
@@ -113,6 +124,8 @@ class Hub(HookDecorators):
             heartbeat=Heartbeat() if heartbeat is None else heartbeat,
             rate=usual_rate() if rate is None else rate,
             room_rate=usual_room_rate(self.limits) if room_rate is None else room_rate,
+            addresses=usual_addresses() if addresses is None else addresses,
+            proxies=named_proxies(addresses),
             announce_users=announce_users,
             inbox=inbox,
             leaving=leaving_from_environment() if leaving is None else leaving,
@@ -389,3 +402,8 @@ class Hub(HookDecorators):
 def running_hubs(scope: Mapping[str, Any]) -> list[Hub]:
     """Those that have started with the application of this scope."""
     return [value for key, value in scope.get("state", {}).items() if key.startswith(_STATE)]
+
+
+def gate_of(hub: Hub) -> Gate:
+    """Who may begin at a hub that runs, for what can be guessed beside its sockets."""
+    return hub._here.gate  # noqa: SLF001 - an application has no reason to

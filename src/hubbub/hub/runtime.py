@@ -25,8 +25,10 @@ from hubbub.hub.declarations import Declarations
 from hubbub.hub.drain import Drain
 from hubbub.hub.edges import Edges
 from hubbub.hub.endpoint import Endpoint
+from hubbub.hub.gate import Gate
 from hubbub.hub.handshakes import Handshakes
 from hubbub.hub.retention_word import RetentionWord
+from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
 from hubbub.ports.broker import Broker
@@ -115,9 +117,17 @@ class Runtime:
         self.edges: Edges | None = None
         if hooks.of_edges:
             self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
+        self.gate = Gate(
+            settings.addresses,
+            ServerProcess().believed(settings.proxies),
+            metrics,
+            self.parts.clock,
+            handshakes=limits.handshakes,
+        )
         handshakes = Handshakes(
             settings.authenticators,
             settings.origins,
+            self.gate,
             refusals,
             lambda: self.unready,
             limits=limits,
@@ -126,7 +136,7 @@ class Runtime:
         )
         self.endpoint = Endpoint(context, handshakes)
         of_failures = (dispatch.told, requests.told, context.spawned)
-        self._bounded_logs = (refusals, handshakes.told, context.endings, *of_failures)
+        self._bounded_logs = (refusals, self.gate.told, handshakes.told, context.endings, *of_failures)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
         self._unwatch: Callable[[], None] = lambda: None
@@ -144,7 +154,7 @@ class Runtime:
         return None if self._word.settled else "this worker does not know yet what the others keep"
 
     async def start(self) -> None:
-        self._unwatch = telling.watch(lambda what, _: self.parts.metrics.count(what))
+        self._unwatch = telling.watch(self.gate.ended_elsewhere)
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
         # A broker that is there is in touch before the first socket comes; one that is away holds up nothing for long.
         clock = self.parts.clock

@@ -9,8 +9,10 @@ import logging
 import os
 import signal
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from hubbub.hub.client_address import Proxies
 from hubbub.options import Limits
 
 _log = logging.getLogger("hubbub.server")
@@ -57,6 +59,11 @@ class ServerProcess:
                 limits.message,
                 most,
             )
+
+    def believed(self, proxies: Proxies) -> Proxies:
+        """Those that are named, and what the server makes of them."""
+        believes_all = self._configured("forwarded_allow_ips") in ("*", ["*"]) and self._configured("proxy_headers")
+        return replace(proxies, believes_all=bool(believes_all), unix_only=bool(self._configured("uds")))
 
     def _configured(self, name: str) -> Any:
         return getattr(getattr(self.server, "config", None), name, None)

@@ -8,7 +8,19 @@ from typing import Any
 from hubbub.auth.origin import OriginRules
 from hubbub.brokers.choose import MEMORY, check_broker_url
 from hubbub.errors import ConfigurationError
-from hubbub.options import Heartbeat, Keep, Leaving, Limits, Rate, RoomRate, check_fits, check_keep, check_rate_fits
+from hubbub.hub.client_address import Proxies, parse_proxies
+from hubbub.options import (
+    Addresses,
+    Heartbeat,
+    Keep,
+    Leaving,
+    Limits,
+    Rate,
+    RoomRate,
+    check_fits,
+    check_keep,
+    check_rate_fits,
+)
 from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
@@ -19,6 +31,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "heartbeat": (Heartbeat,),
     "rate": (Rate, NoneType),
     "room_rate": (RoomRate, NoneType),
+    "addresses": (Addresses, NoneType),
     "announce_users": (bool,),
     "leaving": (Leaving,),
     "hold_call": (bool, NoneType),
@@ -37,6 +50,8 @@ class HubSettings:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     rate: Rate | None = None
     room_rate: RoomRate | None = None
+    addresses: Addresses | None = None
+    proxies: Proxies = field(default_factory=Proxies)
     announce_users: bool = False
     inbox: Keep = None
     leaving: Leaving = field(default_factory=Leaving)
@@ -74,6 +89,18 @@ def usual_room_rate(limits: Limits) -> RoomRate | None:
         return None
     # A reader as fast as that has no more than half of it unsent, whatever else it is sent.
     return RoomRate(bytes=limits.outbox / 4, burst_bytes=max(1, limits.outbox // 2))
+
+
+def usual_addresses() -> Addresses | None:
+    """What one address may have where the application says nothing of it."""
+    return None if os.environ.get("HUBBUB_DEV") == "1" else Addresses()
+
+
+def named_proxies(addresses: Any) -> Proxies:
+    """Those the application names, else those of HUBBUB_PROXIES. Raises ConfigurationError."""
+    given = addresses if isinstance(addresses, Addresses) else Addresses()
+    proxies = given.proxies
+    return parse_proxies((os.environ.get("HUBBUB_PROXIES") or None) if proxies is None else proxies, given.header)
 
 
 def chosen_broker(given: str | Broker | None) -> str | Broker:

@@ -4,10 +4,10 @@
 
 The body is the message, as `hub.room(name).send` takes it. 200 with the position (null where there is no history), 401
 for a wrong key, 403 where no key is configured at all, 422 for a body that cannot be sent, 429 where the room's rate is
-used up, 503 when the broker is away. Who sends the same `Idempotency-Key` again, because no answer came, gets the first
-one's position, and the message is delivered once, where there is history. `?keep=false` keeps it from the history, as
-`send(keep=False)` does. The body must be declared as JSON: what a web page could post to another site without asking is
-not. Several messages go in one request (`batch.py`).
+used up or too many wrong keys came from one address, 503 when the broker is away. Who sends the same `Idempotency-Key`
+again, because no answer came, gets the first one's position, and the message is delivered once, where there is history.
+`?keep=false` keeps it from the history, as `send(keep=False)` does. The body must be declared as JSON: what a web page
+could post to another site without asking is not. Several messages go in one request (`batch.py`).
 """
 
 import math
@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse
 from hubbub.errors import ConfigurationError, InvalidMessage, RateLimited, Unavailable
 from hubbub.hub.current import hub_or_current
 from hubbub.hub.handshakes import RETRY_AFTER
-from hubbub.hub.hub import Hub
+from hubbub.hub.hub import Hub, gate_of
 from hubbub.integrations import batch
 from hubbub.integrations.answers import Published, Results, published
 from hubbub.integrations.bodies import read_object, unprocessable
@@ -46,6 +46,7 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": {"sch
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The key is missing or wrong"},
     403: {"description": "No key is configured"},
+    429: {"description": "Too many wrong keys came from this address"},
 }
 _AWAY: dict[int | str, dict[str, Any]] = {
     429: {"description": "More than the room's rate"},
@@ -67,19 +68,22 @@ def publishing(*, keys: Sequence[str], anyone: bool = False, prefix: str = "/api
     if not all(keys):
         raise ConfigurationError("a key for publishing must not be empty: anybody could show it")
 
-    def check_key(authorization: Annotated[str | None, Header()] = None) -> None:
+    Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
+
+    async def check_key(request: Request, hub: Which, authorization: Annotated[str | None, Header()] = None) -> None:
         if anyone:
             return
         if not keys:
             raise HTTPException(403, "publishing by HTTP is off: no key is configured (HUBBUB_PUBLISH_KEY)")
+        gate_of(hub).check(request.scope)
         scheme, _, shown = (authorization or "").partition(" ")
         # Every key is compared, each in constant time, so that the answer's time tells nothing of either.
         fits = [secrets.compare_digest(shown.strip().encode(), key.encode()) for key in keys]
         if scheme.lower() != "bearer" or not any(fits):
+            gate_of(hub).failed(request.scope)
             raise HTTPException(401, "publishing needs a key", {"WWW-Authenticate": "Bearer"})
 
     router = APIRouter(prefix=prefix, dependencies=[Depends(check_key)], tags=["publish"], responses=_REFUSALS)
-    Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
 
     async def read(request: Request, hub: Which) -> dict[str, Any]:
         limit = hub.limits.payload

@@ -8,6 +8,10 @@ from typing import Protocol
 class Count(StrEnum):
     CONNECTIONS = "connections_opened"
     REFUSED_HANDSHAKES = "handshakes_refused"
+    REFUSED_ADDRESS = "handshakes_refused_by_address"
+    """Among them, and guesses of a key: too much came from one address."""
+    REFUSED_WORKER = "handshakes_refused_by_rate"
+    """Among them: too much came to this worker."""
     INVALID_REQUESTS = "requests_invalid"
     """This and those up to `DROPPED_SOCKETS`: ends of sockets that no hub had, or not yet."""
     LARGE_HEADS = "request_heads_too_large"

@@ -28,9 +28,14 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("attacks", nargs="*", metavar="ATTACK", help="which ones; default all")
     made.add_argument("--seconds", type=float, default=5.0, help="that each measurement takes. Default 5")
-    made.add_argument("--runs", type=int, default=1, help="of each attack; that with the median ratio counts. Default 1")
     made.add_argument(
-        "--python", default=sys.executable, metavar="PATH", help="whose Hubbub serves: another checkout's .venv/bin/python"
+        "--runs", type=int, default=1, help="of each attack; that with the median ratio counts. Default 1"
+    )
+    made.add_argument(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="whose Hubbub serves: another checkout's .venv/bin/python",
     )
     return made
 

@@ -191,6 +191,31 @@ def test_open_files(monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], ve
     assert ("ulimit" in finding.said) == (limits[0] < limits[1] and limits[1] > 65_600)
 
 
+@pytest.mark.parametrize(
+    ("settings", "believed", "verdict", "said"),
+    [
+        ({}, None, "ok", "limited, but for loopback, unix sockets and proxies in private networks that are not named"),
+        ({"proxies": "10.0.0.7"}, None, "ok", "limited, also behind 10.0.0.7"),
+        ({"proxies": "10.0.0.7"}, "*", "ok", "limited, also behind 10.0.0.7"),
+        ({"proxies": "10.0.0.300"}, None, "wrong", "--proxies (HUBBUB_PROXIES): proxies: '10.0.0.300' is neither"),
+        ({}, "*", "weak", "not limited: with FORWARDED_ALLOW_IPS=* anybody says who it is"),
+        ({"uds": "/run/x"}, None, "weak", "not limited: who comes by a unix socket has none"),
+        ({"uds": "/run/x", "proxies": "unix"}, None, "ok", "limited, also behind unix"),
+        ({"dev": True}, None, "ok", "not limited in development"),
+    ],
+)
+def test_limits_by_address(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], believed: str | None, verdict: str, said: str
+) -> None:
+    if believed is None:
+        monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    else:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", believed)
+    told = found(**settings)["addresses"]
+    assert told.verdict == verdict
+    assert told.said.startswith(said)
+
+
 def test_health_and_its_forms() -> None:
     good, weak, bad = Finding("a", "ok", "x"), Finding("bcd", "weak", "y"), Finding("e", "wrong", "z")
     assert healthy([good, weak])
