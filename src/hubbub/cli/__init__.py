@@ -1,4 +1,4 @@
 """The command `hubbub`: serve, doctor, bench, publish, token.
 
-Knows the face, loadtest, auth, brokers, transports, ports and the ground. Nobody imports it.
+Knows the face, loadtest, hub, auth, brokers, transports, ports and the ground. Nobody imports it.
 """
