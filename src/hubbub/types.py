@@ -26,6 +26,8 @@ EVERYONE = Topic("everyone")
 #: Counted, never published to: which users have a connection, and which rooms have a member.
 ONLINE = Topic("online")
 OCCUPIED = Topic("occupied")
+#: Heard by every worker, whoever is connected to it: who was sent away, and what was revoked.
+WORKERS = Topic("workers")
 
 
 def room_topic(room: str) -> Topic:

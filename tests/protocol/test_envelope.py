@@ -47,6 +47,7 @@ def test_the_kinds_keep_their_numbers_because_two_releases_may_share_a_broker() 
         "TAKE_OUT": 9,
         "SHOWN": 10,
         "CHANGED": 11,
+        "REMOVED": 13,
     }
 
 

@@ -16,7 +16,7 @@ from hubbub.rooms.publishing import Sender
 from hubbub.rooms.retention import Retention
 from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import HomeLoop
-from hubbub.types import Position, RoomName, Topic, room_topic
+from hubbub.types import WORKERS, Position, RoomName, Topic, room_topic
 
 
 class Keeping:
@@ -80,8 +80,15 @@ async def test_commands_to_the_members_are_not_kept() -> None:
     broker = Keeping()
     await room(broker, KEEP).close("why")
     await room(broker, KEEP).remove("ann")
-    assert [envelope.kind for _, envelope in broker.published] == [Kind.CLOSE_ROOM, Kind.REMOVE]
-    assert broker.asked == [(None, None), (None, None)]
+    # Who is on the way in hears of it before who is there does.
+    assert [(topic, envelope.kind, {*envelope.only}) for topic, envelope in broker.published] == [
+        (WORKERS, Kind.REMOVED, set()),
+        (room_topic("a"), Kind.CLOSE_ROOM, set()),
+        (WORKERS, Kind.REMOVED, {"ann"}),
+        (room_topic("a"), Kind.REMOVE, {"ann"}),
+    ]
+    assert [envelope.key for _, envelope in broker.published] == ["a", None] * 2
+    assert broker.asked == [(None, None)] * 4
 
 
 def allowed() -> bool:

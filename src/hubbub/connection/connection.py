@@ -192,7 +192,8 @@ class Connection:
 
         In a hook of `on_connect` it is done as soon as the client is let in, and the log says where it cannot be.
 
-        Raises ConnectionClosed, InvalidMessage for a bad name, UnknownRoom for `@me`, TooManyRooms, Unavailable.
+        Raises ConnectionClosed, InvalidMessage for a bad name, UnknownRoom for `@me`, TooManyRooms, Unavailable, and
+        Forbidden where `Room.remove` or `Room.close` came meanwhile: the last word holds.
         """
         self._context.home.check()
         room = messages.check_joinable(name, limit=self._context.limits.name)
@@ -321,6 +322,7 @@ class Connection:
 
     def presented(self) -> None:
         """The first message has come, and is being looked at."""
+        self.opening.presented(self._context.membership.removals.ask())
         self._deadlines.authenticate_by(None)
         self._deadlines.admit_by(self._context.clock.now() + self._context.limits.authenticate)
         self._schedule()

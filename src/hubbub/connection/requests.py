@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias, assert_never
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.connection.iterator import MessageIterator
+from hubbub.connection.opening import Opening
 from hubbub.delivery.fanout import Recipient
 from hubbub.errors import (
     ConnectionClosed,
@@ -65,6 +66,9 @@ class Client(Hooked, Protocol):
 
     @property
     def outbound(self) -> "Side": ...
+
+    @property
+    def opening(self) -> Opening: ...
 
     @property
     def iterator(self) -> MessageIterator | None:
@@ -209,14 +213,16 @@ class Requests:
                 assert_never(request)
 
     async def _join(self, client: Client, join: Join) -> None:
-        options = None if messages.is_own_room(join.room) else await self._dispatch.may_join(join.room, client)
-        # What was missed, and who is there, may be much, and there may be many rooms.
-        if join.since is not None or (options is not None and options.presence):
-            await client.outbound.relieved()
-        if options is None:
-            await self._membership.join_own(client.outbound, self._inbox, since=join.since, id=join.id)
-        else:
-            await self._membership.join(client.outbound, join.room, options, since=join.since, id=join.id)
+        with self._membership.removals.ask() as asked:
+            options = None if messages.is_own_room(join.room) else await self._dispatch.may_join(join.room, client)
+            # What was missed, and who is there, may be much, and there may be many rooms.
+            if join.since is not None or (options is not None and options.presence):
+                await client.outbound.relieved()
+            side, since, id = client.outbound, join.since, join.id
+            if options is None:
+                await self._membership.join_own(side, self._inbox, since=since, id=id)
+            else:
+                await self._membership.join(side, join.room, options, since=since, id=id, asked=asked)
 
     async def _check(self, client: Client, token: str, id: RequestId | None) -> None:
         client.presented()
@@ -239,6 +245,8 @@ class Requests:
         if self._too_many(client, user):
             return
         client.become(user)
+        if self._ended(client, user):
+            return
         # Again, because others of the user may have come while the hooks ran: from here on it counts.
         if self._hooks is not None and (not await self._passes(client, self._hooks) or self._too_many(client, user)):
             return
@@ -248,6 +256,8 @@ class Requests:
             return
         except Unavailable as error:
             client.close(closes.OVERLOADED.because(error.message))
+            return
+        if self._ended(client, user):
             return
         client.welcome(
             messages.welcome(
@@ -259,6 +269,13 @@ class Requests:
                 features=client.asked,
             )
         )
+
+    def _ended(self, client: Client, user: User) -> bool:
+        """Whether what it was let in by ended since it was asked, and it has been closed."""
+        reason = client.opening.removed(user.id)
+        if reason is not None:
+            client.close(closes.DISCONNECTED.because(reason))
+        return reason is not None
 
     def _too_many(self, client: Client, user: User) -> bool:
         """Whether it was one connection too many of its user, and has been closed."""

@@ -28,7 +28,7 @@ from hubbub.protocol import messages as wire
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind, UnknownEnvelope
 from hubbub.protocol.presence import beside
-from hubbub.types import EVERYONE, Position, RoomName, Topic, room_of, shown_as
+from hubbub.types import EVERYONE, WORKERS, Position, RoomName, Topic, room_of, shown_as
 
 _log = logging.getLogger("hubbub.fanout")
 
@@ -69,6 +69,9 @@ class Recipient(Target, Protocol):
 #: Told of a user who came to a room, went, or shows something else, where such changes are collected.
 Note: TypeAlias = Callable[[Topic, Envelope], None]
 
+#: Told of what every worker is to know, whoever is connected to it.
+Hear: TypeAlias = Callable[[Envelope], None]
+
 
 class _Paused:
     """What came for one recipient while it was joining, bounded as its outbox is.
@@ -102,6 +105,7 @@ class Fanout:
         self._slow: dict[Topic, Slow] = {}
         self._paused: dict[Topic, dict[Recipient, _Paused]] = {}
         self._note: Note | None = None
+        self._hear: Hear | None = None
         self._told: set[str] = set()
         """Why messages could not be read: kinds of faults, and at most 256 versions."""
 
@@ -112,6 +116,10 @@ class Fanout:
     def on_presence(self, note: Note) -> None:
         """Call `note` for every user who comes or goes, in rooms where such changes are collected."""
         self._note = note
+
+    def on_workers(self, hear: Hear) -> None:
+        """Call `hear` for what is said to all workers."""
+        self._hear = hear
 
     def deliver(self, topic: Topic, data: bytes, position: Position | None = None) -> Outgoing | None:
         """What the broker brought for a topic. The message it was, so that it can be handed out again."""
@@ -153,6 +161,9 @@ class Fanout:
             case Kind.CAME | Kind.WENT | Kind.CHANGED:
                 if self._note is not None:
                     self._note(topic, envelope)
+            case Kind.REMOVED:
+                if self._hear is not None and topic == WORKERS:
+                    self._hear(envelope)
         return None
 
     def tell(self, topic: Topic, envelope: Envelope) -> None:

@@ -32,6 +32,7 @@ from hubbub.rooms.patterns import Patterns
 from hubbub.rooms.presences import Presences
 from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.rates import RoomRates
+from hubbub.rooms.removals import Removals
 from hubbub.rooms.retention import Retention
 from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.home_loop import HomeLoop
@@ -69,6 +70,7 @@ class Parts:
     members: Members
     attendance: Attendance
     membership: Membership
+    removals: Removals
     publish_queue: PublishQueue
     rates: RoomRates
     retention: Retention
@@ -89,6 +91,7 @@ class Parts:
             "members": len(self.members),
             "attendance": len(self.attendance),
             "joins": len(self.membership),
+            "removals": len(self.removals),
             "publish_queue": len(self.publish_queue),
         }
         return {name: count for name, count in counts.items() if count}
@@ -151,6 +154,8 @@ def compose(
     retention = Retention()
     answers = Answers(registry, fanout, positions, diffs, members, retention, limit=limits.outbox, shows=limits.payload)
 
+    removals = Removals()
+
     def may_publish() -> bool:
         # Not before it is known where each topic stands, or what is sent then would be told as missed, and what others
         # keep, or it would be missed and never told.
@@ -179,7 +184,10 @@ def compose(
         lease=lease,
         members=members,
         attendance=attendance,
-        membership=Membership(registry, fanout, attendance, answers, handles, limit=limits.rooms, moves=moves),
+        membership=Membership(
+            registry, fanout, attendance, answers, handles, removals, limit=limits.rooms, moves=moves
+        ),
+        removals=removals,
         publish_queue=publish_queue,
         rates=rates,
         retention=retention,

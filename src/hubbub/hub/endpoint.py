@@ -6,7 +6,7 @@ Who is let in, and how the others are told no, is `handshakes.py`'s.
 import contextvars
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -115,7 +115,8 @@ class Endpoint:
     async def _open(
         self, websocket: WebSocket, user: User | str | None, *, text: bool, iterated: bool, usual: Usual | None = None
     ) -> tuple[Connection, "Socket"]:
-        with self.handshakes.one_more():
+        with self.handshakes.one_more(), ExitStack() as unasked:
+            question = unasked.enter_context(self.context.membership.removals.ask())
             who, seat = await self.handshakes.let_in(websocket, user, beside=len(self.connections))
             # It is made use of once; the handshake's scope lives on.
             take_over: TakeOver | None = websocket.scope.get("extensions", {}).pop(EXTENSION, None)
@@ -131,6 +132,9 @@ class Endpoint:
                 gone=self._gone if seat is self.handshakes.gate.nothing else partial(self._gone_from, seat),
             )
             self.connections.add(connection)
+            if who is not None:
+                connection.opening.presented(question)
+                unasked.pop_all()
         if who is None:
             self.handshakes.unauthenticated.add(connection)
             connection.opening.when_over(partial(self._no_longer_nobody, connection, seat))

@@ -31,6 +31,7 @@ from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
+from hubbub.hub.workers import WorkersTopic
 from hubbub.ports.broker import Broker
 from hubbub.scheduling.clock import SystemClock
 from hubbub.scheduling.limited_log import LimitedLog
@@ -101,6 +102,7 @@ class Runtime:
             self.parts.positions,
             tell=self.cluster.tell,
         )
+        self._workers = WorkersTopic(broker, self.parts.fanout, self.parts.removals)
         refusals = Refusals(self.parts.clock, metrics)
         requests = Requests(
             dispatch,
@@ -151,6 +153,8 @@ class Runtime:
             return "this worker does not hear the broker"
         if self.broker.refusal:
             return _without_names(self.broker.refusal)
+        if not self._workers.settled:
+            return "this worker does not hear yet what all workers are told"
         return None if self._word.settled else "this worker does not know yet what the others keep"
 
     async def start(self) -> None:
@@ -161,6 +165,7 @@ class Runtime:
         deadline = clock.now() + _START_WAIT
         while not self.broker.ready and clock.now() < deadline:  # noqa: ASYNC110 - once, and a broker's state is no event
             await asyncio.sleep(0.005)
+        await self._workers.settle()
         await self.parts.lease.start()
         # Told before its word is left: another that leaves its own meanwhile waits for this one, or this one knows it.
         await self.cluster.tell()
@@ -173,6 +178,7 @@ class Runtime:
         window = self._settings.leaving.window
         self._always += [
             asyncio.create_task(self._word.keep_settled()),
+            asyncio.create_task(self._workers.keep_settled()),
             asyncio.create_task(self._drain.while_deaf(self.broker, window=window)),
         ]
         self._signals = ShutdownSignals.register(self, closing=self._settings.limits.closing)

@@ -60,6 +60,10 @@ class Kind(IntEnum):
     """As NOTICE, for those alone who asked for presence."""
     CHANGED = 11
     """On the topic of a room that collects them: what a user shows is now this. Payload: `{user: {…}}`, JSON."""
+    REMOVED = 13
+    """On WORKERS: the users of `only` are sent away, all where it is empty, from the room `key`, or without one from
+    everywhere. For those who are on their way in, whom the topic of the room or the user does not reach yet. Payload:
+    the reason, UTF-8."""
 
 
 _NOBODY: frozenset[str] = frozenset()

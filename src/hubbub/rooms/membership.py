@@ -21,6 +21,7 @@ from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
 from hubbub.rooms.handles import Handles
 from hubbub.rooms.joins import Joining, Joins
+from hubbub.rooms.removals import Question, Removals
 from hubbub.types import OWN_ROOM, RoomName, UserId, room_topic, user_topic
 
 
@@ -42,10 +43,12 @@ class Membership:
         attendance: Attendance,
         answers: Answers,
         handles: Handles,
+        removals: Removals,
         *,
         limit: int,
         moves: Moves | None = None,
     ) -> None:
+        self.removals = removals
         self._registry = registry
         self._fanout = fanout
         self._attendance = attendance
@@ -67,20 +70,27 @@ class Membership:
         *,
         since: Since | None = None,
         id: RequestId | None = None,
+        asked: Question | None = None,
     ) -> None:
-        """Make `member` a member and answer it; joining twice answers again.
+        """Make `member` a member and answer it; joining twice answers again. `asked`: when it was asked whether it may.
 
-        Raises TooManyRooms, NotJoined where one who joined twice was put out meanwhile, or Unavailable where the
-        broker is away.
+        Raises TooManyRooms, Forbidden where it was removed since it was asked, or since this was called, NotJoined
+        where one who joined twice was put out meanwhile, or Unavailable where the broker is away.
         """
         join = Joining(member, room, room_topic(room), options, since, id)
-        await self._joins.begin(join)
+        question = asked or self.removals.ask()
+        try:
+            await self._joins.begin(join)
+        except BaseException:
+            question.end()
+            raise
         try:
             if not self._registry.in_room(member, room):
-                await self._join(join)
+                await self._join(join, question)
             elif not await self._answers.answer_again(join):
                 raise NotJoined("put out of the room meanwhile", field="room")
         finally:
+            question.end()
             self._joins.end(join)
 
     async def join_own(
@@ -106,6 +116,8 @@ class Membership:
         if join is not None and not self._registry.in_room(member, room):
             join.put_out = reason
             return
+        if join is None:
+            self.removals.note((member.user.id,), room, reason)  # it may have asked to come in, or in again
         self._end(member, room)
         member.answer(messages.room_left(room, reason=reason or None))
 
@@ -118,8 +130,9 @@ class Membership:
         for name in self._registry.discard(member):
             self._out(member, RoomName(name), lost=True)
 
-    async def _join(self, join: Joining) -> None:
+    async def _join(self, join: Joining, asked: Question) -> None:
         member, room, topic = join.member, join.room, join.topic
+        asked.check(member.user.id, room)
         if len(self._registry.rooms(member)) + self._joins.count(member) > self._limit:
             raise TooManyRooms(f"a connection may be in {self._limit} rooms")
         with ExitStack() as undo:
@@ -131,6 +144,7 @@ class Membership:
             found = await self._answers.find(join)
             if member not in self._registry:
                 return
+            asked.check(member.user.id, room)
             self._registry.join(member, room, self._handles.room(room))
             # Again: the last of those who were in may have left meanwhile.
             self._fanout.treat(topic, join.options.slow)

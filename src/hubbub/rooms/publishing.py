@@ -18,7 +18,7 @@ from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.rates import Rate
 from hubbub.rooms.retention import Retention
 from hubbub.scheduling.home_loop import HomeLoop, running_loop
-from hubbub.types import EVERYONE, OWN_ROOM, Position, RoomName, Topic, User
+from hubbub.types import EVERYONE, OWN_ROOM, WORKERS, Position, RoomName, Topic, User
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
 Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
@@ -26,6 +26,8 @@ Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] 
 
 #: Seconds before the next try where the broker seems to be there and has not taken a message.
 _AGAIN = 0.2
+
+_ALL: frozenset[str] = frozenset()
 
 
 def exclusion(exclude: Exclude) -> tuple[frozenset[str], frozenset[str]]:
@@ -57,6 +59,18 @@ def check_ephemeral(keep: object, idempotency_key: str | None) -> None:
         raise TypeError(f"keep is True or False, not {type(keep).__name__}")
     if idempotency_key is not None:
         raise ValueError("an idempotency_key is known by what is kept: leave it out, or keep=False")
+
+
+async def send_away(
+    broker: Broker, topic: Topic, envelope: Envelope, *, users: frozenset[str] = _ALL, room: RoomName | None = None
+) -> None:
+    """Publish what sends users away, to who is there, and before that to who is on the way in.
+
+    In that order: a worker that hears the topic too late for the one has heard the other by then. Raises Unavailable.
+    """
+    word = Envelope(Kind.REMOVED, envelope.payload, only=users, key=room)
+    await broker.publish(WORKERS, word.encode())
+    await broker.publish(topic, envelope.encode())
 
 
 class Sender:

@@ -9,7 +9,7 @@ from hubbub.closes import short
 from hubbub.history.page import Page, page
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.protocol.presence import fields_of
-from hubbub.rooms.publishing import Exclude, Sender
+from hubbub.rooms.publishing import Exclude, Sender, send_away
 from hubbub.types import Position, RoomName, User
 
 
@@ -101,12 +101,15 @@ class Room:
         return await self._sender.broker.count(self._topic)
 
     async def close(self, reason: str = "the room was closed") -> None:
-        """Put every member out; each is told `room_left` with at most 123 bytes of the reason. Raises Unavailable."""
-        await self._sender.broker.publish(self._topic, Envelope(Kind.CLOSE_ROOM, short(reason).encode()).encode())
+        """Put every member out; each is told `room_left` with at most 123 bytes of the reason. Raises Unavailable.
+
+        Whose join was asked for before is refused with `forbidden`, whatever its check says.
+        """
+        closed = Envelope(Kind.CLOSE_ROOM, short(reason).encode())
+        await send_away(self._sender.broker, self._topic, closed, room=self.name)
 
     async def remove(self, user: User | str, reason: str = "removed from the room") -> None:
-        """Put all tabs of one user out. Raises Unavailable."""
+        """Put all tabs of one user out, and refuse those on the way in, as `close` does. Raises Unavailable."""
         only = frozenset({user.id if isinstance(user, User) else user})
-        await self._sender.broker.publish(
-            self._topic, Envelope(Kind.REMOVE, short(reason).encode(), only=only).encode()
-        )
+        removed = Envelope(Kind.REMOVE, short(reason).encode(), only=only)
+        await send_away(self._sender.broker, self._topic, removed, users=only, room=self.name)

@@ -10,7 +10,7 @@ from hubbub.closes import short
 from hubbub.history.page import Page, page
 from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
-from hubbub.rooms.publishing import Exclude, Sender
+from hubbub.rooms.publishing import Exclude, Sender, send_away
 from hubbub.types import ONLINE, ConnectionId, Position, UserId
 
 
@@ -100,8 +100,12 @@ class UserHandle:
         await self._sender.broker.publish(self._topic, self._moving(Kind.TAKE_OUT, room))
 
     async def disconnect(self, reason: str = "") -> None:
-        """Close every connection of the user with 4003. Raises Unavailable."""
-        await self._sender.broker.publish(self._topic, Envelope(Kind.DISCONNECT, short(reason).encode()).encode())
+        """Close every connection of the user with 4003, those too that are on their way in. Raises Unavailable.
+
+        Who comes back with a credential that is good is let in: see `Hub.revoke`.
+        """
+        told = Envelope(Kind.DISCONNECT, short(reason).encode())
+        await send_away(self._sender.broker, self._topic, told, users=frozenset({self.id}))
 
     def _moving(self, kind: Kind, name: str) -> bytes:
         return Envelope(kind, messages.check_joinable(name, limit=self._name).encode()).encode()
