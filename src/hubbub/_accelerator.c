@@ -306,12 +306,15 @@ text_of(PyObject *found, const unsigned char *head, Py_ssize_t there, long long 
 static PyObject *
 texts(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t given)
 {
-    if (takes(4, "texts", given) < 0)
+    if (takes(5, "texts", given) < 0)
         return NULL;
     if (!PyBytes_Check(arguments[0]) || !PyList_Check(arguments[3])) {
         PyErr_SetString(PyExc_TypeError, "texts() takes bytes and a list");
         return NULL;
     }
+    const Py_ssize_t most = PyLong_AsSsize_t(arguments[4]);
+    if (most == -1 && PyErr_Occurred())
+        return NULL;
     const unsigned char *data = (const unsigned char *)PyBytes_AsString(arguments[0]);
     const Py_ssize_t end = PyBytes_Size(arguments[0]);
     Py_ssize_t at = PyLong_AsSsize_t(arguments[1]), length;
@@ -329,7 +332,9 @@ texts(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t given)
         limit = LLONG_MAX;
 
     char *large = NULL;
-    while ((length = text_of(arguments[3], data + at, end - at, limit, &large)) > 0)
+    length = 0;
+    while (PyList_Size(arguments[3]) < most &&
+           (length = text_of(arguments[3], data + at, end - at, limit, &large)) > 0)
         at += length;
     free(large);
     return length < 0 ? NULL : PyLong_FromSsize_t(at);

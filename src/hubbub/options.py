@@ -8,6 +8,8 @@ from typing import Literal, NoReturn, TypeAlias
 
 #: The deepest message that the protocol has: a `join_room` of several rooms, each `since` a position.
 _DEEPEST = 4
+#: Values of the same message where each of its parts is there once.
+_FEWEST = 16
 #: Bytes that `Limits.presence` may be set to: with its escapes it has to fit the header of a notice.
 MOST_PRESENCE = 16 * 1024
 
@@ -29,6 +31,9 @@ class Limits:
     """Largest message a client may send; more closes with 1009. Default 64 KiB (OWASP's figure)."""
     depth: int = 32
     """Deepest nesting of JSON in a client's message."""
+    nodes: int = 4096
+    """Values in the JSON of a client's message, those in lists and objects counted: more is `invalid_message`. What
+    reading a message costs is in its values more than in its bytes. Default 4,096."""
     name: int = 128
     """Longest room name and user id."""
     rooms: int = 128
@@ -43,6 +48,13 @@ class Limits:
     waiting: int = 32
     """Messages of one connection that may wait behind the one being handled; more are `rate_limited`. Beside them joins
     of `rooms` rooms and `@me`, as many leaves, and as many messages again of those that are `at_once`."""
+    waiting_bytes: int = 256 * 1024
+    """Of one connection's messages that wait: beyond that nothing more is read from it until half of them are handled.
+    Counted as what they take in memory, about. Default 256 KiB."""
+    first_message: int = 4 * 1024
+    """What a connection that nobody has authenticated may send beside its token: a first message of `credential` and so
+    many bytes, more closes with 1009; and so much of what it sends while its token is looked at is read, the rest
+    afterwards. Default 4 KiB."""
     authenticate: float = 5.0
     """Time for the first message of a connection that came without a credential; later closes with 4002."""
     closing: float = 5.0
@@ -75,29 +87,41 @@ class Limits:
             raise ValueError("Limits.payload must not be greater than Limits.outbox, or it could never be sent")
         if self.depth < _DEEPEST:
             raise ValueError(f"Limits.depth must be at least {_DEEPEST}, or who comes back could not say where it was")
+        if self.nodes < _FEWEST:
+            raise ValueError(f"Limits.nodes must be at least {_FEWEST}, or who comes back could not say where it was")
         if self.presence > MOST_PRESENCE:
             raise ValueError(f"Limits.presence must not be greater than {MOST_PRESENCE}, or no notice could carry it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """How fast one connection may send: a token bucket. More is `rate_limited`; going on regardless closes with 1008.
+    """How fast a client may send: token buckets of one connection, and of all that a user has on one worker.
 
-    Joins have one of their own, of as many rooms at once, and at least twice `Limits.rooms`. In development there is
-    none.
+    Every frame is counted before it is looked at. Messages beyond the rate are `rate_limited`, and going on regardless
+    closes with 1008. Bytes beyond it are read later, and nothing else happens. Joins have a bucket of their own, of as
+    many rooms at once as messages, and at least twice `Limits.rooms`. In development there is none.
     """
 
     messages: float = 100.0
-    """Messages a second in the long run. Default 100."""
+    """Messages a second in the long run, of whatever kind. Default 100."""
     burst: int = 200
     """Messages at once. Default 200."""
     refusals: int = 200
     """Refused messages, regained at one a second, before the connection is closed with 1008. Default 200."""
+    bytes: float = 256 * 1024.0
+    """Bytes a second in the long run, inflated where they were compressed. Default 256 KiB: four of the largest
+    messages."""
+    bytes_burst: int = 1024 * 1024
+    """Bytes at once, and at least `Limits.message`. Default 1 MiB."""
+    tabs: float = 4.0
+    """What all connections of a user on one worker may send together, in what one may. Default 4."""
 
     def __post_init__(self) -> None:
         _positive(self)
         if self.burst < 1:
             raise ValueError(f"Rate.burst must be at least 1, not {self.burst!r}: no message would ever be let through")
+        if self.tabs < 1:
+            raise ValueError(f"Rate.tabs must be at least 1, not {self.tabs!r}: one tab could not send what it may")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

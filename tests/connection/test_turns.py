@@ -20,7 +20,7 @@ class Owner:
     """Works on a request until the gate is open; messages of the type `quick` wait for nothing."""
 
     def __init__(self) -> None:
-        self.outbound = SimpleNamespace(welcomed=True)
+        self.outbound = SimpleNamespace(welcomed=True, transport=None)
         self.iterator: MessageIterator | None = None
         self.gate = asyncio.Event()
         self.begun: list[str] = []

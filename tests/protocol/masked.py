@@ -65,5 +65,13 @@ def parse(data: bytes, by: Parser | None = None, *, size: int | None = None) -> 
     by = by or parser()
     items: list[Item] = []
     for at in range(0, len(data), size or max(1, len(data))):
-        items += by.feed(data[at : at + (size or len(data))])
+        items += all_of(by, data[at : at + (size or len(data))])
+    return items
+
+
+def all_of(by: Parser, data: bytes) -> list[Item]:
+    """Portion by portion, to the end."""
+    items = by.feed(data)
+    while by.more:
+        items += by.feed(b"")
     return items

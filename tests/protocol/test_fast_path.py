@@ -13,7 +13,7 @@ from hubbub.protocol.fast_path import Plain, Texts, python_plain, python_texts
 from hubbub.protocol.frames import Parser
 from tests.kit.blocks import kept
 from tests.protocol.implementations import c
-from tests.protocol.masked import BINARY, CONT, FIN, PING, RSV1, TEXT, frame, header, text
+from tests.protocol.masked import BINARY, CONT, FIN, PING, RSV1, TEXT, all_of, frame, header, text
 
 LIMIT = 70_000
 
@@ -33,7 +33,7 @@ def plain(request: pytest.FixtureRequest) -> Plain:
 def read(texts: Texts, data: bytes, at: int = 0, limit: int = LIMIT) -> tuple[list[str], int]:
     """What was read, and where something else stands."""
     found: list[str] = []
-    return found, texts(data, at, limit, found)
+    return found, texts(data, at, limit, found, len(data) + 1)
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 125, 126, 127, 4095, 4096, 4097, 65535])
@@ -49,9 +49,19 @@ def test_all_that_follow_one_another_are_appended(texts: Texts) -> None:
     said = ["one", "", "é" * 100, "x" * 60_000, "y" * 5000, "two"]
     data = b"".join(map(text, said))
     found: list[object] = [1]
-    assert texts(data, 0, LIMIT, found) == len(data)
+    assert texts(data, 0, LIMIT, found, 100) == len(data)
     assert found == [1, *said]
     assert read(texts, data, len(data)) == ([], len(data))
+
+
+def test_no_more_are_read_than_are_asked_for(texts: Texts) -> None:
+    data = text("one") * 5
+    found: list[object] = [1]
+    assert texts(data, 0, LIMIT, found, 3) == 2 * len(text("one"))
+    assert found == [1, "one", "one"]
+    assert texts(data, len(text("one")), LIMIT, found, 3) == len(text("one"))
+    assert texts(data, 0, LIMIT, found, 0) == 0
+    assert found == [1, "one", "one"]
 
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x01\x02\x04\x08"])
@@ -153,7 +163,7 @@ def test_in_any_chunks_a_parser_finds_the_same_with_both(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(frames, "texts", function)
             parser = Parser(limit=limit)
-            outcomes.append(([parser.feed(chunk) for chunk in chunks], parser.assembling))
+            outcomes.append(([all_of(parser, chunk) for chunk in chunks], parser.assembling))
     assert outcomes[0] == outcomes[1]
 
 
@@ -228,15 +238,16 @@ def test_nothing_is_kept_of_frames_that_were_read(texts: Texts, last: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        ((b"", 0, 0), TypeError),
-        ((bytearray(b""), 0, 0, []), TypeError),
-        (("", 0, 0, []), TypeError),
-        ((b"", 0, 0, ()), TypeError),
-        ((b"", "0", 0, []), TypeError),
-        ((b"", 0, "0", []), TypeError),
-        ((b"", 1, 0, []), IndexError),
-        ((b"abcd", -1, 0, []), IndexError),
-        ((b"", 2**80, 0, []), OverflowError),
+        ((b"", 0, 0, []), TypeError),
+        ((bytearray(b""), 0, 0, [], 1), TypeError),
+        (("", 0, 0, [], 1), TypeError),
+        ((b"", 0, 0, (), 1), TypeError),
+        ((b"", "0", 0, [], 1), TypeError),
+        ((b"", 0, "0", [], 1), TypeError),
+        ((b"", 0, 0, [], "1"), TypeError),
+        ((b"", 1, 0, [], 1), IndexError),
+        ((b"abcd", -1, 0, [], 1), IndexError),
+        ((b"", 2**80, 0, [], 1), OverflowError),
     ],
 )
 def test_c_refuses_what_no_caller_gives(

@@ -25,7 +25,7 @@ from hubbub.protocol.frames import (
     control_frame,
     text_frame,
 )
-from tests.protocol.masked import CONT, FIN, frame, parser, text, unmasking
+from tests.protocol.masked import CONT, FIN, all_of, frame, parser, text, unmasking
 
 __all__ = ["unmasking"]
 
@@ -54,7 +54,7 @@ def pieces(whole: bytes, cut: random.Random, *, empty: bool = True) -> list[byte
 
 
 def parse(chunks: Iterable[bytes], by: Parser) -> list[Item]:
-    return [item for chunk in chunks for item in by.feed(chunk)]
+    return [item for chunk in chunks for item in all_of(by, chunk)]
 
 
 def say(peer: Protocol, item: Item, cut: random.Random, *, empty: bool = True, between: float = 0) -> None:
@@ -93,7 +93,7 @@ def test_what_a_client_says_is_heard(said: list[Item], last: Closing | None, cut
     ours = parser(65536)
     assert parse(pieces(sent, cut), ours) == said
     assert not ours.assembling
-    assert parser(65536).feed(sent) == said
+    assert all_of(parser(65536), sent) == said
 
 
 @given(st.lists(texts | data, min_size=1, max_size=3), cuts)
@@ -191,7 +191,7 @@ def test_both_accept_and_refuse_the_same(sequence: list[tuple[int, bytes, bool]]
         is_data = first & 0x0F < 8
         whole = frame(first, b"ascii" if is_data and not payload.isascii() else payload)
         sent += whole if masked else whole[:1] + bytes([whole[1] & 0x7F]) + whole[2:]
-    assert outcome(parser().feed(sent)) == theirs(sent)
+    assert outcome(all_of(parser(), sent)) == theirs(sent)
 
 
 @given(st.lists(st.binary(max_size=50)))
@@ -210,7 +210,7 @@ def test_frames_with_wrong_bytes_in_them_never_raise(said: list[Item], wrong: by
     spoilt = sent[:at] + wrong + sent[at + len(wrong) :]
     inflate = cut.choice([None, Inflate(15)])
     chunked = never_raises(pieces(spoilt, cut), parser(65536, inflate=inflate))
-    assert chunked == parser(65536, inflate=inflate).feed(spoilt)
+    assert chunked == all_of(parser(65536, inflate=inflate), spoilt)
 
 
 def never_raises(chunks: list[bytes], by: Parser) -> list[Item]:
@@ -230,4 +230,4 @@ def never_raises(chunks: list[bytes], by: Parser) -> list[Item]:
 def test_a_fragmented_message_of_many_sizes_is_one(parts: int) -> None:
     sent = b"".join(frame(CONT if at else 1, b"%d" % (at % 10)) for at in range(parts - 1))
     sent += frame(FIN | (CONT if parts > 1 else 1), b"end")
-    assert parser().feed(sent) == ["".join(str(at % 10) for at in range(parts - 1)) + "end"]
+    assert all_of(parser(), sent) == ["".join(str(at % 10) for at in range(parts - 1)) + "end"]

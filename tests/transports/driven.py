@@ -26,16 +26,20 @@ class Driven:
         self.waiting: deque[Prepared] = deque()
         self.frames: list[str | bytes] = []
         self.calls: list[str] = []
+        self.weighed = 0
         self.clear = False
         self.closes: list[Close] = []
-        self.session = SimpleNamespace(receive=lambda data: data)
+        self.session = SimpleNamespace(limit=1 << 62)
 
     @property
     def outbound(self) -> "Driven":
         return self
 
-    def receive(self, event: Any) -> None:
-        self.frames.append(event)
+    def receive(self, data: str | bytes) -> None:
+        self.frames.append(data)
+
+    def weigh(self, size: int) -> None:
+        self.weighed += size
 
     def heard(self) -> None:
         self.calls.append("heard")

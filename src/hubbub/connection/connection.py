@@ -47,7 +47,7 @@ from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.join_room import Join, JoinSeveral
 from hubbub.protocol.messages import RequestId
 from hubbub.protocol.presence import shown
-from hubbub.protocol.session import Answer, End, Event, Message, Session, refusal
+from hubbub.protocol.session import Answer, End, Message, Session, refusal
 from hubbub.rooms.rates import PUBLISHER
 from hubbub.rooms.room import Room
 from hubbub.scheduling.home_loop import running_loop
@@ -109,7 +109,7 @@ class Connection:
         self._deadlines = Deadlines()
         deadline = self._deadlines.admit_by if credential else self._deadlines.authenticate_by
         deadline(now + limits.authenticate)
-        self.throttle: Throttle | None = Throttle(context.rate, now) if context.rate else None
+        self.throttle: Throttle | None = Throttle(context.allowances) if context.allowances is not None else None
         self._turns = Turns(context.begin, context.do, self, limits, context=variables)
         self.opening: Opening = Opening()
 
@@ -284,32 +284,45 @@ class Connection:
             self.iterator.finish()
         self.close()
 
-    def receive(self, event: Event | None) -> None:
+    def receive(self, data: str | bytes) -> None:
         self._deadlines.heard = True
+        if self.outbound.closed:
+            return
+        context = self._context
+        now = context.clock.now()
+        # Before it is looked at, and whatever it says.
+        wait = self.throttle.spend(now) if self.throttle is not None else 0.0
+        if wait and not haste.is_borne(self, now):
+            return
+        event = self.session.receive(data)
         if event is None:
             return
         if type(event) is End:
             self.close(event.close)
             return
-        context = self._context
         context.metrics.count(_MESSAGES_IN)
-        now = context.clock.now()
         if type(event) is Join or type(event) is JoinSeveral:
-            haste.take_joins(self, event, self._turns.submit, now, rooms=context.limits.rooms)
-            return
-        wait = self.throttle.spend(now) if self.throttle is not None else 0.0
-        if type(event) is Answer and event.at_once:
+            rooms = context.limits.rooms
+            haste.take_joins(self, event, self._turns.submit, data, now, rooms=rooms, refused=wait > 0)
+        elif type(event) is Answer and event.at_once:
             self.answer(event.message)
-            if wait:
-                haste.bear(self, now)
         elif wait:
-            haste.too_fast(self, event, now, wait)
+            haste.too_fast(self, event, wait)
         elif not (
-            self._turns.overtake(event)
+            self._turns.overtake(event, data)
             if type(event) is Message and event.type in context.at_once
-            else self._turns.submit(event)
+            else self._turns.submit(event, data)
         ):
             haste.no_room(self, event)
+
+    def weigh(self, size: int) -> None:
+        if haste.weigh(self, size, self._context.clock.now()):
+            self._context.metrics.count(Count.READ_LATER)
+
+    def flooded(self) -> None:
+        """It sent too much for too long."""
+        self._context.metrics.count(Count.FLOODING)
+        self.close(closes.FLOODING)
 
     def heard(self) -> None:
         self._deadlines.heard = True
@@ -331,6 +344,8 @@ class Connection:
         """This is who is there, until the credential ends."""
         clock = self._context.clock
         self.outbound.user = user
+        if self.throttle is not None:
+            self.throttle.belongs_to(user.id, clock.now())
         self.outbound.features = self.session.asked or NONE
         self._deadlines.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
         if self.outbound.welcomed:
@@ -386,6 +401,8 @@ class Connection:
         """The time this connection asked to be woken at has come."""
         if self.closed:
             return
+        if self._turns.stopped:
+            self.heard()  # it could not be: nothing of it is read
         match self._deadlines.tick(now):
             case Close() as close:
                 self.close(close)
@@ -418,6 +435,8 @@ class Connection:
         self.outbound.end()
         self.session.close()
         self._turns.clear()
+        if self.throttle is not None:
+            self.throttle.gone(self._context.clock.now())
         if self._spawned is not None:
             self._spawned.cancel()
         self._context.waker.forget(self)

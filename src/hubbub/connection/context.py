@@ -8,9 +8,10 @@ from typing import Any
 from hubbub.connection.admission import Admissions
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Client, Request
+from hubbub.connection.throttle import UserAllowances
 from hubbub.delivery.batch import Batcher
 from hubbub.handlers.hooks import ConnectionHooks
-from hubbub.options import Heartbeat, Limits, Rate
+from hubbub.options import Heartbeat, Limits
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
 from hubbub.rooms.declared import DeclaredRooms
@@ -29,7 +30,8 @@ class Context:
     home: HomeLoop
     limits: Limits
     heartbeat: Heartbeat
-    rate: Rate | None
+    allowances: UserAllowances | None
+    """What users may still send; None where there is no rate."""
     clock: Clock
     metrics: Metrics
     endings: Endings

@@ -1,16 +1,15 @@
 """What becomes of a client that asks for more than it may: what is refused, what it costs, and when it is closed.
 
-Two bounds stand beside each other. The rate bounds how fast it sends, and who goes on regardless is closed with 1008.
-How much waits depends on how fast the application is: what finds no room is refused, and read later, but whoever keeps
-to the rate is never closed for it.
+Bounds stand beside each other. The rate bounds how fast it sends. A message is counted before it is looked at: one
+that is too many is looked at only to say which it was, some are borne, and who goes on regardless is closed with 1008.
+Bytes that are too many are read later. How much waits depends on how fast the application is: what finds no room is
+refused, and read later, but whoever keeps to the rate is never closed for it.
 """
 
 import math
 from collections.abc import Callable
 from typing import Protocol
 
-from hubbub import closes
-from hubbub.closes import Close
 from hubbub.connection.throttle import Throttle
 from hubbub.errors import RateLimited, Refused, TooManyRooms
 from hubbub.ports.transport import Transport
@@ -22,6 +21,8 @@ from hubbub.types import RoomName
 # How long nothing is read from a client of whom more came than may wait: it feels that it is too fast, and a `ping`
 # that stands behind it is still answered soon.
 _TOO_FAST = 0.25
+# Of whom more bytes came than may, nothing is read for longer at a stretch: it would seem dead, whatever its rate.
+_LONGEST = 5.0
 
 
 class _Side(Protocol):
@@ -43,38 +44,60 @@ class Client(Protocol):
 
     def refuse(self, error: Refused, id: RequestId | None, room: RoomName | None = None) -> None: ...
 
-    def close(self, close: Close) -> None: ...
+    def flooded(self) -> None:
+        """It is too much, and ends."""
+
+
+def is_borne(client: Client, now: float) -> bool:
+    """It sends one message more than it may; else it was closed."""
+    # A route that speaks its own language cannot be told that a message was lost, so it does not lose one.
+    borne = not client.text and (client.throttle is None or client.throttle.refused(now))
+    if not borne:
+        client.flooded()
+    return borne
 
 
 def take_joins(
-    client: Client, asked: Join | JoinSeveral, submit: Callable[[Join], bool], now: float, *, rooms: int
+    client: Client,
+    asked: Join | JoinSeveral,
+    submit: Callable[[Join, str | bytes], bool],
+    data: str | bytes,
+    now: float,
+    *,
+    rooms: int,
+    refused: bool,
 ) -> None:
-    """Each of them for itself: it takes its turn, or is refused. `rooms`: how many a connection may be in."""
+    """Each of them for itself: it takes its turn, or is refused. `rooms`: how many a connection may be in.
+
+    They are counted apart from messages, so what `data` was counted as is given back: `refused`, that it was too much.
+    """
     joins = asked.joins if isinstance(asked, JoinSeveral) else (asked,)
+    if client.throttle is not None:
+        client.throttle.give_back(refused=refused)
     wait = 0.0
     possible = rooms + 1  # `@me`, which counts nowhere
     for join in joins[:possible]:
-        if client.throttle is not None and (wait := client.throttle.join(now, rooms)):
-            _refuse(client, join, wait)
-        elif not submit(join):
+        if client.throttle is not None and (wait := client.throttle.join(now)):
+            too_fast(client, join, wait)
+        elif not submit(join, data):
             no_room(client, join)
     for join in joins[possible:]:
         client.refuse(TooManyRooms(f"a connection may be in {rooms} rooms"), join.id, join.room)
     if wait:
-        bear(client, now)
+        is_borne(client, now)
 
 
-def too_fast(client: Client, event: Event, now: float, wait: float) -> None:
+def too_fast(client: Client, event: Event, wait: float) -> None:
     """It has `wait` seconds to go until it may say this."""
     _refuse(client, event, wait)
-    bear(client, now)
 
 
-def bear(client: Client, now: float) -> None:
-    """It sends faster than it may. Some of that is borne."""
-    # A route that speaks its own language cannot be told that a message was lost, so it does not lose one.
-    if client.text or (client.throttle is not None and not client.throttle.refused(now)):
-        client.close(closes.FLOODING)
+def weigh(client: Client, size: int, now: float) -> bool:
+    """So many bytes have come from it. Whether they were too many: then nothing is read for as long as that takes."""
+    wait = 0.0 if client.throttle is None else client.throttle.weigh(now, size)
+    if wait and client.outbound.transport is not None:
+        client.outbound.transport.pause_reading(min(wait, _LONGEST))
+    return wait > 0
 
 
 def no_room(client: Client, event: Event) -> None:
@@ -83,7 +106,7 @@ def no_room(client: Client, event: Event) -> None:
         client.outbound.transport.pause_reading(_TOO_FAST)
     _refuse(client, event, None)
     if client.text:
-        client.close(closes.FLOODING)
+        client.flooded()
 
 
 def _refuse(client: Client, event: Event, wait: float | None) -> None:

@@ -7,6 +7,9 @@ joined.
 
 What is declared `at_once` has a line of its own beside that queue: in order among its like, bounded alike, and there
 only where somebody uses it.
+
+They are bounded in bytes as well, both lines together. Nobody is refused for that: the client is not read until half of
+what waits is done, so it is the sender who waits.
 """
 
 import contextvars
@@ -17,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.requests import Request
 from hubbub.options import Limits
+from hubbub.ports.transport import Transport
 from hubbub.protocol.join_room import Join
 from hubbub.protocol.session import Leave, Message
 from hubbub.scheduling.serial import Serial
@@ -24,9 +28,14 @@ from hubbub.scheduling.tasks import Begin
 
 #: Of which there is one for each room.
 _OF_ROOMS = (Join, Leave)
+#: Bytes that a list or an object takes in memory beside those it was read from, and any other value.
+_CONTAINER, _VALUE = 128, 64
 
 
 class _Side(Protocol):
+    @property
+    def transport(self) -> Transport | None: ...
+
     @property
     def welcomed(self) -> bool: ...
 
@@ -50,7 +59,7 @@ class Turns(Serial[Client, Request]):
     And as many leaves.
     """
 
-    __slots__ = ("_at_once", "_rooms")
+    __slots__ = ("_at_once", "_limits", "_weight", "stopped")
 
     def __init__(
         self,
@@ -62,26 +71,73 @@ class Turns(Serial[Client, Request]):
         context: contextvars.Context,
     ) -> None:
         super().__init__(begin, do, owner, limit=limits.waiting, context=context)
-        self._rooms = limits.rooms + 1
-        self._at_once: Serial[Client, Request] | None = None
+        self._limits = limits
+        self._at_once: _Beside[Client] | None = None
+        self._weight = 0
+        self.stopped: bool = False
+        """Nothing more is read, because so much waits."""
 
-    def overtake(self, message: Message) -> bool:
+    def overtake(self, message: Message, source: str | bytes = b"") -> bool:
         """As `submit`, past all that waits; in its turn before `welcome`, and where a route reads the messages."""
         owner = self._owner
         if not owner.outbound.welcomed or owner.iterator is not None:
-            return self.submit(message)
+            return self.submit(message, source)
         if self._at_once is None:
-            self._at_once = Serial(self._begin, self._do, owner, limit=self._limit, context=self._context)
-        return self._at_once.submit(message)
+            self._at_once = _Beside(self._begin, self._do, owner, limit=self._limit, context=self._context)
+            self._at_once.turns = self
+        return self._at_once.submit(message, source)
 
     def clear(self) -> None:
         super().clear()
         if self._at_once is not None:
             self._at_once.clear()
 
-    def _fits_beside(self, waiting: deque[Request], work: Request) -> bool:
+    def weighed(self, more: int) -> None:
+        """What waits weighs so much more, or less."""
+        self._weight += more
+        outbound, limits = self._owner.outbound, self._limits
+        limit = limits.waiting_bytes if outbound.welcomed else limits.first_message
+        if outbound.transport is None:
+            return
+        if self.stopped and self._weight <= limit // 2:
+            self.stopped = False
+            outbound.transport.read_on()
+        elif not self.stopped and self._weight > limit:
+            self.stopped = True
+            outbound.transport.stop_reading()
+
+    def _weighed(self, more: int) -> None:
+        self.weighed(more)
+
+    def _weight_of(self, work: Request, source: str | bytes) -> int:
+        return weight(work, source)
+
+    def _fits_beside(self, waiting: deque[tuple[Request, int]], work: Request) -> bool:
         # Counted where it is in doubt, and so seldom: a number kept for it would be of every connection.
         kind = type(work)
         if kind in _OF_ROOMS:
-            return sum(type(each) is kind for each in waiting) < self._rooms
-        return sum(type(each) not in _OF_ROOMS for each in waiting) < self._limit
+            return sum(type(each) is kind for each, _ in waiting) <= self._limits.rooms
+        return sum(type(each) not in _OF_ROOMS for each, _ in waiting) < self._limit
+
+
+class _Beside(Serial[Client, Request]):
+    """What passes the queue."""
+
+    __slots__ = ("turns",)
+
+    turns: Turns[Client]
+
+    def _weight_of(self, work: Request, source: str | bytes) -> int:
+        return weight(work, source)
+
+    def _weighed(self, more: int) -> None:
+        self.turns.weighed(more)
+
+
+def weight(work: Request, source: str | bytes) -> int:
+    """What this takes in memory while it waits, about and rather more; `source`: what it was read from."""
+    if isinstance(work, Join):  # of a message that may have asked for several
+        return len(work.room) + len(work.since.epoch or "" if work.since else "")
+    if isinstance(source, bytes):
+        return len(source)
+    return len(source) + _CONTAINER * (source.count("{") + source.count("[")) + _VALUE * source.count(",")

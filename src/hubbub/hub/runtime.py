@@ -16,6 +16,7 @@ from hubbub.connection.context import Context
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Requests
 from hubbub.connection.spawned import LOG as SPAWNED
+from hubbub.connection.throttle import UserAllowances
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import ConnectionHooks
 from hubbub.hub.application import Application, warn_of_others
@@ -260,7 +261,7 @@ def _context(
         home=parts.home,
         limits=limits,
         heartbeat=settings.heartbeat,
-        rate=settings.rate,
+        allowances=None if settings.rate is None else UserAllowances(settings.rate, limits),
         clock=parts.clock,
         metrics=parts.metrics,
         endings=Endings(parts.clock),

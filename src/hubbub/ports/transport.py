@@ -1,8 +1,8 @@
 """A transport carries frames to one client and drives one connection by calling it.
 
-Nothing here waits. The transport has the session read every message the client sends and calls `receive` with what it
-means, takes what is to be sent by `take` whenever the peer can have more, and calls `lost` exactly once. The connection
-calls `flush` when something waits.
+Nothing here waits. The transport calls `receive` with every message the client sends, takes what is to be sent by
+`take` whenever the peer can have more, and calls `lost` exactly once. The connection calls `flush` when something
+waits.
 
 A transport whose socket is its own may be written to past the outbox, many at a time: while a connection is `clear`
 (nothing waits above the socket or in it), its transport's `writer` is the short way. What the socket does not take
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from hubbub.closes import Close
 from hubbub.protocol.codec import Prepared
-from hubbub.protocol.session import Event, Session
+from hubbub.protocol.session import Session
 
 #: RFC 6455 section 7.1.5: the code of a connection that ended without a close frame.
 NO_WORD = 1006
@@ -57,7 +57,13 @@ class Transport(Protocol):
         """Send what `take` still gives, then the close frame; drop the socket if the peer takes neither in time."""
 
     def pause_reading(self, seconds: float) -> None:
-        """Read nothing for so long: the peer sends faster than its messages are worked on."""
+        """Read nothing for so long: the peer sends faster than it may, or than its messages are worked on."""
+
+    def stop_reading(self) -> None:
+        """Read nothing until `read_on` or `close`: as much waits as may."""
+
+    def read_on(self) -> None:
+        """After `stop_reading`."""
 
 
 class Source(Protocol):
@@ -84,14 +90,17 @@ class Driven(Protocol):
 
     @property
     def session(self) -> Session:
-        """What says what a whole message from the client means."""
+        """What says how long a message may be."""
 
     @property
     def outbound(self) -> Source:
         """What leaves the connection."""
 
-    def receive(self, event: Event | None) -> None:
-        """What one means, as the session said it."""
+    def receive(self, data: str | bytes) -> None:
+        """A whole message from the client."""
+
+    def weigh(self, size: int) -> None:
+        """So many bytes have come, whatever of: called before much more is read. It may call `pause_reading`."""
 
     def heard(self) -> None:
         """A sign of life that is no message."""

@@ -20,7 +20,7 @@ from hubbub.protocol.masking import unmask
 
 SWITCH = "HUBBUB_ACCELERATOR"
 
-Texts: TypeAlias = Callable[[bytes, int, int, list[Any]], int]
+Texts: TypeAlias = Callable[[bytes, int, int, list[Any], int], int]
 Plain: TypeAlias = Callable[[str], dict[str, Any] | None]
 Typed: TypeAlias = Callable[[str], tuple[str, dict[str, Any], Any] | None]
 Written: TypeAlias = Callable[[object], bytes | None]
@@ -47,15 +47,16 @@ def load() -> tuple[ModuleType | None, str]:
         return None, f"cannot be loaded: {error}"
 
 
-def python_texts(data: bytes, at: int, limit: int, found: list[Any]) -> int:
+def python_texts(data: bytes, at: int, limit: int, found: list[Any], most: int) -> int:
     """Appends the whole masked text frames that follow one another from `at` on. Returns where something else stands.
 
-    That is also a frame that is not whole, is longer than `limit` or 65,535 bytes, has a length that could be written
-    shorter, or is not UTF-8. `at` lies in `data` or at its end, which is returned where nothing else stands.
+    Or where the next one stands, as soon as `found` has `most`. Something else is also a frame that is not whole, is
+    longer than `limit` or 65,535 bytes, has a length that could be written shorter, or is not UTF-8. `at` lies in
+    `data` or at its end, which is returned where nothing else stands.
     """
     end = len(data)
     last = end - 6  # where the shortest masked frame can begin
-    while at <= last and data[at] == _WHOLE_TEXT:
+    while at <= last and len(found) < most and data[at] == _WHOLE_TEXT:
         size = data[at + 1] - _MASKED
         start = at + 6
         if size == _TWO_BYTES:

@@ -6,6 +6,9 @@ announces is judged by the header, before any of it is kept; what is kept is bou
 Whole masked text frames, nearly all there is, are read in `fast_path.py`, in one call for all that follow one another:
 a chain of calls or a generator, as websockets has, costs several times as much for each frame.
 
+What came in one piece may be forty thousand frames, or inflate to a thousand times its size. So it is read in portions;
+the parser keeps the rest, as it came, until it is asked again.
+
 It is longer than others: what a frame may be depends on the message that it is a part of, and is read with it.
 """
 
@@ -31,6 +34,12 @@ class Opcode(IntEnum):
     PONG = 10
 
 
+PORTION = 64
+"""Frames that are read in one go: 5 ms of work, where each is a message that somebody handles."""
+INFLATED = 256 * 1024
+"""Bytes that are inflated in one go."""
+FRAME = 64
+"""What reading a frame costs beside its bytes, in bytes."""
 MAX_CONTROL_BYTES = 125
 """RFC 6455 section 5.5."""
 NO_CODE = 1005
@@ -147,17 +156,21 @@ class Parser:
     """One client's frames. `limit` is in bytes of a message, inflated; `inflate` is there where RFC 7692 was agreed."""
 
     __slots__ = (
+        "_at",
         "_body",
         "_buffer",
         "_count",
         "_first",
         "_need",
         "_payload_at",
+        "_rest",
         "_valid",
         "assembling",
+        "cost",
         "fragments",
         "inflate",
         "limit",
+        "more",
     )
 
     def __init__(self, *, limit: int, inflate: Inflate | None = None, fragments: int = 1024) -> None:
@@ -175,21 +188,43 @@ class Parser:
         self._count = 0
         # Of a text that is not whole, the bytes from its start on that are characters.
         self._valid = 0
+        # What was not looked at yet, and where that begins.
+        self._rest = b""
+        self._at = 0
+        self.more: bool = False
+        """There is something that was not looked at yet."""
         self.assembling: bool = False
         """A frame or a message has begun and is not whole."""
+        self.cost: int = 0
+        """What was read has cost so much more than its bytes: what was inflated, and frames that are no whole texts."""
 
-    def feed(self, data: bytes) -> list[Item]:
-        """What ends in `data`, in order: nothing ever after Closing or Broken."""
+    def feed(self, data: bytes, most: int = PORTION) -> list[Item]:
+        """What ends in `data`, in order: nothing ever after Closing or Broken.
+
+        About `most` frames of it. While there is `more`, the rest is read by another call, with what has come since.
+        """
         items: list[Item] = []
+        at, frames, cost = 0, 0, self.cost
+        if self.more:
+            if data:
+                data = self._rest[self._at :] + data
+            else:
+                at, data = self._at, self._rest
+            self.more, self._rest = False, b""
         try:
-            at = 0 if self._buffer is None else self._resume(data, items)
+            if self._buffer is not None:
+                at = self._resume(data, at, items)
             end = len(data)
             while at < end:
+                if len(items) + frames >= most or self.cost - cost >= INFLATED:
+                    self.more, self._rest, self._at = True, data, at
+                    break
                 if self._body is None:
-                    at = texts(data, at, self.limit, items)
-                    if at == end:
-                        break
+                    at = texts(data, at, self.limit, items, most - frames)
+                    if at == end or len(items) + frames >= most:
+                        continue
                 at = self._frame(data, at, items)
+                frames += 1
             if self._payload_at:
                 self._check_begun()
         except _Refused as refused:
@@ -205,9 +240,8 @@ class Parser:
         self._body = None
         self._payload_at = 0
 
-    def _resume(self, data: bytes, items: list[Item]) -> int:
+    def _resume(self, data: bytes, at: int, items: list[Item]) -> int:
         """Completes the frame that waits. Returns where the next one begins, the end of `data` where none does."""
-        at = 0
         while (buffer := self._buffer) is not None:
             if buffer is _OVER:
                 return len(data)
@@ -237,6 +271,7 @@ class Parser:
             return self._wait(data, at, 2)
         first, second = data[at], data[at + 1]
         self._check(first, second)
+        self.cost += FRAME
         size = second - _MASKED
         extended = 0 if size < _TWO_BYTES else 2 if size == _TWO_BYTES else 8
         start = at + 6 + extended
@@ -320,12 +355,14 @@ class Parser:
     def _message(self, first: int, payload: bytes | bytearray) -> str | bytes:
         self._valid = 0
         if first & _RSV1 and self.inflate is not None:
+            self.cost -= len(payload)
             try:
                 payload = self.inflate(payload, self.limit)
             except TooBig:
                 raise _Refused(TOO_BIG) from None
             except Corrupt:
                 raise _Refused(PROTOCOL_ERROR) from None
+            self.cost += len(payload)
         return payload.decode() if first & _IS_TEXT else bytes(payload)
 
     def _control(self, first: int, payload: bytes, items: list[Item]) -> None:

@@ -28,7 +28,7 @@ from hubbub.closes import Close
 from hubbub.errors import InvalidMessage, Refused
 from hubbub.options import Limits
 from hubbub.protocol import messages
-from hubbub.protocol.codec import Prepared, decode, encode
+from hubbub.protocol.codec import Prepared, check_nodes, decode, encode
 from hubbub.protocol.fast_path import typed
 from hubbub.protocol.features import NONE, PRESENCE, Features, asked_for, both
 from hubbub.protocol.join_room import Join, JoinSeveral, read_joins
@@ -124,6 +124,8 @@ _OTHERWISE = {state: row[FrameKind.APPLICATION] for state, row in TABLE.items()}
 # An enumeration is slow to ask for a member.
 _CLOSED, _PASS_ON = State.CLOSED, Step.PASS_ON
 
+FIRST_TOO_BIG = closes.TOO_BIG.because("first message is larger than allowed")
+
 #: An `id` from 0 to here is right, and is compared fastest.
 _USUAL_ID = 2**30 - 1
 
@@ -200,7 +202,7 @@ class Session:
     `asked`: the features that the client asked for and the hub knows, None where it asked for nothing.
     """
 
-    __slots__ = ("_limits", "_otherwise", "_steps", "_text", "asked", "state")
+    __slots__ = ("_limits", "_otherwise", "_steps", "_text", "asked", "limit", "state")
 
     def __init__(self, limits: Limits, *, credential: bool, text: bool = False, asked: Features | None = None) -> None:
         self._limits = limits
@@ -212,6 +214,10 @@ class Session:
         self.state: State = state
         self._steps = _steps(state, self.asked or NONE)
         self._otherwise = _OTHERWISE[state]
+        limits = self._limits
+        first = min(limits.credential + limits.first_message, limits.message)
+        self.limit: int = first if state is State.WAITING else limits.message
+        """Bytes of the largest message that may come now."""
 
     def authenticated(self) -> None:
         if self.state is State.CHECKING:
@@ -228,14 +234,16 @@ class Session:
         if self.state is _CLOSED:
             return None
         # A character has at most four bytes, so most frames need not be encoded to be measured.
-        if 4 * len(data) > self._limits.message and _too_long(data, self._limits.message):
-            return End(closes.TOO_BIG)
+        if 4 * len(data) > self.limit and _too_long(data, self.limit):
+            return End(FIRST_TOO_BIG if self.limit < self._limits.message else closes.TOO_BIG)
         if not isinstance(data, str):
             return End(closes.CREDENTIAL_INVALID if self.state is State.WAITING else closes.BINARY)
         if self._text and self.state is not State.WAITING:
             return Text(data)
         fields = _UNREAD
         try:
+            if len(data) > self._limits.nodes:
+                check_nodes(data, self._limits.nodes)
             read = typed(data)
             if read is not None:
                 named, fields, id = read

@@ -41,7 +41,8 @@ class Serial(Generic[Owner, W]):
         self._owner = owner
         self._context = context
         self._limit = limit
-        self._waiting: deque[W] | None = None
+        # Each with what it weighs.
+        self._waiting: deque[tuple[W, int]] | None = None
         self._busy = False
 
     @property
@@ -54,14 +55,16 @@ class Serial(Generic[Owner, W]):
         """Nothing is worked on, and no queue is kept."""
         return not self._busy and self._waiting is None
 
-    def submit(self, work: W) -> bool:
-        """Whether there was room for it."""
+    def submit(self, work: W, source: str | bytes = b"") -> bool:
+        """Whether there was room for it. `source`: what it was read from, and what it weighs while it waits."""
         if self._busy:
             if self._waiting is None:
                 self._waiting = deque()
             if len(self._waiting) >= self._limit and not self._fits_beside(self._waiting, work):
                 return False
-            self._waiting.append(work)
+            weight = self._weight_of(work, source)
+            self._waiting.append((work, weight))
+            self._weighed(weight)
             return True
         # Before it begins: what comes while it is being worked on waits, however it comes.
         self._busy = True
@@ -74,11 +77,19 @@ class Serial(Generic[Owner, W]):
 
     def clear(self) -> None:
         """Forget what waits. What is being worked on is finished: half a handler's work would help nobody."""
-        self._waiting = None
+        waiting, self._waiting = self._waiting, None
+        if waiting:
+            self._weighed(-sum(weight for _, weight in waiting))
 
-    def _fits_beside(self, waiting: deque[W], work: W) -> bool:
+    def _fits_beside(self, waiting: deque[tuple[W, int]], work: W) -> bool:
         """Whether it may wait although `limit` pieces do."""
         return False
+
+    def _weight_of(self, work: W, source: str | bytes) -> int:
+        return 0
+
+    def _weighed(self, more: int) -> None:
+        """What waits weighs so much more, or less."""
 
     def _go_on(self, task: "asyncio.Task[None] | None") -> None:
         """What waits, until a piece goes on as a task."""
@@ -87,7 +98,9 @@ class Serial(Generic[Owner, W]):
                 self._busy = False
                 self._waiting = None
                 return
-            task = self._begin(self._do(self._owner, self._waiting.popleft()), self._context.copy())
+            work, weight = self._waiting.popleft()
+            self._weighed(-weight)
+            task = self._begin(self._do(self._owner, work), self._context.copy())
         task.add_done_callback(self._next)
 
     def _next(self, _: "asyncio.Task[None]") -> None:

@@ -23,3 +23,21 @@ class TokenBucket:
             return 0.0
         self._tokens = tokens
         return (1 - tokens) / self._rate
+
+    def owe(self, now: float, tokens: float) -> float:
+        """So many tokens, also where they are not there: 0.0, or the seconds until they will have come.
+
+        Nobody owes more than `burst`.
+        """
+        left = max(-self._burst, min(self._burst, self._tokens + (now - self._at) * self._rate) - tokens)
+        self._tokens = left
+        self._at = now
+        return 0.0 if left >= 0 else -left / self._rate
+
+    def give_back(self) -> None:
+        """A token that was spent."""
+        self._tokens += 1.0
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is as a new one would be."""
+        return self._tokens + (now - self._at) * self._rate >= self._burst

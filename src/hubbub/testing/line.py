@@ -28,7 +28,8 @@ class Line:
         self._closing = 0.0
         self._close: Close | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._held: deque[str] | None = None
+        self._held: deque[str] = deque()
+        self._paused = 0
         self._gone = asyncio.Event()
         self.readable: int | None = None
         """How many messages the tab is still going to read; None: all that come."""
@@ -64,9 +65,14 @@ class Line:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def pause_reading(self, seconds: float) -> None:
-        if self._held is None:
-            self._held = deque()
-            asyncio.get_running_loop().call_later(seconds, self._go_on)
+        self._paused += 1
+        asyncio.get_running_loop().call_later(seconds, self._go_on)
+
+    def stop_reading(self) -> None:
+        self._paused += 1
+
+    def read_on(self) -> None:
+        self._go_on()
 
     # What the endpoint calls.
 
@@ -79,10 +85,8 @@ class Line:
     # What the tab calls.
 
     def frame(self, text: str) -> None:
-        if self._held is not None:
-            self._held.append(text)
-        elif self._close is None:
-            self._driven.receive(self._driven.session.receive(text))
+        self._held.append(text)
+        self._read()
 
     def end(self, code: int = NO_CLOSE) -> None:
         """The socket is gone."""
@@ -96,8 +100,12 @@ class Line:
         self._over(code)
 
     def _go_on(self) -> None:
-        held, self._held = self._held or deque(), None
-        while held and self._held is None:
-            self.frame(held.popleft())
-        if held:
-            self._held = held
+        self._paused -= 1
+        self._read()
+
+    def _read(self) -> None:
+        while self._held and not self._paused:
+            text = self._held.popleft()
+            if self._close is None:
+                self._driven.weigh(len(text.encode("utf-8", "surrogatepass")))
+                self._driven.receive(text)

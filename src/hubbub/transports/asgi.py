@@ -11,12 +11,14 @@ what a task says of itself is said by itself, never by what its task is assigned
 
 import asyncio
 import contextvars
+import itertools
 import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
 from hubbub.ports.transport import NO_WORD, Driven
+from hubbub.protocol.frames import PORTION
 
 _log = logging.getLogger("hubbub.transports.asgi")
 
@@ -43,7 +45,8 @@ class ASGITransport:
         self._driven = driven
         self._closing = closing
         self._close: Close | None = None
-        self._held: float | None = None
+        self._pause = 0.0
+        self._stopped: asyncio.Future[None] | None = None
         # The call's: whatever wraps `send` and `receive` finds there what it has put there, whoever sends.
         self._context = contextvars.copy_context()
         self._reader = asyncio.create_task(self._read())
@@ -65,9 +68,19 @@ class ASGITransport:
             self._close = close
             self._deadline = asyncio.get_running_loop().call_later(self._closing, self._reader.cancel)
             self.flush()
+            self.read_on()
 
     def pause_reading(self, seconds: float) -> None:
-        self._held = seconds
+        self._pause = max(self._pause, seconds)
+
+    def stop_reading(self) -> None:
+        if self._stopped is None:
+            self._stopped = asyncio.get_running_loop().create_future()
+
+    def read_on(self) -> None:
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None and not stopped.done():
+            stopped.set_result(None)
 
     async def wait(self) -> None:
         """Until the socket is gone, or was closed and did not go in time."""
@@ -88,16 +101,21 @@ class ASGITransport:
         await asyncio.sleep(0)
         code, reason = NO_WORD, ""
         try:
-            while True:
+            for number in itertools.count(1):
                 event = await self._websocket.receive()
                 if event["type"] == "websocket.disconnect":
                     code, reason = event.get("code") or _NO_CODE, event.get("reason") or ""
                     break
                 text = event.get("text")
                 data = text if text is not None else event.get("bytes") or b""
-                self._driven.receive(self._driven.session.receive(data))
-                if self._held is not None:
-                    seconds, self._held = self._held, None
+                # A character has at most four bytes, and most have one.
+                self._driven.weigh(len(data) if text is None or text.isascii() else len(text.encode()))
+                self._driven.receive(data)
+                if self._stopped is not None:
+                    await self._stopped
+                if self._pause or number % PORTION == 0:
+                    # A server that has a message at hand lets nobody else run between two of them.
+                    seconds, self._pause = self._pause, 0.0
                     await asyncio.sleep(seconds)
         except GONE:
             pass

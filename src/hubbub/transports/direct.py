@@ -3,9 +3,12 @@
 
 An idle connection is this object, its parser and asyncio's transport: no task, no queue, no timer.
 
-What an application cannot see is bounded here: control frames that flood, messages that never become whole, a peer
-that takes nothing. Who takes nothing for 10 s is aborted: `close` of a transport waits until its buffer is empty,
-which is never. The same 10 s hold for a transport that had something buffered when it was taken over.
+What an application cannot see is bounded here: control frames that flood, messages that never become whole, how much is
+read in a turn of the loop (`valve.py`), a peer that takes nothing. Who takes nothing for 10 s is aborted: `close` of a
+transport waits until its buffer is empty, which is never. The same 10 s hold for a transport that had something
+buffered when it was taken over.
+
+It is longer than others, because what is read, what is written and how it ends are one socket's, and each can end it.
 """
 
 import asyncio
@@ -15,12 +18,25 @@ from hubbub import closes
 from hubbub.closes import Close
 from hubbub.ports.transport import NO_WORD, Driven
 from hubbub.protocol.deflate import Inflate
-from hubbub.protocol.frames import Broken, Closing, Opcode, Parser, Ping, Pong, close_frame, control_frame
+from hubbub.protocol.frames import (
+    PORTION,
+    Broken,
+    Closing,
+    Item,
+    Opcode,
+    Parser,
+    Ping,
+    Pong,
+    close_frame,
+    control_frame,
+)
+from hubbub.protocol.session import FIRST_TOO_BIG
 from hubbub.scheduling.token_bucket import TokenBucket
 from hubbub.transports import lingering, timeouts
 from hubbub.transports.null import NOBODY
 from hubbub.transports.socket_writer import SocketWriter
 from hubbub.transports.timeouts import Deadline, Stall, or_abort
+from hubbub.transports.valve import Valve
 
 FRAGMENTS = 1024
 """Frames of one message, empty ones counted."""
@@ -28,6 +44,12 @@ PINGS, PINGS_AT_ONCE = 10.0, 20
 """Pings and pongs a second in the long run, and at once."""
 _CHUNK = 64 * 1024
 """Joined into one write for a reader that is behind: enough for a good rate, little to be stuck with."""
+_WEIGHED = 4 * 1024
+"""Bytes that are told of together: smaller messages are not worth a call each."""
+_DISCARDED, _DISCARDING = 1024, 0.01
+"""Frames that are read after the end in one go, only to find the peer's own end; and seconds until the next."""
+_DISCARDED_BYTES = 64 * 1024 * 1024
+"""Bytes a second that are read after the end."""
 PINGING_TOO_MUCH = closes.FLOODING.because("too many pings")
 TAKES_NOTHING = closes.TOO_SLOW.because(f"this reader took nothing for {timeouts.STALLED:.0f} seconds")
 TOO_LONG_IN_COMING = closes.FLOODING.because("a message took too long to become whole")
@@ -48,12 +70,15 @@ class DirectTransport(asyncio.Protocol):
         "_closing",
         "_driven",
         "_gone",
-        "_held",
+        "_limit",
         "_over",
         "_parser",
         "_pings",
         "_quiet",
+        "_unread",
+        "_valve",
         "_waiting",
+        "_weight",
         "writer",
     )
 
@@ -74,13 +99,17 @@ class DirectTransport(asyncio.Protocol):
     ) -> None:
         self._driven = driven
         self.writer = SocketWriter(self, transport, bits)
-        self._parser = Parser(limit=limit, inflate=inflate, fragments=FRAGMENTS)
+        self._limit = limit
+        # Nobody's first message is as long as any message may be.
+        self._parser = Parser(limit=min(limit, driven.session.limit), inflate=inflate, fragments=FRAGMENTS)
+        self._unread: list[Item] | None = None
+        self._valve: Valve | None = None
+        self._weight = 0
         self._closing = closing
         self._gone = gone
         self._close: Close | None = None
         self._close_sent = False
         self._quiet: Deadline | None = None
-        self._held = False
         self._over = False
         self._pings: TokenBucket | None = None
         self._alarm: asyncio.TimerHandle | Stall | None = None
@@ -114,12 +143,19 @@ class DirectTransport(asyncio.Protocol):
             self._close = close
             self._set_alarm(self._closing)
             self.flush()
+            self.read_on()
 
     def pause_reading(self, seconds: float) -> None:
-        if not self._held and not self.writer.gone:
-            self._held = True
-            self.writer.socket.pause_reading()
-            asyncio.get_running_loop().call_later(seconds, self._read_on)
+        if not self.writer.gone:
+            self._shut().pause(seconds)
+
+    def stop_reading(self) -> None:
+        if not self.writer.gone:
+            self._shut().stop()
+
+    def read_on(self) -> None:
+        if self._valve is not None:
+            self._valve.read_on()
 
     # What the route that took it over calls.
 
@@ -137,7 +173,8 @@ class DirectTransport(asyncio.Protocol):
     def begin_with(self, data: bytes) -> None:
         """What came before the socket was taken over; reading was paused so that nothing overtakes it."""
         self.data_received(data)
-        self.writer.socket.resume_reading()
+        if self._valve is None or not self._valve.shut:
+            self.writer.socket.resume_reading()
 
     def end(self, close: Close) -> None:
         """As the connection's own `close`, for whoever has only the socket: the route's `websocket`."""
@@ -157,20 +194,34 @@ class DirectTransport(asyncio.Protocol):
 
     # What the event loop calls.
 
-    def data_received(self, data: bytes) -> None:
-        anew = False
+    def data_received(self, data: bytes = b"") -> None:
+        """A portion of it, and of what had come before, which is read first; the valve calls this for what is left."""
         if self._quiet is not None and self._quiet.running:
             if lingering.ends_in_close(data):
                 self._let_go()
             self._quiet.start()
-        for item in self._parser.feed(data):
+        parser, anew = self._parser, False
+        first = parser.limit < self._limit
+        self._weight += len(data)
+        items, self._unread = self._unread, None
+        if items is None or data:
+            most = 1 if first else PORTION if self._close is None else _DISCARDED
+            items = (items or []) + parser.feed(data, most)
+        for at, item in enumerate(items):
             if type(item) is str or isinstance(item, (str, bytes)):
                 anew = True
                 if self._close is None:
-                    self._driven.receive(self._driven.session.receive(item))
+                    self._driven.receive(item)
+                    if self._valve is not None and self._valve.stopped:
+                        self._unread = items[at + 1 :]
+                        break
             else:
                 self._control(item)
-        if self._parser.assembling:
+        if first:
+            parser.limit = min(self._limit, self._driven.session.limit)
+        if self._weight > _WEIGHED or parser.cost or parser.more or self._unread:
+            self._weigh()
+        if parser.assembling:
             self._watch_assembly(anew=anew)
         elif self._assembly is not None:
             self._assembly.stop()
@@ -199,6 +250,9 @@ class DirectTransport(asyncio.Protocol):
             if deadline is not None:
                 deadline.cancel()
         self._assembly = self._quiet = None
+        if self._valve is not None:
+            self._valve.end()
+            self._valve = None
         self._gone(self)
         for future in self._waiting or ():
             if not future.done():
@@ -207,6 +261,24 @@ class DirectTransport(asyncio.Protocol):
         driven.lost()
 
     # How it works.
+
+    def _weigh(self) -> None:
+        """Tell of what came, and see to it that what is left is read in its time."""
+        self._weight += self._parser.cost
+        self._parser.cost = 0
+        if self._weight > _WEIGHED:
+            weight, self._weight = self._weight, 0
+            if self._close is None:
+                self._driven.weigh(weight)
+            else:
+                self._shut().pause(weight / _DISCARDED_BYTES)
+        if self._parser.more or self._unread:
+            self._shut().pause(0.0 if self._close is None else _DISCARDING)
+
+    def _shut(self) -> Valve:
+        if self._valve is None:
+            self._valve = Valve(self.writer, self.data_received)
+        return self._valve
 
     def _control(self, item: Ping | Pong | Closing | Broken) -> None:
         match item:
@@ -224,6 +296,8 @@ class DirectTransport(asyncio.Protocol):
                 self._leave(code, reason)
                 self._let_go()
             case Broken(close):
+                if close is closes.TOO_BIG and self._parser.limit < self._limit:
+                    close = FIRST_TOO_BIG
                 # No frame of it will be read, so that it ends or is quiet must do: `lingering.py` says why.
                 self._quiet = Deadline(lingering.QUIET, self._let_go)
                 self._driven.close(close)
@@ -269,6 +343,9 @@ class DirectTransport(asyncio.Protocol):
             self._assembly.start()
 
     def _not_whole(self) -> None:
+        if self._assembly is not None and self._valve is not None and self._valve.shut:
+            self._assembly.start()  # it is we who do not read
+            return
         with or_abort(self):
             self._driven.close(TOO_LONG_IN_COMING)
 
@@ -288,7 +365,3 @@ class DirectTransport(asyncio.Protocol):
             self._alarm = None
         if seconds is not None:
             self._alarm = asyncio.get_running_loop().call_later(seconds, self.abort)
-
-    def _read_on(self) -> None:
-        self._held = False
-        self.writer.socket.resume_reading()

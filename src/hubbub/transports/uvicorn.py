@@ -52,7 +52,7 @@ from hubbub.transports.timeouts import Deadline, Stall, or_abort
 
 HANDSHAKE = 10.0
 """Seconds for the application to accept or refuse."""
-_EARLY = 64 * 1024
+_EARLY = 4 * 1024
 # RFC 6455 section 5.2: the bit of a length by which a client says that a mask follows.
 _MASKED = 0x80
 # All that websockets' parser sees of a handshake.

@@ -168,12 +168,9 @@ async def test_a_flood() -> None:
             answer = await tab.request("say")
             assert answer["code"] == "rate_limited"
             assert 0 < answer["retry_after"] <= 2000
-        # Neither is a message that is limited; what cannot be read is one.
+        # Every frame is counted, whatever it says, and whether or not it can be read.
         assert (await tab.request("ping"))["type"] == "pong"
         await tab.send({"type": "pong"})
-        await tab.say("{")
-        assert (await tab.receive("error"))["code"] == "rate_limited"
-        await tab.send({"type": "say"})
         assert await tab.closed() == 1008
         await at_rest(hub)
 
@@ -264,8 +261,7 @@ async def test_a_flood_of_pings_is_answered_and_then_ended() -> None:
             assert await tab.request("ping", ts=number) == {"type": "pong", "ts": number, "id": f"q{number + 1}"}
         await tab.send({"type": "ping", "ts": 7})
         assert await tab.closed() == 1008
-        await tab.receive("pong", ts=7)
-        assert [each["type"] for each in tab.log] == ["welcome", *["pong"] * 8]
+        assert [each["type"] for each in tab.log] == ["welcome", *["pong"] * 7]
         await at_rest(hub)
 
 
