@@ -74,7 +74,8 @@ class Limits:
     connections: int = 65_536
     """Connections of one worker; more are refused with 503."""
     unauthenticated: int = 1_000
-    """Connections of one worker that may wait for their first message at once; more are refused with 503."""
+    """Connections of one worker that may wait for their first message at once; more are refused with 503. And so many
+    again that are told by 4001 that their credential is invalid; more are refused with 401. Default 1,000 each."""
     connections_per_user: int = 128
     """Connections of one user on one worker; one more is closed with 4004."""
     handshakes: float = 1_000.0

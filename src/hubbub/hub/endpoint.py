@@ -63,7 +63,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         # Once: made anew it would be something of every connection.
-        self._gone = self.connections.discard
+        self._gone = self._forget
 
     async def serve(self, websocket: WebSocket, *, user: User | str | None = None) -> None:
         """Let it in, and leave the rest to its messages. Raises HandshakeRefused, and has answered.
@@ -145,10 +145,16 @@ class Endpoint:
         return connection, socket
 
     def _no_longer_nobody(self, connection: Connection, seat: Seat) -> None:
-        self.handshakes.unauthenticated.discard(connection)
-        seat.waited()
+        """Or closed: whoever never was anybody counts as that until the socket is gone."""
         if connection.closed:
             seat.failed()
+        else:
+            self.handshakes.unauthenticated.discard(connection)
+            seat.waited()
+
+    def _forget(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        self.handshakes.unauthenticated.discard(connection)
 
     def _gone_from(self, seat: Seat, connection: Connection) -> None:
         self._gone(connection)

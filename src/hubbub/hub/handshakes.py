@@ -3,14 +3,15 @@
 Before accept, by HTTP: 400 for a handshake that makes no sense, 401 for a credential that proves nobody, 403 for an
 Origin that is not ours, 503 when there is no room or no broker. But a browser shows a script nothing of a refused
 handshake, only 1006, and a client that cannot tell "fetch a new token" from "the network is down" comes back for ever:
-so where there is an Origin, a bad credential is accepted and closed with 4001. The Origin is checked first, so that
-nobody's cookie is looked at for a hostile page.
+so where there is an Origin, a bad credential is accepted and closed with 4001 (`farewells.py`). The Origin is checked
+first, so that nobody's cookie is looked at for a hostile page.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -25,6 +26,7 @@ from hubbub.auth.refusals import Refusals
 from hubbub.auth.select import Claim, examine
 from hubbub.connection.connection import Connection
 from hubbub.errors import CredentialError, HandshakeRefused, InvalidCredential, InvalidMessage, described, text_of
+from hubbub.hub.farewells import Farewells
 from hubbub.hub.gate import Gate, Seat
 from hubbub.options import Limits
 from hubbub.ports.auth import Authenticator, Carrier
@@ -80,7 +82,10 @@ class Handshakes:
         self.under_way: int = 0
         """How many are being examined."""
         self.unauthenticated: set[Connection] = set()
-        """Those that were let in and are nobody's yet."""
+        """Those that were let in and are nobody's yet, or were never anybody's and are not gone."""
+        self._guests_under_way = 0
+        """Those that are about to be."""
+        self.farewells: Farewells = Farewells(limits.unauthenticated)
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
@@ -122,14 +127,21 @@ class Handshakes:
                 self.told.tell(kind, kind)
             await _deny(websocket, refusal)
             raise quiet(websocket, HandshakeRefused()) from None
-        except CredentialError:
+        except CredentialError as error:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
             seat.failed()
-            await self._accept(websocket)
-            with suppress(*GONE):
-                await websocket.close(closes.CREDENTIAL_INVALID.code, closes.CREDENTIAL_INVALID.reason)
+            if self.farewells.full:
+                await _deny(websocket, _unauthorized(error))
+            else:
+                accept = partial(self._accept, websocket)
+                await self.farewells.say(websocket, closes.CREDENTIAL_INVALID, accept)
             raise quiet(websocket, HandshakeRefused()) from None
-        await self._accept(websocket)
+        guest = who is None
+        self._guests_under_way += guest
+        try:
+            await self._accept(websocket)
+        finally:
+            self._guests_under_way -= guest
         return who
 
     async def _examine(self, websocket: WebSocket, user: User | str | None, seat: Seat, beside: int) -> User | None:
@@ -149,7 +161,7 @@ class Handshakes:
         cookie = isinstance(presented, Claim | Unusable) and presented.carrier is Carrier.COOKIE
         self._check_origin(websocket, required=cookie, cookie=cookie)
         if isinstance(presented, Absent):
-            if len(self.unauthenticated) >= self._limits.unauthenticated:
+            if len(self.unauthenticated) + self._guests_under_way >= self._limits.unauthenticated:
                 raise HTTPException(503, "too many connections wait to authenticate", RETRY_AFTER)
             seat.wait()
             return None
@@ -162,7 +174,7 @@ class Handshakes:
             self._tell_of_credential(websocket, presented, error)
             if "origin" in websocket.headers:
                 raise
-            raise HTTPException(401, text_of(error), {"WWW-Authenticate": "Bearer"}) from None
+            raise _unauthorized(error) from None
         except TimeoutError:
             raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
         except BaseException as error:  # the application's store, or its authenticator
@@ -211,6 +223,10 @@ class Handshakes:
         except GONE:
             # Gone while it was looked at. Nothing was taken for it yet, so there is nothing to give back.
             raise quiet(websocket, HandshakeRefused()) from None
+
+
+def _unauthorized(error: CredentialError) -> HTTPException:
+    return HTTPException(401, text_of(error), {"WWW-Authenticate": "Bearer"})
 
 
 def _check_features(scope: Scope) -> None:
