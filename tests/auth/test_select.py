@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -13,9 +15,10 @@ from hubbub.types import User, UserId
 class Reads:
     """An authenticator that believes everybody, and remembers what it was shown."""
 
-    def __init__(self, *, cookie: str | None = None, bearer: bool = False) -> None:
+    def __init__(self, *, cookie: str | None = None, bearer: bool = False, issuers: Any = ()) -> None:
         self.cookie = cookie
         self.bearer = bearer
+        self.issuers = issuers
         self.asked: list[Credential] = []
 
     async def authenticate(self, credential: Credential) -> User:
@@ -45,8 +48,11 @@ def test_one_is_a_sequence_of_one() -> None:
 @pytest.mark.parametrize(
     ("authenticators", "said"),
     [
-        ((BEARER, BOTH), "two authenticators read bearer tokens"),
-        ((BEARER, BEARER), "two authenticators read bearer tokens"),
+        ((BEARER, BOTH), "two authenticators read bearer tokens, and nothing says which"),
+        ((BEARER, BEARER), "two authenticators read bearer tokens, and nothing says which"),
+        ((Reads(bearer=True, issuers=("a", "b")), Reads(bearer=True, issuers=("b",))), "of the issuer 'b'"),
+        ((Reads(bearer=True, issuers="a"),), "issuers is a tuple of str, not str"),
+        ((Reads(bearer=True, issuers=(7,)),), "issuers is a tuple of str, not tuple"),
         ((SESSION, Reads(cookie="session")), "two authenticators read the cookie 'session'"),
         ((BEARER, Reads()), "Reads reads neither"),
         ((Reads(cookie=""),), "cannot be the name of a cookie"),
@@ -106,3 +112,35 @@ def test_only_the_one_it_belongs_to_judges_it() -> None:
     assert asyncio.run(presented.judge()) == User(UserId("alice"))
     assert (first.asked, second.asked) == ([], [Credential(Carrier.COOKIE, "S")])
     assert "'S'" not in repr(presented)
+
+
+def token_of(issuer: object) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps({"iss": issuer}).encode()).rstrip(b"=").decode()
+    return f"e30.{payload}.c2ln"
+
+
+def test_of_several_that_read_it_the_one_is_asked_whose_issuer_is_named() -> None:
+    a, b = Reads(bearer=True, issuers=("a", "A")), Reads(bearer=True, cookie="session", issuers=("b",))
+    other = Reads(bearer=True, cookie="session")
+    for issuer, asked in (("a", a), ("A", a), ("b", b), ("c", other), (7, other), (["a"], other), (None, other)):
+        assert examine_message(token_of(issuer), arrange((a, b, other)), limit=200) == claim(
+            Carrier.MESSAGE, token_of(issuer), asked
+        )
+    cookie = scope(b"", f"session={token_of('b')}".encode())
+    assert examine(cookie, (a, b, other), limit=200) == claim(Carrier.COOKIE, token_of("b"), b)
+    # The first present decides alone, whoever is named in the other one.
+    two = scope(f"token={token_of('c')}".encode(), f"session={token_of('b')}".encode())
+    assert examine(two, (a, b, other), limit=200) == claim(Carrier.QUERY, token_of("c"), other)
+
+
+@pytest.mark.parametrize("token", [token_of("c"), token_of(["a"]), "T", "..", "a.b.c", "e30.W10.c2ln", "e30.\u00e9.x"])
+def test_what_names_no_issuer_of_theirs_goes_to_nobody(token: str) -> None:
+    said, fault = "nobody here takes tokens of its issuer", CredentialFault.ISSUER
+    several = arrange((Reads(bearer=True, issuers=("a",)), Reads(bearer=True, issuers=("b",))))
+    assert examine_message(token, several, limit=200) == Unusable(Carrier.MESSAGE, said, fault)
+
+
+def test_a_payload_of_nothing_but_brackets_names_nobody() -> None:
+    several = (Reads(bearer=True, issuers=("a",)), BEARER)
+    token = f"e30.{base64.urlsafe_b64encode(b'[' * 6000).decode()}.x"
+    assert examine_message(token, several, limit=9000) == claim(Carrier.MESSAGE, token, BEARER)

@@ -9,23 +9,21 @@ PyJWT is imported when a JWTAuth is made, because it is an optional extra. Its e
 them is passed on.
 """
 
-import base64
-import binascii
 import math
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from hubbub.auth.jwks import FetchedKeys
+from hubbub.auth.keys import INSTALL, Key, KeysByName, KeySource, OneKey, all_symmetric, secret_of_environment
 from hubbub.errors import ConfigurationError, CredentialFault, ExpiredCredential, InvalidCredential, InvalidMessage
 from hubbub.options import Limits
 from hubbub.ports.auth import Credential
 from hubbub.protocol.messages import check_name
 from hubbub.types import User, UserId
 
-SECRET_VARIABLE = "HUBBUB_SECRET"  # noqa: S105  # the variable's name
 MAX_LEEWAY = 60.0
 
 # The last second of the year 9999. Beyond it somebody counted in milliseconds, and the token would live for ever.
@@ -35,8 +33,6 @@ _DATES = ("exp", "nbf", "iat")
 _LAST_NUMBER = 2**63
 # RFC 8725 section 3.11: a logout or id token for the same user is signed by the same key. These two are for access.
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
-_PUBLIC_KEY_MARKS = (b"---- BEGIN", b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
-_INSTALL = 'pip install "hubbub[jwt]"'
 
 
 class JWTAuth:
@@ -44,9 +40,16 @@ class JWTAuth:
 
     key: the HMAC secret (at least as long as the hash, 32 bytes for HS256), or the public key in PEM for RS, PS, ES
         and EdDSA. None, the default, reads the environment variable HUBBUB_SECRET here and now.
-    algorithms: those accepted, default HS256; HMAC and public-key algorithms cannot be mixed.
+    keys: instead of `key`, several by their `kid`, also certificates in PEM; a token names one of them. Without `kid`
+        it is believed where there is one only. `sign` takes the first.
+    jwks_url: instead of both, where the issuer publishes its public keys: a JWK Set (RFC 7517) or an object of
+        certificates in PEM by `kid`, over https except on loopback. See `jwks.py` for when it is read.
+    jwks_lifetime: seconds for which what was read there is used, 1 to 86,400, default an hour.
+    algorithms: those accepted, default HS256, with `jwks_url` RS256; HMAC and public-key algorithms cannot be mixed.
     audience, issuer: one that is accepted, or several. Where set, the claim is required. Without `audience` a token
-        that has an `aud` is refused: it was made for somebody else (RFC 7519 section 4.1.3).
+        that has an `aud` is refused: it was made for somebody else (RFC 7519 section 4.1.3). The issuers also say
+        which of several JWTAuth a token is for.
+    required: other claims that a token must have, each with the value that is accepted, or several of them.
     leeway: seconds by which clocks may differ, 0 to 60, default 0. Applies to `exp`, `nbf` and `iat`.
     user_claim: the claim that is the user's id, default `sub`; a string of 1 to 128 bytes without controls, or an
         integer from 0 to 2^63 - 1, as many issuers write a row's number: then the id is its decimal, "7" for 7.
@@ -60,9 +63,13 @@ class JWTAuth:
         self,
         key: str | bytes | None = None,
         *,
-        algorithms: Sequence[str] = ("HS256",),
+        keys: Mapping[str, str | bytes] | None = None,
+        jwks_url: str | None = None,
+        jwks_lifetime: float = 3600.0,
+        algorithms: Sequence[str] | None = None,
         audience: str | Sequence[str] | None = None,
         issuer: str | Sequence[str] | None = None,
+        required: Mapping[str, str | Sequence[str]] | None = None,
         leeway: float = 0.0,
         cookie: str | None = None,
         user_claim: str = "sub",
@@ -72,32 +79,52 @@ class JWTAuth:
         self.cookie = cookie
         if not isinstance(user_claim, str):
             raise ConfigurationError(f"user_claim is a str, not {type(user_claim).__name__}")
+        if sum(each is not None for each in (key, keys, jwks_url)) > 1:
+            raise ConfigurationError("key, keys and jwks_url say the same thing; pass one of them")
+        if algorithms is None:
+            algorithms = ("HS256",) if jwks_url is None else ("RS256",)
         self._algorithms = _several(algorithms, "algorithms")
         self._audience = None if audience is None else _several(audience, "audience")
         self._issuer = None if issuer is None else _several(issuer, "issuer")
         for name, accepted in (("audience", self._audience), ("issuer", self._issuer)):
             if accepted is not None and not all(accepted or [""]):
                 raise ConfigurationError(f"{name} is empty; leave it out where tokens have none")
+        self._required = {name: _several(values, f"required[{name!r}]") for name, values in (required or {}).items()}
         self._leeway = leeway
         self._user_claim = user_claim
         self._jwt = _pyjwt()
-        self._symmetric = _all_symmetric(self._algorithms, self._jwt)
-        self._key = _usable_key(_secret() if key is None else key, self._algorithms, self._jwt)
+        self._symmetric = all_symmetric(self._algorithms, self._jwt)
+        self._keys: KeySource
+        if jwks_url is not None:
+            self._keys = FetchedKeys(jwks_url, self._algorithms, self._jwt, lifetime=jwks_lifetime)
+        elif keys is not None:
+            self._keys = KeysByName(keys, self._algorithms, self._jwt)
+        else:
+            self._keys = OneKey(secret_of_environment() if key is None else key, self._algorithms, self._jwt)
 
     def __repr__(self) -> str:
-        return f"JWTAuth(algorithms={self._algorithms!r}, key=…)"
+        return f"JWTAuth(algorithms={self._algorithms!r}, {self._keys!r})"
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Whose tokens it is for; empty where it does not ask."""
+        return self._issuer or ()
 
     async def authenticate(self, credential: Credential) -> User:
         """The token's user, with the payload as `claims` and `expires` at `exp` plus leeway.
 
-        Raises ExpiredCredential, or InvalidCredential for everything else.
+        Raises ExpiredCredential, or InvalidCredential for everything else; Unavailable where the issuer's keys are
+        not known and cannot be read.
         """
-        payload = self._verified(credential.value)
+        payload = self._verified(credential.value, await self._keys.find(self._key_name(credential.value)))
         for date in _DATES:
             if date in payload:
                 _check_date(date, payload[date])
         if self._audience is None and "aud" in payload:
             raise InvalidCredential("the token is for another audience", fault=CredentialFault.AUDIENCE)
+        for name, values in self._required.items():
+            if payload.get(name) not in values:
+                raise InvalidCredential(f"{name} is not what is asked for here", fault=CredentialFault.CLAIM)
         user = _user(self._user_claim, payload.get(self._user_claim))
         # The names are those of every other token: one of each will do.
         claims = {sys.intern(name): value for name, value in payload.items()}
@@ -109,7 +136,8 @@ class JWTAuth:
         Audience and issuer are filled in, the first where there are several. Raises ConfigurationError where the key
         can only verify, ValueError for a name or a time that would be refused, or a claim that is set here.
         """
-        if not self._symmetric:
+        key = self._keys.first
+        if not self._symmetric or key is None:
             raise ConfigurationError("this JWTAuth has a public key, which verifies and cannot sign")
         if not (math.isfinite(expires_in) and expires_in > 0):
             raise ValueError(f"expires_in is a number of seconds greater than 0, not {expires_in!r}")
@@ -125,16 +153,27 @@ class JWTAuth:
             own["iss"] = self._issuer[0]
         if taken := own.keys() & claims.keys():
             raise ValueError(f"set by sign itself: {', '.join(sorted(taken))}")
-        token: str = self._jwt.encode({**claims, **own}, self._key, algorithm=self._algorithms[0])
+        headers = None if key.name is None else {"kid": key.name}
+        token: str = self._jwt.encode({**claims, **own}, key.material, algorithm=key.algorithms[0], headers=headers)
         return token
 
-    def _verified(self, token: str) -> Mapping[str, Any]:
+    def _key_name(self, token: str) -> str | None:
+        """Which key the token says it is signed with: what it is looked up by, and nothing that is believed."""
+        if not self._keys.named:
+            return None
+        try:
+            name: str | None = self._jwt.get_unverified_header(token).get("kid")
+        except Exception:  # noqa: BLE001 - as below
+            raise InvalidCredential("the token is malformed", fault=CredentialFault.MALFORMED) from None
+        return name
+
+    def _verified(self, token: str, key: Key) -> Mapping[str, Any]:
         jwt = self._jwt
         try:
             decoded = jwt.decode_complete(
                 token,
-                self._key,
-                algorithms=list(self._algorithms),
+                key.material,
+                algorithms=list(key.algorithms),
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=self._leeway,
@@ -143,11 +182,11 @@ class JWTAuth:
             )
         except jwt.ExpiredSignatureError:
             raise ExpiredCredential("the token has expired") from None
-        except jwt.PyJWTError as error:
+        # All but the token is ours, so whatever is raised is the token's doing: a lone surrogate, nothing but brackets,
+        # and in some releases of PyJWT a date that is a list, or beyond what an integer can be.
+        except Exception as error:  # noqa: BLE001
             fault, reason = _reason(error, token, jwt)
             raise InvalidCredential(reason, fault=fault) from None
-        except (ValueError, RecursionError):  # a lone surrogate, which has no UTF-8; a header of nothing but brackets
-            raise InvalidCredential("the token is malformed", fault=CredentialFault.MALFORMED) from None
         type = decoded["header"].get("typ", "JWT")
         if not (isinstance(type, str) and type.lower() in _TYPES):
             raise InvalidCredential("the token is of another type (typ)", fault=CredentialFault.CLAIM)
@@ -166,68 +205,8 @@ def _pyjwt() -> ModuleType:
     try:
         import jwt
     except ImportError:
-        raise ConfigurationError(f"JWTAuth needs PyJWT: {_INSTALL}") from None
+        raise ConfigurationError(f"JWTAuth needs PyJWT: {INSTALL}") from None
     return jwt
-
-
-def _secret() -> str:
-    secret = os.environ.get(SECRET_VARIABLE)
-    if not secret:
-        raise ConfigurationError(
-            f"JWTAuth has no key. Pass key=, or set {SECRET_VARIABLE}, for example by\n"
-            f'  export {SECRET_VARIABLE}=$(python -c "import secrets; print(secrets.token_urlsafe(32))")'
-        )
-    return secret
-
-
-def _all_symmetric(algorithms: Sequence[str], jwt: ModuleType) -> bool:
-    """Whether they are HMAC, all of them. Raises ConfigurationError for none, unknown ones and a mixture."""
-    known = jwt.algorithms.get_default_algorithms()
-    for algorithm in algorithms:
-        if algorithm == "none" or algorithm not in known:
-            needed = "" if jwt.algorithms.has_crypto else f"; those with a public key need {_INSTALL}"
-            raise ConfigurationError(f"algorithms: {algorithm!r} is none that JWTAuth accepts{needed}")
-    kinds = {algorithm.startswith("HS") for algorithm in algorithms}
-    if len(kinds) != 1:
-        # With both, a token "signed" by HMAC with the public key as secret would verify.
-        raise ConfigurationError("algorithms: name at least one, and not HS… together with public-key algorithms")
-    return kinds == {True}
-
-
-def _usable_key(key: str | bytes, algorithms: Sequence[str], jwt: ModuleType) -> Any:
-    """The key as PyJWT takes it. Raises ConfigurationError, without the key, where it does not fit an algorithm."""
-    if not isinstance(key, str | bytes):
-        raise ConfigurationError(f"key is a str or bytes, not {type(key).__name__}")
-    usable: Any = None
-    for name in algorithms:
-        algorithm = jwt.get_algorithm_by_name(name)
-        try:
-            if name.startswith("HS"):
-                _refuse_public_key(key, algorithm, jwt)
-            usable = algorithm.prepare_key(key)
-            short = algorithm.check_key_length(usable)
-        except (jwt.PyJWTError, ValueError, TypeError):
-            raise ConfigurationError(
-                f"the key does not fit {name}: HS… takes a secret of its own and never a public key, certificate or "
-                "JWK; the others take their public key in PEM"
-            ) from None
-        if short is not None:
-            raise ConfigurationError(f"the key is too short for {name}. {short}")
-    # A private key would do for verifying, too, but not every algorithm of PyJWT's verifies with one.
-    return usable.public_key() if hasattr(usable, "public_key") else usable
-
-
-def _refuse_public_key(key: str | bytes, algorithm: Any, jwt: ModuleType) -> None:
-    """PyJWT knows most forms; these are the ones it lets pass: with something before them, and bare base64 of DER."""
-    data = (key.encode() if isinstance(key, str) else key).strip()
-    if b"-----BEGIN" in data or data.startswith(_PUBLIC_KEY_MARKS):
-        raise jwt.InvalidKeyError
-    try:
-        inner = base64.b64decode(b"".join(data.split()), validate=True)
-    except binascii.Error:
-        return
-    if inner:
-        algorithm.prepare_key(inner)
 
 
 def _check_date(name: str, value: object) -> None:
@@ -274,7 +253,7 @@ def _wrong_claim(token: str, jwt: ModuleType) -> tuple[CredentialFault, str] | N
                 _check_date(date, payload[date])
     except InvalidCredential as wrong:
         return wrong.fault, str(wrong)
-    except (jwt.PyJWTError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - as above
         return None
     if "jti" in payload and not isinstance(payload["jti"], str):
         return CredentialFault.CLAIM, "jti is a string"

@@ -1,10 +1,13 @@
 """One authenticator or several behind one handshake.
 
-Which one is asked follows from the carrier alone, before any of them is called: at most one reads bearer tokens
-(subprotocol, query, first message) and each cookie name belongs to one. Asking one after the other until somebody
-says yes lost: it makes an answer of "no" depend on all of them and hands a secret to those it was not meant for.
+Which one is asked is known before any of them is called. It follows from the carrier; where several read that one,
+from the issuer that the token names (`iss`), which is read unverified and says whom to ask, never what to believe. At
+most one of them takes what no other one's issuer is named in. Asking one after the other until somebody says yes lost:
+it makes an answer of "no" depend on all of them and hands a secret to those it was not meant for.
 """
 
+import base64
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,18 +53,33 @@ def arrange(auth: Authenticator | Sequence[Authenticator]) -> tuple[Authenticato
     authenticators = tuple(auth) if isinstance(auth, Sequence) else (auth,)
     for each in authenticators:
         _check(each)
-    if sum(each.bearer for each in authenticators) > 1:
-        raise ConfigurationError("two authenticators read bearer tokens; only one can, give the other cookies only")
+    _check_apart([each for each in authenticators if each.bearer], "bearer tokens")
     names = [each.cookie for each in authenticators if each.cookie is not None]
     for name in names:
         if not _COOKIE_NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} cannot be the name of a cookie")
-        if names.count(name) > 1:
-            raise ConfigurationError(f"two authenticators read the cookie {name!r}; give each a name of its own")
+        _check_apart([each for each in authenticators if each.cookie == name], f"the cookie {name!r}")
     for each in authenticators:
         if each.cookie is None and not each.bearer:
             raise ConfigurationError(f"{type(each).__name__} reads neither a cookie nor bearer tokens")
     return authenticators
+
+
+def _check_apart(readers: Sequence[Authenticator], what: str) -> None:
+    """Of those that read the same thing, at most one does so whatever issuer is named, and no issuer is named twice."""
+    if sum(not _issuers(each) for each in readers) > 1:
+        raise ConfigurationError(
+            f"two authenticators read {what}, and nothing says which one is asked: give all but one an issuer"
+        )
+    named = [issuer for each in readers for issuer in _issuers(each)]
+    if len(readers) > 1 and (twice := next((issuer for issuer in named if named.count(issuer) > 1), None)):
+        raise ConfigurationError(f"two authenticators read {what} of the issuer {twice!r}; one is asked")
+
+
+def _issuers(authenticator: Authenticator) -> Sequence[str]:
+    """Whose tokens alone it is for; empty where it says nothing of that."""
+    issuers: Sequence[str] = getattr(authenticator, "issuers", ())
+    return issuers
 
 
 def _check(each: Any) -> None:
@@ -72,6 +90,9 @@ def _check(each: Any) -> None:
     bearer, cookie = getattr(each, "bearer", None), getattr(each, "cookie", None)
     if not isinstance(bearer, bool):
         raise ConfigurationError(f"{name}.bearer is True or False, not {type(bearer).__name__}")
+    issuers = getattr(each, "issuers", ())
+    if isinstance(issuers, str) or not (isinstance(issuers, Sequence) and all(isinstance(one, str) for one in issuers)):
+        raise ConfigurationError(f"{name}.issuers is a tuple of str, not {type(issuers).__name__}")
     if not (cookie is None or isinstance(cookie, str)):
         raise ConfigurationError(f"{name}.cookie is the name of a cookie or None, not {type(cookie).__name__}")
 
@@ -100,8 +121,28 @@ def examine_message(token: object, authenticators: Sequence[Authenticator], *, l
 
 
 def _assign(found: Found, authenticators: Sequence[Authenticator]) -> Claim | Unusable:
-    for each in authenticators:
-        reads = each.cookie == found.cookie if found.credential.carrier is Carrier.COOKIE else each.bearer
-        if reads:
-            return Claim(found.credential, each)
-    return Unusable(found.credential.carrier, "nobody here takes bearer tokens", CredentialFault.NOT_TAKEN)
+    credential = found.credential
+    by_cookie = credential.carrier is Carrier.COOKIE
+    readers = [each for each in authenticators if (each.cookie == found.cookie if by_cookie else each.bearer)]
+    if not readers:
+        return Unusable(credential.carrier, "nobody here takes bearer tokens", CredentialFault.NOT_TAKEN)
+    if len(readers) == 1:
+        return Claim(credential, readers[0])
+    issuer = _issuer_named(credential.value)
+    for wanted in (lambda each: issuer in _issuers(each), lambda each: not _issuers(each)):
+        for each in filter(wanted, readers):
+            return Claim(credential, each)
+    return Unusable(credential.carrier, "nobody here takes tokens of its issuer", CredentialFault.ISSUER)
+
+
+def _issuer_named(token: str) -> str | None:
+    """The `iss` that stands in a JWT, whoever wrote it there; None where it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    issuer = payload.get("iss") if isinstance(payload, dict) else None
+    return issuer if isinstance(issuer, str) else None

@@ -230,6 +230,8 @@ class Requests:
             user = await self._authenticate(token, client.id, None)
         except CredentialError:
             client.close(closes.CREDENTIAL_INVALID)
+        except Unavailable:
+            client.close(closes.OVERLOADED.because("the credential could not be checked"))
         else:
             await self._admit(client, user, id)
 

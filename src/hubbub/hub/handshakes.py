@@ -25,7 +25,15 @@ from hubbub.auth.origin import OriginRules, shown
 from hubbub.auth.refusals import Refusals
 from hubbub.auth.select import Claim, examine
 from hubbub.connection.connection import Connection
-from hubbub.errors import CredentialError, HandshakeRefused, InvalidCredential, InvalidMessage, described, text_of
+from hubbub.errors import (
+    CredentialError,
+    HandshakeRefused,
+    InvalidCredential,
+    InvalidMessage,
+    Unavailable,
+    described,
+    text_of,
+)
 from hubbub.hub.farewells import Farewells
 from hubbub.hub.gate import Gate, Seat
 from hubbub.options import Limits
@@ -175,7 +183,7 @@ class Handshakes:
             if "origin" in websocket.headers:
                 raise
             raise _unauthorized(error) from None
-        except TimeoutError:
+        except (TimeoutError, Unavailable):
             raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
         except BaseException as error:  # the application's store, or its authenticator
             if is_our_end(error):

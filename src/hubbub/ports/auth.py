@@ -28,6 +28,9 @@ class Credential:
 
 
 class Authenticator(Protocol):
+    """`issuers`, a tuple of str, may be there beside what is asked for here: where several read the same carrier, those
+    whose tokens this one is for, by the `iss` that a JWT names."""
+
     @property
     def cookie(self) -> str | None:
         """The name of the cookie it reads, None where it reads none."""
