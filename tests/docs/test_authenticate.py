@@ -1,6 +1,8 @@
 """`docs/howto/authenticate.md`, on a real server."""
 
+import json
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +15,7 @@ from hubbub import Hub, JWTAuth
 from tests.docs.conftest import SECRET
 from tests.docs.pages import examples
 from tests.kit.client import Tab
+from tests.kit.issuer import certificate, issuing, jwk, private_key, send
 from tests.kit.serving import serving, simple
 
 PAGE = "docs/howto/authenticate.md"
@@ -76,6 +79,52 @@ async def test_the_four_ways_a_token_travels_and_the_first_decides() -> None:
         assert (await tab.receive("welcome"))["user"] == "alice"
         await tab.close()
         assert await status(Tab(server.ws, "/ws?token=bad", additional_headers={"Cookie": f"session={token}"})) == 401
+
+
+async def test_the_recipes_for_issuers(example: Example) -> None:
+    """Documents and tokens in the form of each; a token for another application, or of another kind, is refused."""
+    recipes = example(PAGE, "issuers.py")
+    with issuing() as issuer:
+        base, _, _ = issuer.url.partition("/.well-known")
+
+        def answer(to: BaseHTTPRequestHandler) -> None:
+            found = {"one": certificate(issuer.keys["one"])} if to.path == "/x509" else documents(issuer.keys)
+            send(to, json.dumps(found).encode())
+
+        issuer.answer = answer
+        realm, pool, googles = f"{base}/realms/shop", f"{base}/eu-west-1_Ab", "https://accounts.google.com"
+        firebase = "https://securetoken.google.com/shop"
+        of_keycloak = {"iss": realm, "aud": "account", "typ": "Bearer", "azp": "shop"}
+        of_cognito = {"iss": pool, "token_use": "access", "client_id": "shop"}
+        cases: list[tuple[JWTAuth, list[dict[str, Any]], dict[str, Any]]] = [
+            (recipes.auth0(base, "api"), [{"iss": f"{base}/", "aud": ["api", f"{base}/userinfo"]}], {"aud": "other"}),
+            (recipes.keycloak(realm, "shop"), [of_keycloak], {"typ": "ID"}),
+            (recipes.cognito(pool, "shop"), [of_cognito], {"client_id": "other"}),
+            (
+                recipes.google("shop", f"{base}/certs"),
+                [{"iss": googles, "aud": "shop"}, {"iss": "accounts.google.com", "aud": "shop"}],
+                {"aud": "other"},
+            ),
+            (recipes.firebase("shop", f"{base}/x509"), [{"iss": firebase, "aud": "shop"}], {"aud": "other"}),
+        ]
+        async with serving(simple(Hub(auth=[auth for auth, *_ in cases]))) as server:
+            for _, good, wrong in cases:
+                for claims in good:
+                    async with Tab(server.ws, token=issuer.token(**claims)) as alice:
+                        assert alice.welcome["user"] == "alice"
+                for claims in (wrong, {"iss": "https://evil.example"}, {"exp": 1}):
+                    assert await status(Tab(server.ws, token=issuer.token(**{**good[0], **claims}))) == 401
+                # One's own key, under the name of theirs.
+                forged = issuer.token(key=private_key(2), **good[0])
+                assert await status(Tab(server.ws, token=forged)) == 401
+        assert len(issuer.reads) == len(cases)
+
+
+def documents(keys: dict[str, Any]) -> Any:
+    """As Auth0, Keycloak, Cognito and Google publish them: each with what the others leave out."""
+    encrypts = jwk("enc", private_key(2), use="enc", alg="RSA-OAEP")
+    listed = [jwk(kid, key, use="sig", alg="RS256", x5c=["MIIC"], x5t="dGh1bWI") for kid, key in keys.items()]
+    return {"keys": [encrypts, *listed]}
 
 
 async def test_sessions_and_logging_out(example: Example) -> None:
