@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo examples test check format bench soak way clean
+.PHONY: help install demo examples test check format bench attack soak way clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -45,6 +45,9 @@ format: install ## rewrite the code in the house style
 
 bench: install ## measure beside other servers, on two cores; BENCH=fanout for one work, BENCH=--help for more
 	$(BIN)/python -m benchmarks $(BENCH)
+
+attack: install ## attackers beside users, on two cores; ATTACK=pong for one, SERVER=another checkout's .venv/bin/python
+	$(BIN)/python -m tests.hostile.attack $(if $(SERVER),--python $(SERVER)) $(ATTACK)
 
 soak: install ## ten minutes of everything going wrong, nothing may be lost; SECONDS=60 for less, SEED=7 to do one again
 	LEDGER_SECONDS=$(or $(SECONDS),600) LEDGER_KILLS=20 $(if $(SEED),LEDGER_SEED=$(SEED)) \

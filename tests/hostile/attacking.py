@@ -14,7 +14,7 @@ def attacked(*arguments: str) -> Served:
     """The application that is attacked, which says only what is wrong, and whose clients leave at once at its end."""
     return Served(
         "tests.hostile.attack.served:app",
-        *("--drain", "0", "--grace", "3", "--log-level", "warning", "--no-access-log"),
+        *("--drain", "0", "--log-level", "warning", "--no-access-log"),
         *arguments,
         env={"HUBBUB_SECRET": SECRET, "ATTACK_ANNOUNCE": "1"},
         cwd=ROOT,

@@ -37,7 +37,7 @@ class Attack:
     asks: `again` does not wait for an answer, because there is no handshake. reads: whatever comes.
     leaves: closes as soon as it was let in. stays: until the server lets go, also where it was closed with a code.
     buffer: bytes the kernel takes for it before it reads. pause: seconds until the next socket in its place.
-    environment: of the server. bounded: HTTP statuses and close codes, one of which it must have been answered.
+    environment: of the server. bounded: HTTP statuses, close codes and codes of errors, one of which it must be answered.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Attack:
     buffer: int | None = None
     pause: float = 0.1
     environment: Mapping[str, str] = field(default_factory=dict)
-    bounded: frozenset[int] = frozenset()
+    bounded: frozenset[int | str] = frozenset()
 
 
 def _many(piece: bytes) -> bytes:
@@ -146,7 +146,7 @@ ATTACKS: dict[str, Attack] = {
             sockets=8,
             again=frame(TEXT, _NODES),
             every=1 / 98,
-            bounded=frozenset({1008}),
+            bounded=frozenset({1008, "rate_limited", "invalid_message"}),
         ),
         Attack(
             name="json_fast",
@@ -162,14 +162,14 @@ ATTACKS: dict[str, Attack] = {
             then=_JOINS,
             again=_LARGE,
             every=1 / 98,
-            bounded=frozenset({1008}),
+            bounded=frozenset({1008, "rate_limited", "invalid_message"}),
         ),
         Attack(
             name="rejoin",
             says="joins with `since: 0` of a room that keeps 300 kB, in a loop",
             sockets=8,
             again=_many(_AGAIN),
-            bounded=frozenset({1008}),
+            bounded=frozenset({1008, "rate_limited"}),
         ),
         Attack(
             name="connects",

@@ -24,6 +24,8 @@ from tests.hostile.attack.wire import close_code
 
 #: Sockets that were closed with a code and stay, at most.
 _STAYING = 2_000
+#: Seconds after which an attack that cannot connect counts as begun.
+_AT_IT = 5.0
 _READ = select.EPOLLIN | select.EPOLLRDHUP
 _GONE = select.EPOLLHUP | select.EPOLLERR
 
@@ -40,7 +42,12 @@ class Tally:
     sent: int = 0
     received: int = 0
 
-    def told(self) -> str:
+    @property
+    def told(self) -> set[int | str]:
+        """Each kind of answer."""
+        return {*self.answers, *self.errors}
+
+    def __str__(self) -> str:
         kinds = {101: "let in"}
         parts = [f"{kinds.get(answer, answer)} ×{times:,}" for answer, times in sorted(self.answers.items())]
         parts += [f"`{error}` ×{times:,}" for error, times in sorted(self.errors.items())]
@@ -73,8 +80,9 @@ class Crowd:
         self.tally = Tally()
 
     @property
-    def connected(self) -> int:
-        return len(self._sockets)
+    def at_it(self) -> bool:
+        """Whether each socket has sent something, or was opened to send nothing."""
+        return self.tally.opened >= self._wanted and bool(self.tally.sent)
 
     def run(self, until: Callable[[], bool]) -> Tally:
         for number in range(self._wanted):
@@ -230,8 +238,16 @@ def main() -> None:
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     crowd = Crowd(ATTACKS[order["attack"]], Target(order["port"], tuple(order["tokens"])))
-    tally = crowd.run(lambda: bool(ended))
-    print(tally.told())  # noqa: T201 - read by who started this
+    begun = time.monotonic()
+
+    def over() -> bool:
+        nonlocal begun
+        if begun and (crowd.at_it or time.monotonic() - begun > _AT_IT):
+            begun = 0.0
+            print("at it", flush=True)  # noqa: T201 - read by who started this
+        return bool(ended)
+
+    print(crowd.run(over))  # noqa: T201
 
 
 if __name__ == "__main__":

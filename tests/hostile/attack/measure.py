@@ -1,4 +1,4 @@
-"""One attack measured: the server on one core, attackers and users on the other, and then the same users in quiet.
+"""Attacks measured: the server on one core, attackers and users on the other, and then the same users in quiet.
 
 The quiet value is taken of a fresh server, with a core as busy beside the users as the attackers made it: what the
 machine costs them stands on both sides of the ratio.
@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,8 @@ SECRET = "attacked by those who know who they are 0123456789"
 ROOT = Path(__file__).parents[3]
 
 USERS, ATTACKERS = 100, 200
-#: Seconds: until attackers are at it, and between two looks at the server's memory.
-_AT_IT, _LOOK = 1.0, 0.05
+#: Seconds: for whatever has begun to settle, and between two looks at the server's memory.
+_SETTLE, _LOOK = 1.0, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,6 @@ class Outcome:
     """`growth` is bytes of resident memory, `busy` the share of its core that the server worked, `told` what the
     attackers were answered."""
 
-    attack: Attack
     quiet: Measured
     attacked: Measured
     growth: int
@@ -50,32 +49,41 @@ class Outcome:
         return self.attacked.p99 / self.quiet.p99
 
 
-def measure(attack: Attack, python: str, cores: Cores, seconds: float) -> Outcome:
-    with _server(attack, python, cores) as server, _users(server, cores) as users:
-        memory, worked = server.memory, server.busy
-        with _attackers(attack, server, cores) as attackers:
-            time.sleep(_AT_IT)
-            busy, began = Running(attackers.pid, 0).busy, time.monotonic()
+def measure(attacks: Sequence[Attack], python: str, cores: Cores, seconds: float) -> Outcome:
+    """All of `attacks` at once."""
+    with _server(attacks, python, cores) as server, _users(server, cores) as users:
+        memory = server.memory
+        with contextlib.ExitStack() as stack:
+            attackers = [stack.enter_context(_attackers(attack, server, cores)) for attack in attacks]
+            for each in attackers:
+                assert _said(each) == "at it"
+            time.sleep(_SETTLE)
+            busy, worked, began = _busy(attackers), server.busy, time.monotonic()
             attacked, peak = _watched(users, server, seconds)
             took = time.monotonic() - began
-            share = (Running(attackers.pid, 0).busy - busy) / took
-            worked = (server.busy - worked) / (took + _AT_IT)
-            told = _ended(attackers)
+            share, worked = (_busy(attackers) - busy) / took, (server.busy - worked) / took
+            told = [_ended(each) for each in attackers]
         peak = max(peak, server.memory)
-    with _server(attack, python, cores) as server, _users(server, cores) as users, _burning(share, cores):
-        time.sleep(_AT_IT)
+    with _server(attacks, python, cores) as server, _users(server, cores) as users, _burning(share, cores):
+        time.sleep(_SETTLE)
         quiet, _ = _watched(users, server, seconds)
-    return Outcome(attack, quiet, attacked, peak - memory, worked, told)
+    if len(attacks) > 1:
+        told = [f"{attack.name}: {answers}" for attack, answers in zip(attacks, told, strict=True)]
+    return Outcome(quiet, attacked, peak - memory, worked, "; ".join(told))
 
 
-def _server(attack: Attack, python: str, cores: Cores) -> contextlib.AbstractContextManager[Running]:
+def _busy(processes: Sequence["subprocess.Popen[str]"]) -> float:
+    return sum(Running(each.pid, 0).busy for each in processes)
+
+
+def _server(attacks: Sequence[Attack], python: str, cores: Cores) -> contextlib.AbstractContextManager[Running]:
     command = [python, "-m", "hubbub", "serve", "tests.hostile.attack.served:app", "--port", "{port}"]
     command += ["--no-access-log", "--log-level", "warning", "--drain", "0"]
-    return serving(f"attacked by {attack.name}", Command(command, _environment(attack)), cores={cores.server})
-
-
-def _environment(attack: Attack) -> dict[str, str]:
-    return {"HUBBUB_SECRET": SECRET, **attack.environment}
+    environment = {"HUBBUB_SECRET": SECRET}
+    for attack in attacks:
+        environment |= attack.environment
+    name = attacks[0].name if len(attacks) == 1 else "all"
+    return serving(f"attacked by {name}", Command(command, environment), cores={cores.server})
 
 
 def tokens(name: str, number: int) -> list[str]:
@@ -99,7 +107,7 @@ def _users(server: Running, cores: Cores) -> Iterator["subprocess.Popen[str]"]:
     with _process("users", cores) as process:
         _tell(process, json.dumps({"port": server.port, "tokens": tokens("user", USERS)}))
         assert _said(process) == "ready"
-        time.sleep(_AT_IT)
+        time.sleep(_SETTLE)
         yield process
 
 
@@ -150,5 +158,5 @@ def _said(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     if not line:
-        raise SystemExit("The users ended: was the server there?")
+        raise SystemExit("Users or attackers ended before their time: was the server there?")
     return line
