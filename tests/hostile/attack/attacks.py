@@ -37,7 +37,7 @@ class Attack:
     asks: `again` does not wait for an answer, because there is no handshake. reads: whatever comes.
     leaves: closes as soon as it was let in. stays: until the server lets go, also where it was closed with a code.
     buffer: bytes the kernel takes for it before it reads. pause: seconds until the next socket in its place.
-    environment: of the server. bounded: HTTP statuses, close codes and codes of errors, one of which it must be answered.
+    environment: of the server. bounded: HTTP statuses, close codes, codes of errors; one of them is the answer.
     """
 
     name: str

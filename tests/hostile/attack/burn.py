@@ -1,4 +1,4 @@
-"""Work for nothing, at the lowest priority: `python -m tests.hostile.attack.burn SHARE` of a core, until it is ended."""
+"""Work for nothing, at the lowest priority: `python -m tests.hostile.attack.burn SHARE` of a core, until ended."""
 
 import os
 import sys

@@ -49,10 +49,10 @@ class Tally:
 
     def __str__(self) -> str:
         kinds = {101: "let in"}
-        parts = [f"{kinds.get(answer, answer)} ×{times:,}" for answer, times in sorted(self.answers.items())]
-        parts += [f"`{error}` ×{times:,}" for error, times in sorted(self.errors.items())]
+        parts = [f"{kinds.get(answer, answer)}: {times:,}" for answer, times in sorted(self.answers.items())]
+        parts += [f"`{error}`: {times:,}" for error, times in sorted(self.errors.items())]
         if self.dropped:
-            parts.append(f"dropped ×{self.dropped:,}")
+            parts.append(f"dropped: {self.dropped:,}")
         return ", ".join(parts) or "nothing"
 
 
@@ -244,10 +244,10 @@ def main() -> None:
         nonlocal begun
         if begun and (crowd.at_it or time.monotonic() - begun > _AT_IT):
             begun = 0.0
-            print("at it", flush=True)  # noqa: T201 - read by who started this
+            print("at it", flush=True)
         return bool(ended)
 
-    print(crowd.run(over))  # noqa: T201
+    print(crowd.run(over))
 
 
 if __name__ == "__main__":

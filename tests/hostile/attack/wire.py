@@ -1,4 +1,4 @@
-"""Bytes as a client sends them, made once: the mask is nothing but zeros, so that a frame may be sent again and again."""
+"""Bytes as a client sends them, made once: the mask is all zeros, so that a frame may be sent again and again."""
 
 import json
 import struct
