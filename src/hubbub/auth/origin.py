@@ -114,6 +114,12 @@ def shown(scope: Mapping[str, Any]) -> str:
     return f"Origin {harmless(origin, limit=_SHOWN)}, Host {harmless(host, limit=_SHOWN) or 'none'}"
 
 
+def site_of(scope: Mapping[str, Any]) -> str | None:
+    """What of the Origin names a site, None where there is none."""
+    origins = _header(scope, b"origin")
+    return harmless(", ".join(map(_site, origins)), limit=_SHOWN) if origins else None
+
+
 def _site(text: str) -> str:
     scheme, separator, rest = text.partition("://") if "://" in text else ("", "", text)
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]

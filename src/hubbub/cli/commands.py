@@ -131,6 +131,13 @@ def serve(
             "[HUBBUB_LIMIT_MAX_REQUESTS_JITTER, default 0]",
         ),
     ] = None,
+    audit: Annotated[
+        bool | None,
+        typer.Option(
+            "--audit/--no-audit",
+            help="A line for each who comes, goes, is refused, put out. [HUBBUB_AUDIT, default off]",
+        ),
+    ] = None,
     log_level: Annotated[
         str | None,
         typer.Option(metavar="LEVEL", help="critical to debug. [HUBBUB_LOG_LEVEL, default info]"),
@@ -154,7 +161,7 @@ def serve(
         "limit_max_requests": limit_max_requests,
         "limit_max_requests_jitter": limit_max_requests_jitter,
     }
-    flags = {"workers": workers, "broker": broker, "dev": dev, "log_level": log_level}
+    flags = {"workers": workers, "broker": broker, "dev": dev, "audit": audit, "log_level": log_level}
     settings = read_settings(**where, **tls, **times, **limits, **flags)
     raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
 

@@ -363,6 +363,8 @@ class Connection:
         if not self.text or (transport is not None and transport.pings):
             self._deadlines.watch(Pulse(self._context.heartbeat, self._context.clock.now()))
         self.outbound.welcome(message)
+        if self._context.audit is not None:
+            self._context.audit.connected(self)
         self.opening.over()
         self._schedule()
 
@@ -432,6 +434,8 @@ class Connection:
     def _end(self, code: int, reason: str, *, by_client: bool) -> bool:
         if self.closed:
             return False
+        if self._context.audit is not None:
+            self._context.audit.ended(self, code, reason, by_client=by_client)
         self.outbound.end()
         self.session.close()
         self._turns.clear()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubbub.connection.admission import Admissions
+from hubbub.connection.audit import Audit
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Client, Request
 from hubbub.connection.throttle import UserAllowances
@@ -35,6 +36,8 @@ class Context:
     clock: Clock
     metrics: Metrics
     endings: Endings
+    audit: Audit | None
+    """None where nobody asked for it."""
     batcher: Batcher
     membership: Membership
     presences: Presences

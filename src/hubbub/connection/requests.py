@@ -244,9 +244,9 @@ class Requests:
         self._confirm(client, id)
 
     async def _admit(self, client: Client, user: User, id: RequestId | None) -> None:
+        client.become(user)
         if self._too_many(client, user):
             return
-        client.become(user)
         if self._ended(client, user):
             return
         # Again, because others of the user may have come while the hooks ran: from here on it counts.

@@ -12,6 +12,8 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from hubbub.auth.origin import site_of
+from hubbub.connection.audit import Whence
 from hubbub.hub.address_table import AddressTable, TooMuch
 from hubbub.hub.client_address import Client, Proxies, client_of, group_of, shown
 from hubbub.options import Addresses
@@ -95,6 +97,11 @@ class Gate:
                 self._metrics.count(Count.REFUSED_WORKER)
                 raise HTTPException(503, "too many handshakes at this worker", _retry_after(wait))
         return self.nothing if key is None else Seat(self, key)
+
+    def whence(self, scope: Mapping[str, Any]) -> Whence:
+        """From where it comes, for the audit."""
+        address = client_of(scope, self._proxies).address
+        return Whence(None if address is None else str(address), site_of(scope))
 
     def check(self, scope: Mapping[str, Any]) -> None:
         """Before something else is looked at that can be guessed. Raises HTTPException 429."""

@@ -24,6 +24,7 @@ from hubbub.auth.carriers import Absent, Malformed, Unusable, select_subprotocol
 from hubbub.auth.origin import OriginRules, shown
 from hubbub.auth.refusals import Refusals
 from hubbub.auth.select import Claim, examine
+from hubbub.connection.audit import Audit
 from hubbub.connection.connection import Connection
 from hubbub.errors import (
     CredentialError,
@@ -78,10 +79,12 @@ class Handshakes:
         limits: Limits,
         metrics: Metrics,
         clock: Clock,
+        audit: Audit | None = None,
     ) -> None:
         self._authenticators = tuple(authenticators)
         self._origins = origins
         self.gate: Gate = gate
+        self._audit = audit
         self._refusals = refusals
         self._unready = unready
         self._limits = limits
@@ -114,6 +117,7 @@ class Handshakes:
             seat = self.gate.enter(websocket.scope)
         except HTTPException as refusal:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
+            self._record(websocket, refusal.status_code, refusal.detail)
             await _deny(websocket, refusal)
             raise quiet(websocket, HandshakeRefused()) from None
         try:
@@ -130,6 +134,7 @@ class Handshakes:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
             if refusal.status_code in _ITS_OWN_FAULT:
                 seat.failed()
+            self._record(websocket, refusal.status_code, _cause(refusal.__context__) or refusal.detail)
             if refusal.status_code in _NOT_YET_TOLD:
                 kind = f"a handshake was refused with {refusal.status_code}: {refusal.detail}"
                 self.told.tell(kind, kind)
@@ -138,6 +143,7 @@ class Handshakes:
         except CredentialError as error:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
             seat.failed()
+            self._record(websocket, closes.CREDENTIAL_INVALID.code, _cause(error))
             if self.farewells.full:
                 await _deny(websocket, _unauthorized(error))
             else:
@@ -225,6 +231,10 @@ class Handshakes:
         secret = presented.credential.value if isinstance(presented, Claim) else ""
         self._refusals.tell(error, where=where, carrier=presented.carrier, secret=secret)
 
+    def _record(self, websocket: WebSocket, code: int, cause: str) -> None:
+        if self._audit is not None:
+            self._audit.refused(websocket.scope, code, cause)
+
     async def _accept(self, websocket: WebSocket) -> None:
         try:
             await websocket.accept(subprotocol=select_subprotocol(websocket.scope))
@@ -235,6 +245,11 @@ class Handshakes:
 
 def _unauthorized(error: CredentialError) -> HTTPException:
     return HTTPException(401, text_of(error), {"WWW-Authenticate": "Bearer"})
+
+
+def _cause(error: BaseException | None) -> str:
+    """What may be kept of why a credential was refused: an authenticator of the application's may have quoted it."""
+    return f"credential {error.fault}" if isinstance(error, CredentialError) else ""
 
 
 def _check_features(scope: Scope) -> None:

@@ -32,6 +32,7 @@ from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import (
     HubSettings,
+    asked_to_audit,
     check_texts,
     chosen_broker,
     named_proxies,
@@ -78,9 +79,10 @@ class Hub(HookDecorators):
     `rate`: messages a client may send, default `Rate()`, none in development (HUBBUB_DEV=1). `room_rate`: what clients
     may have published into one room, to one user or to everyone, through one worker; default a quarter of
     `Limits.outbox` a second, none in development. `addresses`: what the clients of one address may have, default
-    `Addresses()`, nothing is limited in development. `hold_call`: whether the ASGI call of the hub's own route lasts as
-    long as the socket even where nothing needs it (`hubbub serve`); default only where the application's own
-    middleware, or a dependency with `yield`, could tell.
+    `Addresses()`, nothing is limited in development. `audit`: a record in the logger `hubbub.audit` of each who comes,
+    goes, is refused or put out, default off, or HUBBUB_AUDIT=1. `hold_call`: whether the ASGI call of the hub's own
+    route lasts as long as the socket even where nothing needs it (`hubbub serve`); default only where the application's
+    own middleware, or a dependency with `yield`, could tell.
 
     Raises ConfigurationError for what cannot work.
     """
@@ -102,6 +104,7 @@ class Hub(HookDecorators):
         rate: Rate | None = None,
         room_rate: RoomRate | None = None,
         addresses: Addresses | None = None,
+        audit: bool | None = None,
         hold_call: bool | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
@@ -127,6 +130,7 @@ class Hub(HookDecorators):
             addresses=usual_addresses() if addresses is None else addresses,
             proxies=named_proxies(addresses),
             announce_users=announce_users,
+            audit=asked_to_audit() if audit is None else audit,
             inbox=inbox,
             leaving=leaving_from_environment() if leaving is None else leaving,
             metrics=self.metrics,

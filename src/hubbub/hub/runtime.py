@@ -12,6 +12,7 @@ from hubbub import closes
 from hubbub.auth.refusals import Refusals
 from hubbub.auth.tokens import TokenAuthentication
 from hubbub.connection.admission import Admissions
+from hubbub.connection.audit import Audit
 from hubbub.connection.context import Context
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Requests
@@ -105,6 +106,14 @@ class Runtime:
         )
         self._workers = WorkersTopic(broker, self.parts.fanout, self.parts.removals)
         refusals = Refusals(self.parts.clock, metrics)
+        self.gate = Gate(
+            settings.addresses,
+            ServerProcess().believed(settings.proxies),
+            metrics,
+            self.parts.clock,
+            handshakes=limits.handshakes,
+        )
+        audit = Audit(self.node, self.parts.clock, self.gate.whence) if settings.audit else None
         requests = Requests(
             dispatch,
             self.parts.membership,
@@ -116,17 +125,10 @@ class Runtime:
             clock=clock,
             hooks=self.hooks,
         )
-        context = _context(settings, declarations, self.parts, requests, self.hooks)
+        context = _context(settings, declarations, self.parts, requests, self.hooks, audit)
         self.edges: Edges | None = None
         if hooks.of_edges:
             self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
-        self.gate = Gate(
-            settings.addresses,
-            ServerProcess().believed(settings.proxies),
-            metrics,
-            self.parts.clock,
-            handshakes=limits.handshakes,
-        )
         handshakes = Handshakes(
             settings.authenticators,
             settings.origins,
@@ -136,9 +138,10 @@ class Runtime:
             limits=limits,
             metrics=metrics,
             clock=self.parts.clock,
+            audit=audit,
         )
         self.endpoint = Endpoint(context, handshakes)
-        of_failures = (dispatch.told, requests.told, context.spawned)
+        of_failures = (dispatch.told, requests.told, context.spawned, *([audit] if audit else ()))
         self._bounded_logs = (refusals, self.gate.told, handshakes.told, context.endings, *of_failures)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
@@ -244,6 +247,7 @@ def _context(
     parts: Parts,
     requests: Requests,
     hooks: ConnectionHooks | None,
+    audit: Audit | None,
 ) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox
@@ -265,6 +269,7 @@ def _context(
         clock=parts.clock,
         metrics=parts.metrics,
         endings=Endings(parts.clock),
+        audit=audit,
         batcher=parts.batcher,
         membership=parts.membership,
         presences=parts.presences,

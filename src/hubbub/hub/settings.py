@@ -33,6 +33,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "room_rate": (RoomRate, NoneType),
     "addresses": (Addresses, NoneType),
     "announce_users": (bool,),
+    "audit": (bool,),
     "leaving": (Leaving,),
     "hold_call": (bool, NoneType),
 }
@@ -53,6 +54,7 @@ class HubSettings:
     addresses: Addresses | None = None
     proxies: Proxies = field(default_factory=Proxies)
     announce_users: bool = False
+    audit: bool = False
     inbox: Keep = None
     leaving: Leaving = field(default_factory=Leaving)
     metrics: Metrics = field(default_factory=Tally)
@@ -94,6 +96,11 @@ def usual_room_rate(limits: Limits) -> RoomRate | None:
 def usual_addresses() -> Addresses | None:
     """What one address may have where the application says nothing of it."""
     return None if os.environ.get("HUBBUB_DEV") == "1" else Addresses()
+
+
+def asked_to_audit() -> bool:
+    """Whether the environment says so, where the application says nothing of it."""
+    return os.environ.get("HUBBUB_AUDIT") == "1"
 
 
 def named_proxies(addresses: Any) -> Proxies:

@@ -6,6 +6,7 @@ over, whether or not more come.
 """
 
 import logging
+from collections.abc import Mapping
 
 from hubbub.ports.clock import Alarm, Clock
 
@@ -31,9 +32,17 @@ class LimitedLog:
         self._windows: dict[str, _Window] = {}
 
     def tell(
-        self, kind: str, text: str, *args: object, level: int = logging.INFO, error: BaseException | None = None
+        self,
+        kind: str,
+        text: str,
+        *args: object,
+        level: int = logging.INFO,
+        error: BaseException | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
-        """`kind` in words, because it is told with the count; `text` and `args` as a logger has them.
+        """`kind` in words, because it is told with the count; `text`, `args` and `extra` as a logger has them.
+
+        The count's record has `event`, which is the kind, and `left_out`.
 
         `error`: whose traceback is written as well.
         An application that sets up no logging of its own sees WARNING and above only.
@@ -47,7 +56,7 @@ class LimitedLog:
             window = self._windows[kind] = _Window(now, level)
         if window.written < self._burst:
             window.written += 1
-            self._log.log(level, text, *args, exc_info=error)
+            self._log.log(level, text, *args, exc_info=error, extra=extra)
             return
         window.left_out += 1
         if window.alarm is None:
@@ -66,4 +75,5 @@ class LimitedLog:
             window.alarm.cancel()
         if window.left_out:
             seconds = self._clock.now() - window.began
-            self._log.log(window.level, "%s: %d more within %.0f s", kind, window.left_out, seconds)
+            extra = {"event": kind, "left_out": window.left_out}
+            self._log.log(window.level, "%s: %d more within %.0f s", kind, window.left_out, seconds, extra=extra)
