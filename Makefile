@@ -46,8 +46,8 @@ format: install ## rewrite the code in the house style
 bench: install ## measure beside other servers, on two cores; BENCH=fanout for one work, BENCH=--help for more
 	$(BIN)/python -m benchmarks $(BENCH)
 
-attack: install ## attackers beside users, on two cores; ATTACK=pong for one, SERVER=another checkout's .venv/bin/python
-	$(BIN)/python -m tests.hostile.attack $(if $(SERVER),--python $(SERVER)) $(ATTACK)
+attack: install ## attackers beside users, on two cores; ATTACK=pong for one, ATTACK=--help for more
+	$(BIN)/python -m tests.hostile.attack $(ATTACK)
 
 soak: install ## ten minutes of everything going wrong, nothing may be lost; SECONDS=60 for less, SEED=7 to do one again
 	LEDGER_SECONDS=$(or $(SECONDS),600) LEDGER_KILLS=20 $(if $(SEED),LEDGER_SEED=$(SEED)) \

@@ -1,6 +1,6 @@
 """`make attack`, or `python -m tests.hostile.attack [ATTACK …]`: what each attack costs the users beside it.
 
-Prints the rows as Markdown, as `SECURITY.md` has them.
+Prints the rows as Markdown, and with `--page` puts them into `SECURITY.md`.
 """
 
 import argparse
@@ -9,75 +9,94 @@ from collections.abc import Sequence
 
 from benchmarks.machine import cores, raise_file_limit, warn_when_busy
 
-from tests.hostile.attack.attacks import ATTACKS
-from tests.hostile.attack.measure import Cores, Outcome, measure
+from tests.hostile.attack.attacks import ATTACKS, Attack
+from tests.hostile.attack.measure import ROOT, Cores, Outcome, measure
+
+PAGE = ROOT / "SECURITY.md"
+BEGIN, END = "<!-- make attack writes this -->", "<!-- to here -->"
 
 #: All at once.
-_ALL, _TOGETHER = "all", "all of these at once"
+ALL, TOGETHER = "all", "all of these at once"
 
-_HEAD = (
-    "| attack | p99 in quiet | p99 beside it | ratio | server: memory | worked | attackers were answered |\n"
-    "|---|---|---|---|---|---|---|"
-)
+_HEAD = "| attack | p99 in quiet | p99 beside it | ratio | memory | worked | attackers were answered |"
+_BEFORE = " before |"
 
 
 def parser() -> argparse.ArgumentParser:
     shaped = "\n".join(f"  {attack.name:<11} {attack.says}" for attack in ATTACKS.values())
-    shaped += f"\n  {_ALL:<11} {_TOGETHER}"
     made = argparse.ArgumentParser(
         prog="python -m tests.hostile.attack",
         description="Attackers beside users: the server on one core, all others on another.",
-        epilog=f"attacks:\n{shaped}",
+        epilog=f"attacks:\n{shaped}\n  {ALL:<11} {TOGETHER}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("attacks", nargs="*", metavar="ATTACK", help="which; default each, then all at once")
     made.add_argument("--seconds", type=float, default=5.0, help="that each measurement takes. Default 5")
+    made.add_argument("--runs", type=int, default=1, help="of each; that with the median ratio counts. Default 1")
     made.add_argument(
-        "--runs", type=int, default=1, help="of each attack; that with the median ratio counts. Default 1"
+        "--python", default=sys.executable, metavar="PATH", help="whose Hubbub serves; default this one's"
     )
-    made.add_argument(
-        "--python",
-        default=sys.executable,
-        metavar="PATH",
-        help="whose Hubbub serves: another checkout's .venv/bin/python",
-    )
+    made.add_argument("--before", metavar="PATH", help="whose Hubbub to compare: another checkout's .venv/bin/python")
+    made.add_argument("--page", action="store_true", help="put the rows into SECURITY.md; needs all attacks")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 measured, whatever the figures are; 2 no such attack."""
     asked = parser().parse_args(arguments)
-    if unknown := sorted(set(asked.attacks) - {*ATTACKS, _ALL}):
-        parser().error(f"no such attack: {', '.join(unknown)}; there are {', '.join(ATTACKS)}")
+    names = asked.attacks or [*ATTACKS, ALL]
+    if unknown := sorted(set(names) - {*ATTACKS, ALL}):
+        parser().error(f"no such attack: {', '.join(unknown)}; there are {', '.join(ATTACKS)} and {ALL}")
+    if asked.page and asked.attacks:
+        parser().error("--page needs all attacks: the page would have rows of two runs")
     pinned = Cores(*cores())
     raise_file_limit(16_384)
     if busy := warn_when_busy():
         print(busy, end="\n\n")
-    print(_HEAD, flush=True)
-    worst = 0.0
-    for name in asked.attacks or [*ATTACKS, _ALL]:
-        attacks = list(ATTACKS.values()) if name == _ALL else [ATTACKS[name]]
-        runs = [measure(attacks, asked.python, pinned, asked.seconds) for _ in range(asked.runs)]
-        one = sorted(runs, key=lambda each: each.ratio)[len(runs) // 2]
-        worst = max(worst, one.ratio)
-        print(row(_TOGETHER if name == _ALL else attacks[0].says, one), flush=True)
-    print(f"\nThe worst ratio is {worst:.1f}.")
+    columns = _HEAD + (_BEFORE if asked.before else "")
+    table = [columns, "|---" * (columns.count("|") - 1) + "|"]
+    print(*table, sep="\n", flush=True)
+    for name in names:
+        attacks = list(ATTACKS.values()) if name == ALL else [ATTACKS[name]]
+
+        def median(python: str, attacks: Sequence[Attack] = tuple(attacks)) -> Outcome:
+            runs = [measure(attacks, python, pinned, asked.seconds) for _ in range(asked.runs)]
+            return sorted(runs, key=lambda each: each.ratio)[len(runs) // 2]
+
+        says = TOGETHER if name == ALL else attacks[0].says
+        table.append(row(says, median(asked.python), median(asked.before) if asked.before else None))
+        print(table[-1], flush=True)
+    if asked.page:
+        PAGE.write_text(written(PAGE.read_text(), "\n".join(table)))
     return 0
 
 
-def row(says: str, one: Outcome) -> str:
-    lost = f", {one.attacked.lost:,} unanswered" if one.attacked.lost else ""
-    gone = f", {one.attacked.gone:,} users gone" if one.attacked.gone else ""
-    cells = (
+def row(says: str, now: Outcome, before: Outcome | None) -> str:
+    cells = [
         says,
-        f"{one.quiet.p99:.1f} ms",
-        f"{one.attacked.p99:.1f} ms{lost}{gone}",
-        f"{one.ratio:.1f}",
-        f"{one.growth / 2**20:+.0f} MiB",
-        f"{one.busy:.0%}",
-        one.told,
-    )
+        f"{now.quiet.p99:.1f} ms",
+        waited(now),
+        f"{now.ratio:.1f}",
+        f"{now.growth / 2**20:+.0f} MiB",
+        f"{now.busy:.0%}",
+        now.told,
+    ]
+    if before is not None:
+        cells.append(f"{waited(before)}, {before.growth / 2**20:+.0f} MiB")
     return f"| {' | '.join(cells)} |"
+
+
+def waited(outcome: Outcome) -> str:
+    """What the users waited, and what became of them."""
+    lost = f", {outcome.attacked.lost:,} unanswered" if outcome.attacked.lost else ""
+    gone = f", {outcome.attacked.gone:,} users gone" if outcome.attacked.gone else ""
+    return f"{outcome.attacked.p99:.1f} ms{lost}{gone}"
+
+
+def written(text: str, table: str) -> str:
+    """The page with this table in it."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
