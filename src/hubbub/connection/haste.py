@@ -22,7 +22,7 @@ from hubbub.types import RoomName
 # that stands behind it is still answered soon.
 _TOO_FAST = 0.25
 # Of whom more bytes came than may, nothing is read for longer at a stretch: it would seem dead, whatever its rate.
-_LONGEST = 5.0
+LONGEST = 5.0
 
 
 class _Side(Protocol):
@@ -96,7 +96,7 @@ def weigh(client: Client, size: int, now: float) -> bool:
     """So many bytes have come from it. Whether they were too many: then nothing is read for as long as that takes."""
     wait = 0.0 if client.throttle is None else client.throttle.weigh(now, size)
     if wait and client.outbound.transport is not None:
-        client.outbound.transport.pause_reading(min(wait, _LONGEST))
+        client.outbound.transport.pause_reading(min(wait, LONGEST))
     return wait > 0
 
 
