@@ -25,7 +25,7 @@ SHARED = {"browser", "showcase", "test_command.py", "test_kills.py", "test_ledge
 GATE, TURN = Path(__file__).with_name("__init__.py"), Path(__file__)
 
 #: What is in these runs real servers, and proves nothing of a pure module that a test beside it does not.
-UNMEASURED = {"auth", "docs", "integration", "loadtest", "soak", "testing", "transports"}
+UNMEASURED = {"auth", "docs", "hostile", "integration", "loadtest", "soak", "testing", "transports"}
 
 _coverage = pytest.StashKey[Coverage | None]()
 

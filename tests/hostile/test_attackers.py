@@ -15,8 +15,8 @@ from tests.kit.running import Served
 from tests.kit.waiting import until
 from tests.transports.resources import MIB, resident
 
-#: Bounded by a deadline, or by how many there are.
-LATER = {"silent", "slow_head", "stalled", "unread"}
+#: Bounded by a deadline, or by how many there are, or slowed down without a word.
+LATER = {"large", "silent", "slow_head", "stalled", "unread"}
 
 
 def quiet(server: Served) -> None:
