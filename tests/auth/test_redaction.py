@@ -10,7 +10,19 @@ import uvicorn.config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.auth.redaction import UVICORN_LOGGERS, RedactCredentials, harmless, install, quotes, redact
+import hubbub.hub.hub  # noqa: F401 - with all that logs
+from hubbub.auth.redaction import (
+    UVICORN_LOGGERS,
+    RedactCredentials,
+    harmless,
+    install,
+    quotes,
+    redact,
+    secrets_of,
+    without,
+)
+from hubbub.protocol.concern import concern
+from hubbub.protocol.handshake import Handshake
 
 
 def test_a_strangers_text_is_one_line_and_not_a_long_one() -> None:
@@ -58,6 +70,15 @@ def test_a_short_secret_is_known_where_it_stands_alone() -> None:
         ),
         ("['hubbub.v1', 'hubbub.bearer.a'b']", "['hubbub.v1', 'hubbub.bearer.REDACTED']"),
         ('hubbub.bearer.a"b]c, hubbub.v1', "hubbub.bearer.REDACTED, hubbub.v1"),
+        ("Headers({'cookie': 'a=b', 'x': '1'})", "Headers({'cookie': 'REDACTED', 'x': '1'})"),
+        ("[(b'authorization', b'Bearer abc'), (b'x', b'1')]", "[(b'authorization', b'REDACTED'), (b'x', b'1')]"),
+        ("{'Set-Cookie': \"a='b'; Path=/\"}", "{'Set-Cookie': \"REDACTED\"}"),
+        ("no way with Authorization: Digest abc", "no way with Authorization: REDACTED"),
+        ("the header Cookie: a=b; c=d", "the header Cookie: REDACTED"),
+        ("sent Bearer abcd.e-f_g to it", "sent Bearer REDACTED to it"),
+        ("no key eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl here", "no key REDACTED here"),
+        ("redis://:pw@host:1/0 and amqp://me:pw@host", "redis://:REDACTED@host:1/0 and amqp://me:REDACTED@host"),
+        ("/a?api_key=abc&Password=def", "/a?api_key=REDACTED&Password=REDACTED"),
         ("< Cookie: a=b; c=d", "< Cookie: REDACTED"),
         ("> set-cookie: a=b; Path=/", "> set-cookie: REDACTED"),
         ("< AUTHORIZATION: Basic abc", "< AUTHORIZATION: REDACTED"),
@@ -82,6 +103,9 @@ def test_lines(line: str, clean: str) -> None:
         "the token of alice expired",
         "< Host: app.example",
         "< Cookie-Consent: yes",
+        "a credential was refused (expired) at a handshake of 10.0.0.1, by cookie: the token has expired",
+        "two authenticators read the cookie 'session'",
+        "http://host:80/a@b and mailto:x@y",
         "> Sec-WebSocket-Protocol: hubbub.v1",
         "< PING 'abc' [3 bytes]",
         "> CLOSE 4001 (private use) credential invalid [20 bytes]",
@@ -174,6 +198,64 @@ def test_an_exception_is_told_without_it() -> None:
     assert told[0].endswith("ValueError: /a?token=REDACTED")
     assert told[1].endswith("ValueError: harmless")
     assert records[1].exc_info is not None
+
+
+SCOPE = {
+    "headers": [
+        (b"cookie", b'sid=5f2d6c1e; lang=en; q="quoted-value"'),
+        (b"Authorization", b"Custom abcdefgh"),
+        (b"sec-websocket-protocol", b"hubbub.v1, hubbub.bearer.opaque-one"),
+    ],
+    "query_string": b"access_token=a%20b%20c%20d&room=general",
+}
+
+
+def test_what_a_handshake_presents_is_known_in_each_form() -> None:
+    quoted = "5f2d6c1e quoted-value Custom abcdefgh opaque-one a%20b%20c%20d 'a b c d' general en lang=en sentence"
+    hidden = "REDACTED REDACTED REDACTED REDACTED REDACTED 'REDACTED' general en lang=en sentence"
+    assert without(quoted, secrets_of(SCOPE)) == hidden
+    assert without("hot shot word", {"shot"}) == "hot REDACTED word"
+    assert without("hotshots word", {"shot", "wor"}) == "hotshots word"
+
+
+def test_an_exception_that_concerns_a_connection_is_told_without_what_that_presented() -> None:
+    class Slotted(BaseException):
+        __slots__ = ()
+        __setattr__ = None  # type: ignore[assignment]
+
+    def failed(with_: str) -> BaseException:
+        inner = KeyError(f"no session {with_}")
+        inner.add_note(f"asked for {with_}")
+        concern(inner, Handshake(SCOPE))
+        outer = ValueError("outer")
+        outer.__cause__ = inner
+        inner.__context__ = outer
+        return ExceptionGroup("several", [outer, RuntimeError(with_)])
+
+    concern(Slotted(), Handshake(SCOPE))
+    with recorded("hubbub-test.error") as records:
+        install(["hubbub-test.error"])
+        log = logging.getLogger("hubbub-test.error")
+        log.error("of %s", "5f2d6c1e", exc_info=failed("5f2d6c1e"), stack_info=True)
+        log.error("of %s", "5f2d6c1e", exc_info=KeyError("5f2d6c1e"))
+    told = [logging.Formatter().format(record) for record in records]
+    assert "5f2d6c1e" not in told[0]
+    assert told[0].count("REDACTED") >= 4
+    assert told[1].count("5f2d6c1e") == 2
+
+
+def test_every_logger_of_the_hub_has_the_filter() -> None:
+    with recorded("hubbub-test.error"):
+        filters = {name: list(logging.getLogger(name).filters) for name in logging.root.manager.loggerDict}
+        try:
+            install()
+            named = {name for name in logging.root.manager.loggerDict if name.startswith("hubbub.")}
+            assert {"hubbub.dispatch", "hubbub.spawned", "hubbub.lifecycle", "hubbub.requests"} < named
+            for name in (*named, "asyncio"):
+                assert [type(each) for each in logging.getLogger(name).filters].count(RedactCredentials) == 1
+        finally:
+            for name, before in filters.items():
+                logging.getLogger(name).filters[:] = before
 
 
 def test_installing_twice_is_installing_once() -> None:

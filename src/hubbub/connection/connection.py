@@ -233,7 +233,7 @@ class Connection:
             if self.closed:
                 raise ConnectionClosed(self.id)
             if self._spawned is None:
-                self._spawned = Spawned(self.id, self._context.keep, self._context.spawned)
+                self._spawned = Spawned(self.id, self.handshake, self._context.keep, self._context.spawned)
             return self._spawned.begin(work)
 
     def close(self, close: Close = closes.FINISHED, *, reason: str = "") -> None:

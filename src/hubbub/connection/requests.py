@@ -30,6 +30,7 @@ from hubbub.options import Heartbeat, Keep, Limits
 from hubbub.ports.clock import Clock
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
+from hubbub.protocol.concern import concern
 from hubbub.protocol.features import Features
 from hubbub.protocol.join_room import Join, named
 from hubbub.protocol.messages import RequestId
@@ -142,6 +143,7 @@ class Requests:
                         answer = messages.ack(request.id, result, limit=self._limits.payload)
                     except ValueError as error:
                         kind = f"the result of a handler of {request.type[:64]} cannot be sent"
+                        concern(error, client.handshake)
                         self.told.tell(kind, f"{kind} to connection %s", client.id, level=logging.ERROR, error=error)
                         client.refuse(InternalError(), request.id)
                     else:

@@ -14,6 +14,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hubbub.errors import ConnectionClosed
+from hubbub.protocol.concern import concern
+from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import Keep
 from hubbub.types import ConnectionId
@@ -39,10 +41,11 @@ def closed_unless_begun(work: Coroutine[Any, Any, T]) -> Iterator[None]:
 class Spawned:
     """One connection's. `keep`: the hub's, which waits at its end for what is ending then. `told`: of what failed."""
 
-    __slots__ = ("_connection", "_keep", "_tasks", "_told")
+    __slots__ = ("_connection", "_handshake", "_keep", "_tasks", "_told")
 
-    def __init__(self, connection: ConnectionId, keep: Keep, told: LimitedLog) -> None:
+    def __init__(self, connection: ConnectionId, handshake: Handshake, keep: Keep, told: LimitedLog) -> None:
         self._connection = connection
+        self._handshake = handshake
         self._keep = keep
         self._told = told
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -68,6 +71,7 @@ class Spawned:
         name = getattr(work, "__qualname__", type(work).__name__)
         kind = f"what was spawned, {name}, failed by {type(error).__qualname__}"
         text = "what was spawned for connection %s failed: %s"
+        concern(error, self._handshake)
         self._told.tell(kind, text, self._connection, name, level=logging.ERROR, error=error)
 
 

@@ -33,6 +33,7 @@ from hubbub.options import RoomOptions
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Caller, Injected
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.protocol.concern import concern
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
 from hubbub.rooms.declared import DeclaredRooms
@@ -94,12 +95,12 @@ class Dispatch:
         except Refused:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there
-            self._judge(error, function, caller.id)
+            self._judge(error, function, caller)
         done, came = ended
         if done and (type(came) in _PLAIN or not isawaitable(came)):
             return ended
         running = settled(came) if done else self.watched(function.name, coroutine, came)
-        return False, self._judged(function, running, caller.id)
+        return False, self._judged(function, running, caller)
 
     async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
         """The room's options. Raises UnknownRoom, Forbidden, or whatever else Refused the check came to."""
@@ -114,7 +115,7 @@ class Dispatch:
             # Never by its truth: what says no in a way of its own, and what nobody awaited, is true as well.
             hint = ": does a way through it end without `return`?" if admitted is None else ""
             said = type(admitted).__qualname__
-            self._judge(WrongAnswer(f"a check returns True or False, not {said}{hint}"), check, caller.id)
+            self._judge(WrongAnswer(f"a check returns True or False, not {said}{hint}"), check, caller)
         raise Forbidden("you may not join this room", field="room")
 
     async def may_connect(self, hook: Injected, caller: Caller) -> None:
@@ -124,24 +125,24 @@ class Dispatch:
             raise Forbidden("you may not connect")
         if admitted is not None and admitted is not True:
             said = type(admitted).__qualname__
-            self._judge(WrongAnswer(f"a hook returns nothing, True or False, not {said}"), hook, caller.id)
+            self._judge(WrongAnswer(f"a hook returns nothing, True or False, not {said}"), hook, caller)
 
     async def call(
         self, function: Injected, caller: Caller, params: Mapping[str, str] = _NO_PARAMS, message: Any = None
     ) -> Any:
         """What a check or a hook returns. Raises Refused, whatever happened."""
-        return await self._judged(function, self.watched(function.name, function(caller, message, params)), caller.id)
+        return await self._judged(function, self.watched(function.name, function(caller, message, params)), caller)
 
-    async def _judged(self, function: Injected, running: Awaitable[R], who: str) -> R:
+    async def _judged(self, function: Injected, running: Awaitable[R], caller: Caller) -> R:
         try:
             came = await running
             return came if type(came) in _PLAIN else await settled(came)
         except Refused:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there
-            self._judge(error, function, who)
+            self._judge(error, function, caller)
 
-    def _judge(self, error: BaseException, function: Injected, who: str) -> NoReturn:
+    def _judge(self, error: BaseException, function: Injected, caller: Caller) -> NoReturn:
         """What a function raised. Raises Refused, and nothing else unless we are being cancelled ourselves."""
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]  # as a task group has it
@@ -153,20 +154,21 @@ class Dispatch:
             refused, error = None, odd
         if refused is not None:
             raise refused from error
-        if isinstance(error, ConnectionClosed) and error.connection == who:
+        if isinstance(error, ConnectionClosed) and error.connection == caller.id:
             # The function was still working for a client that has left: nobody's fault.
             raise InternalError from None
         if is_our_end(error):
             raise error
         self._metrics.count(Count.HANDLER_FAILED)
         kind = f"{function.name} failed by {type(error).__qualname__}"
-        text, args = "%s failed for connection %s", (function.name, who)
+        text, args = "%s failed for connection %s", (function.name, caller.id)
         if isinstance(error, WrongAnswer):
             self.told.tell(kind, f"{text}: %s", *args, error, level=logging.ERROR)
         elif isinstance(error, ValidationError):
             # Its text quotes what was validated, which mostly is the message.
             self.told.tell(kind, f"{text}: %s: %s", *args, described(error), faults_of(error), level=logging.ERROR)
         else:
+            concern(error, caller.handshake)
             self.told.tell(kind, text, *args, level=logging.ERROR, error=error)
         raise InternalError from None
 

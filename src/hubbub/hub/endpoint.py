@@ -21,6 +21,7 @@ from hubbub.hub.asgi_call import is_watched
 from hubbub.hub.gate import Seat
 from hubbub.hub.handshakes import Handshakes, quiet
 from hubbub.ports.transport import Driven, Transport
+from hubbub.protocol.concern import concern
 from hubbub.protocol.features import offered
 from hubbub.protocol.handshake import Handshake, Usual
 from hubbub.scheduling.tasks import is_our_end
@@ -103,6 +104,7 @@ class Endpoint:
                 await socket.wait()
                 raise quiet(websocket, error) from None
             except BaseException as error:
+                concern(error, connection.handshake)
                 if not is_our_end(error):
                     connection.close(closes.OUR_FAULT)
                     await socket.wait()
