@@ -13,6 +13,7 @@ from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Announcement, Entry, Renewal
+from hubbub.ports.epochs import begins, goes_on
 from hubbub.types import Position, room_topic
 from tests.kit.brokers import Worker, eventually, running
 from tests.kit.refusing import FULL_MEMORY
@@ -21,6 +22,7 @@ from tests.kit.waiting import until
 ROOM = room_topic("lobby")
 KEEP = History(size=5, ttl=60)
 META, STREAM, DID = (f"hubbub:{{hubbub:room:lobby}}:{what}" for what in ("meta", "stream", "did:k"))
+BEGUN = "hubbub:{hubbub}:begun"
 DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -199,6 +201,53 @@ class TestTime:
         asyncio.run(main())
 
 
+class TestBeforeTheFirstMessage:
+    def test_nothing_is_kept(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                tops = {(await worker.broker.read(room_topic(f"{n}"), KEEP, limit=1)).top for n in range(300)}
+                assert len(tops) == 1
+                assert admin.keys("*") == [BEGUN.encode()]
+                assert admin.zcard(BEGUN) == 1
+                assert 2 * DAY_MS < admin.pttl(BEGUN) <= 3 * DAY_MS
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize("lost", [(), (META,), (META, STREAM), (BEGUN,), (META, STREAM, BEGUN)])
+    def test_a_position_goes_on_unless_anything_was_lost_since(
+        self, url: str, admin: Redis, lost: tuple[str, ...]
+    ) -> None:
+        """Whatever of it a server forgets, evicts or loses, and whether or not the first message is there already."""
+
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                before = (await worker.broker.read(ROOM, KEEP, limit=1)).top
+                first = await publish(worker)
+                assert begins(before, first)
+                if lost:
+                    admin.delete(*lost)
+                after = (await worker.broker.read(ROOM, KEEP, limit=1)).top
+                assert goes_on(first.epoch, after.epoch) is goes_on(before.epoch, after.epoch)
+                assert goes_on(before.epoch, after.epoch) is (META not in lost)
+                again = await publish(worker)
+                assert goes_on(before.epoch, again.epoch) is (META not in lost)
+
+        asyncio.run(main())
+
+    def test_what_began_is_remembered_for_two_days(self, url: str, admin: Redis) -> None:
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                await publish(worker)
+                began = admin.zscore(BEGUN, META)
+                admin.zadd(BEGUN, {"old": began - 2 * DAY_MS - 1, "young": began - 2 * DAY_MS + 60_000})
+                await worker.broker.publish(room_topic("other"), b"x", keep=KEEP)
+                assert admin.zscore(BEGUN, "old") is None
+                assert admin.zscore(BEGUN, "young") is not None
+                assert admin.zcard(BEGUN) == 4
+
+        asyncio.run(main())
+
+
 def test_the_layout_is_what_other_programs_and_releases_rely_on(url: str, admin: Redis) -> None:
     async def main() -> None:
         async with worker_with(url, 2) as (worker, last):
@@ -208,7 +257,8 @@ def test_the_layout_is_what_other_programs_and_releases_rely_on(url: str, admin:
             assert abs(int(fields[b"t"]) - time.time() * 1000) < 60_000
             assert admin.hgetall(META) == {b"e": last.epoch.encode(), b"s": b"3"}
             assert admin.get(DID) == f"{last.epoch}:3".encode()
-            assert admin.dbsize() == 3
+            assert admin.zscore(BEGUN, META) is not None
+            assert admin.dbsize() == 4
 
     asyncio.run(main())
 
@@ -240,7 +290,9 @@ def test_a_full_server_refuses_what_grows_and_lets_people_go(valkey: EmbeddedVal
                         assert "secret" not in str(refused.__cause__)
                     # What is there can be read, and what was not kept goes out.
                     assert await offsets(worker) == [1, 2]
+                    assert (await broker.read(room_topic("empty"), KEEP, limit=1)).top.offset == 0
                     assert await broker.publish(ROOM, b"plain") is None
+                    assert await broker.publish(room_topic("gone"), b"plain", keep=False) is None
                     assert await broker.renew("n1", 60) is Renewal.KEPT
                     (held,) = await eventually(lambda: broker.lost(10), bool)
                     assert await broker.sweep(held, [None, None]) == [False, False]

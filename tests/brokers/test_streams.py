@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.brokers.memory.streams import Stream, Streams
+from hubbub.errors import Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import KEY_KNOWN, POSITION_KNOWN
+from hubbub.ports.epochs import DAY, goes_on
 from hubbub.types import Position
 
 KEEP = History(size=5, ttl=10)
@@ -115,24 +117,72 @@ class TestAStream:
 class TestAllStreams:
     def test_have_an_epoch_each(self) -> None:
         all_ = streams()
-        assert all_.read("a", KEEP, 0.0, since=None, limit=9) == (Position("e1", 0), [])
-        assert all_.append("b", b"x", KEEP, 0.0) == (Position("e2", 1), True)
-        assert all_.append("a", b"x", KEEP, 0.0) == (Position("e1", 1), True)
-        assert all_.turn_back("a", KEEP, 0.0, "e1") == Position("e3", 1)
-        assert all_.read("a", KEEP, 0.0, since=0, limit=9, reverse=False) == (Position("e3", 1), [(1, b"x")])
+        assert all_.append("b", b"x", KEEP, 0.0) == (Position("e1-0", 1), True)
+        assert all_.append("a", b"x", KEEP, 0.0) == (Position("e1-0", 1), True)
+        assert all_.turn_back("a", KEEP, 0.0, "e1-0") == Position("e2", 1)
+        assert all_.read("a", KEEP, 0.0, since=0, limit=9, reverse=False) == (Position("e2", 1), [(1, b"x")])
+        assert all_.turn_back("c", KEEP, 0.0, "e1-0") == Position("e3", 0)
+
+    def test_of_which_nothing_was_said_are_not_kept(self) -> None:
+        all_ = streams()
+        for number in range(1000):
+            assert all_.read(f"r{number}", KEEP, 0.0, since=None, limit=9) == (Position("e1-0", 0), [])
+        assert (len(all_), all_.looks, all_.size, all_.begun) == (0, 0, 0, frozenset())
+
+    @pytest.mark.parametrize(("days", "same"), [(0, True), (0.99, True), (1, True), (1.99, True), (2, False)])
+    def test_that_begin_go_on_from_the_day_before(self, days: float, same: bool) -> None:
+        all_ = streams()
+        before, _ = all_.read("a", KEEP, 0.0, since=None, limit=9)
+        first, _ = all_.append("a", b"x", KEEP, days * DAY)
+        assert goes_on(before.epoch, first.epoch) is same
+
+    @pytest.mark.parametrize("days", [0, 0.5, 1, 1.99, 2, 2.5, 3, 9])
+    def test_that_were_lost_since_do_not(self, days: float) -> None:
+        """Whenever it was lost, and however long it took to begin again: also where nobody has said that it was."""
+        for began in (0.0, 0.5, 0.99, 1.0, 1.99):
+            all_ = streams()
+            before, _ = all_.read("a", KEEP, 0.0, since=None, limit=9)
+            first, _ = all_.append("a", b"x", KEEP, began * DAY)
+            all_._streams.clear()  # noqa: SLF001 - as a server that evicts it would
+            again, _ = all_.append("a", b"x", KEEP, (began + days) * DAY)
+            assert not goes_on(before.epoch, again.epoch)
+            assert not goes_on(first.epoch, again.epoch)
+        all_ = streams()
+        before, _ = all_.read("a", KEEP, 0.0, since=None, limit=9)
+        all_.lose("a", 0.0)
+        assert not goes_on(before.epoch, all_.append("a", b"x", KEEP, days * DAY)[0].epoch)
+
+    def test_take_no_more_than_they_may(self) -> None:
+        all_ = Streams(lambda: "e", memory=100_000)
+        with pytest.raises(Unavailable, match="memory is full"):
+            for number in range(1000):
+                all_.append(f"r{number % 3}", bytes(1000), History(size=1000, ttl=10), 0.0)
+        assert 80_000 < all_.size <= 100_000
+        assert all_.read("r0", History(size=1000, ttl=10), 0.0, since=None, limit=1)[1]
+        # What is too old makes room.
+        all_.append("r0", bytes(1000), KEEP, 10.0)
+        assert all_.size < 10_000
+        all_.read("x", KEEP, 20 * DAY, since=None, limit=1)
+        assert (all_.size, len(all_), all_.begun) == (0, 0, frozenset())
+        with pytest.raises(Unavailable):
+            all_.append("r0", bytes(100_000), KEEP, 20 * DAY)
+        with pytest.raises(Unavailable):
+            for number in range(1000):
+                all_.append(f"s{number}", b"", KEEP, 20 * DAY)
+        assert len(all_) < 100
 
     def test_say_whether_a_key_was_seen(self) -> None:
         all_ = streams()
-        assert all_.append("a", b"x", KEEP, 0.0, "k") == (Position("e1", 1), True)
-        assert all_.append("a", b"x", KEEP, KEY_KNOWN - 1, "k") == (Position("e1", 1), False)
-        assert all_.append("b", b"x", KEEP, 0.0, "k") == (Position("e2", 1), True)
-        assert all_.append("a", b"x", KEEP, KEY_KNOWN, "k") == (Position("e1", 2), True)
+        assert all_.append("a", b"x", KEEP, 0.0, "k") == (Position("e1-0", 1), True)
+        assert all_.append("a", b"x", KEEP, KEY_KNOWN - 1, "k") == (Position("e1-0", 1), False)
+        assert all_.append("b", b"x", KEEP, 0.0, "k") == (Position("e1-0", 1), True)
+        assert all_.append("a", b"x", KEEP, KEY_KNOWN, "k") == (Position("e1-0", 2), True)
 
     def test_begin_again_where_they_were_lost(self) -> None:
         all_ = streams()
         all_.append("a", b"x", KEEP, 0.0)
-        all_.lose("a")
-        all_.lose("unknown")
+        all_.lose("a", 0.0)
+        all_.lose("unknown", 0.0)
         assert all_.append("a", b"y", KEEP, 0.0) == (Position("e2", 1), True)
         assert all_.read("a", KEEP, 0.0, since=None, limit=9)[1] == [(1, b"y")]
         assert len(all_) == 1
@@ -143,22 +193,22 @@ class TestAllStreams:
         for number in range(50):
             all_.append(f"r{number}", b"x", KEEP, float(number), "k")
             if lost:
-                all_.lose(f"r{number}")
+                all_.lose(f"r{number}", float(number))
         end = 10.0 + POSITION_KNOWN
         all_.read("fresh", KEEP, end - 0.1, since=None, limit=1)
-        assert len(all_) == (1 if lost else 51)
+        assert len(all_) == (0 if lost else 50)
         all_.read("fresh", KEEP, end + 24, since=None, limit=1)
-        assert len(all_) == (1 if lost else 26)
+        assert len(all_) == (0 if lost else 25)
         all_.read("fresh", KEEP, end + 49, since=None, limit=1)
-        assert len(all_) == 1
-        assert all_.looks == 1
+        assert len(all_) == 0
+        assert all_.looks == 0
 
     def test_that_are_used_are_kept_and_looked_at_seldom(self) -> None:
         all_ = streams()
         for now in range(100_000):
             all_.append("a", b"x", KEEP, float(now))
             assert all_.looks == 1
-        assert all_.append("a", b"x", KEEP, 100_000.0) == (Position("e1", 100_001), True)
+        assert all_.append("a", b"x", KEEP, 100_000.0) == (Position("e1-0", 100_001), True)
 
 
 #: Seconds that pass, then what is done.
@@ -189,7 +239,7 @@ def test_it_does_what_a_list_of_everything_would(steps: list) -> None:
             if new:
                 ever.append((len(ever) + 1, now))
                 keys[how] = offset, _ = len(ever), now
-            assert position == Position("e1", offset if known else len(ever))
+            assert position == Position("e1-0", offset if known else len(ever))
         else:
             since, limit, reverse = how
             there = [offset for offset, at in list(ever)[-KEEP.size :] if now - at < KEEP.ttl]
@@ -198,5 +248,5 @@ def test_it_does_what_a_list_of_everything_would(steps: list) -> None:
             else:
                 there = [offset for offset in there if since is None or offset > since]
             top, found = all_.read("a", KEEP, now, since=since, limit=limit, reverse=reverse)
-            assert top == Position("e1", len(ever))
+            assert top == Position("e1-0", len(ever))
             assert [offset for offset, _ in found] == there[:limit]

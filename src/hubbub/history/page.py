@@ -7,6 +7,7 @@ from typing import Any
 
 from hubbub.options import History
 from hubbub.ports.broker import Broker
+from hubbub.ports.epochs import goes_on
 from hubbub.protocol.envelope import Envelope, UnknownEnvelope
 from hubbub.protocol.messages import with_offset
 from hubbub.types import Position, Topic
@@ -35,7 +36,7 @@ async def page(
         return Page(None, (), complete=since is None)
     offset = None if since is None else since.offset
     top, entries = await broker.read(topic, keep, since=offset, limit=limit, reverse=reverse)
-    if since is not None and (since.epoch != top.epoch or since.offset > top.offset):
+    if since is not None and (not goes_on(since.epoch, top.epoch) or since.offset > top.offset):
         # Offsets of another epoch say nothing about these messages.
         return Page(top, (), complete=False)
     step = -1 if reverse else 1

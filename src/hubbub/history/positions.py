@@ -185,7 +185,7 @@ class Positions:
             past = past._replace(entries=past.entries[::-1])
         if read.position is not None and read.went_back(past):
             _log.warning("the history of a topic went back: what follows is another epoch")
-            past = Past(await self._broker.turn_back(topic, history.keep, read.position.epoch), ())
+            past = Past(await self._broker.turn_back(topic, history.keep, past.top.epoch), ())
         if self._topics.get(topic) is history:
             for effect in history.end_read(read, past):
                 self._do(topic, history, effect)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from hubbub.ports.broker import Entry, Past
+from hubbub.ports.epochs import goes_on
 from hubbub.types import Position
 
 
@@ -26,9 +27,9 @@ class Read(NamedTuple):
         As after a failover to an older replica. Where equal messages stand at one position, nobody can tell.
         """
         here = self.position
-        if here is None or past.top.epoch != here.epoch:
+        if here is None or not goes_on(here.epoch, past.top.epoch):
             return False
-        if past.top.offset < here.offset:
+        if past.top.offset < here.offset or (past.top.epoch != here.epoch and here.offset):
             return True
         last = self.last
         return last is not None and any(entry.offset == here.offset and entry.data != last for entry in past.entries)

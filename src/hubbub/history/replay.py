@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hubbub.delivery.message import Outgoing
 from hubbub.history.window import Missed, Window
 from hubbub.options import History, Limits
+from hubbub.ports.epochs import goes_on
 from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 
@@ -78,4 +79,4 @@ def was_possible(since: Since, position: Position) -> bool:
 
     Another worker may know more: it heard of an epoch, or of a message, a moment earlier.
     """
-    return since.epoch in (None, position.epoch) and since.offset <= position.offset
+    return (since.epoch is None or goes_on(since.epoch, position.epoch)) and since.offset <= position.offset

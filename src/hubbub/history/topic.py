@@ -16,6 +16,7 @@ from hubbub.history.states import AFTER_READ, TABLE, Brought, Outcome, State, St
 from hubbub.history.window import Missed
 from hubbub.options import History, Limits
 from hubbub.ports.broker import Past
+from hubbub.ports.epochs import begins, goes_on
 from hubbub.protocol.join_room import Since
 from hubbub.types import Position
 
@@ -100,8 +101,9 @@ class TopicHistory:
         here = self.position
         if here is None or position is None:
             brought = _UNKEPT if position is None else _NEXT
-        elif position.epoch != here.epoch:
-            brought = Brought.OTHER_EPOCH
+        elif position.epoch != here.epoch and not begins(here, position):
+            # Where nothing was said before, as far as is told, and here something was: what is read will say it.
+            brought = Brought.BEYOND if goes_on(here.epoch, position.epoch) else Brought.OTHER_EPOCH
         elif position.offset == here.offset + 1:
             brought = _NEXT
         else:
@@ -151,6 +153,9 @@ class TopicHistory:
             if not (read if was_possible(since, here) else reads):
                 return None
             found = Missed((), complete=False)
+        # Nothing is new for a client that was here before the first message: it stays with the epoch it was given.
+        if found.complete and since.epoch is not None:
+            here = Position(since.epoch, here.offset)
         return Standing(here, found.complete, found.messages)
 
     def ask(self, since: Since | None) -> None:
@@ -209,6 +214,8 @@ class TopicHistory:
             return Outcome.LEARNED
         if read.position is None or read.position.epoch != here.epoch:
             return Outcome.OVERTAKEN
+        if begins(here, top):
+            self.position = here = Position(top.epoch, 0)
         if top.epoch != here.epoch:
             yield self._skip(top.epoch, 0, top.offset)
             return Outcome.OTHER_EPOCH

@@ -181,8 +181,9 @@ class Broker(Protocol):
         """The kept messages after offset `since` (None: from the oldest), oldest first, at most `limit`.
 
         `reverse`: those before `since` (None: from the newest), newest first. Never one that is older than
-        `keep.ttl`, nor more than `keep.size`. Reading a topic that has none gives it its epoch, with offset 0. What
-        is kept is remembered by position for at least a day longer than the messages.
+        `keep.ttl`, nor more than `keep.size`. Of a topic that has none nothing is kept by reading it: its epoch, at
+        offset 0, `goes_on` in that of its first message for a day at least (`ports/epochs.py`). What is kept is
+        remembered by position for at least a day longer than the messages.
         """
 
     async def turn_back(self, topic: Topic, keep: History, epoch: str) -> Position:

@@ -70,7 +70,7 @@ class Network:
         if room is None and user is None:
             self._store.streams = Streams(self._new_epoch)
         for topic in self._topics(room, user):
-            self._store.streams.lose(topic)
+            self._store.streams.lose(topic, self._store.clock())
 
     def flush(self) -> None:
         """It forgets everything: history, presence, edges, leases, turns, reports. Who is subscribed stays so."""

@@ -61,7 +61,7 @@ class MemoryBroker:
         if keep:
             return self._store.keep(topic, data, keep, idempotency_key)
         if keep is False:
-            self._store.streams.lose(topic)
+            self._store.streams.lose(topic, self._store.clock())
         self._store.publish(topic, data)
         return None
 

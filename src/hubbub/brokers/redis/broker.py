@@ -174,7 +174,7 @@ class RedisBroker:
     async def read(
         self, topic: Topic, keep: History, *, since: int | None = None, limit: int, reverse: bool = False
     ) -> Past:
-        keys = (self._keys.meta(topic), self._keys.stream(topic))
+        keys = (self._keys.meta(topic), self._keys.stream(topic), self._keys.begun)
         known = (milliseconds(keep.ttl), milliseconds(keep.ttl + POSITION_KNOWN))
         after = b"" if since is None else since
         epoch, top, *found = await self._asking().run(
@@ -183,7 +183,7 @@ class RedisBroker:
         return Past(Position(epoch.decode(), top), [*map(Entry, found[::2], found[1::2])])
 
     async def turn_back(self, topic: Topic, keep: History, epoch: str) -> Position:
-        keys = (self._keys.meta(topic),)
+        keys = (self._keys.meta(topic), self._keys.begun)
         known = milliseconds(keep.ttl + POSITION_KNOWN)
         now, top = await self._asking().run(_TURN_BACK, keys, encoded(epoch), known, new_epoch())
         return Position(now.decode(), top)

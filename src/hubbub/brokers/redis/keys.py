@@ -9,6 +9,7 @@
     hubbub:{<name>:<topic>}:did:<key>       string epoch:offset of what was published under an idempotency key
     hubbub:{<name>:<lease>}:turn            string the holder, expires
     hubbub:{<name>:<lease>}:turns           string the number of the last turn, outlives the lease by a day
+    hubbub:{<name>}:begun                   zset   key of a topic's position -> when its history began; what is not lost
     hubbub:{<name>}:nodes                   hash   node -> when it expires and what it said
     hubbub:{<name>}:leases                  zset   holder -> until when it is to be believed
     hubbub:{<name>}:lapsed                  zset   holder whose lease ran out -> when that was found
@@ -73,8 +74,8 @@ class Keys:
             self._hub + b"}:" + what
             for what in (b"nodes", b"leases", b"lapsed", b"words", b"version", b"rules", b"probe")
         )
-        self.edges, self.numbers, self.asked, self.left = (
-            self._hub + b"}:" + what for what in (b"edges", b"numbers", b"asked", b"left")
+        self.edges, self.numbers, self.asked, self.left, self.begun = (
+            self._hub + b"}:" + what for what in (b"edges", b"numbers", b"asked", b"left", b"begun")
         )
         self.all_holds: bytes = self._hub + b"}:holds:"
         """What the key of a holder's topics begins with; the holder follows."""

@@ -21,7 +21,7 @@ _SAID_AGAIN = 5.0
 
 def asking(names: Keys, topic: Topic, keep: History, idempotency_key: str | None) -> tuple[list[bytes], list[Argument]]:
     """Keys and arguments of PUBLISH, but for the last one, which is the message."""
-    keys = [names.meta(topic), names.stream(topic)]
+    keys = [names.meta(topic), names.stream(topic), names.begun]
     if idempotency_key is not None:
         keys.append(names.did(topic, idempotency_key))
     known = (milliseconds(seconds) for seconds in (keep.ttl, keep.ttl + POSITION_KNOWN, KEY_KNOWN))
@@ -30,7 +30,7 @@ def asking(names: Keys, topic: Topic, keep: History, idempotency_key: str | None
 
 def forgetting(names: Keys, topic: Topic) -> tuple[list[bytes], list[Argument]]:
     """Keys and arguments of FORGET, but for the last one, which is the message."""
-    return [names.meta(topic), names.stream(topic)], [names.channel(topic)]
+    return [names.meta(topic), names.stream(topic), names.begun], [names.channel(topic)]
 
 
 def declaring(names: Keys, word: bytes = b"") -> tuple[list[bytes], list[Argument]]:

@@ -1,16 +1,22 @@
--- KEYS: the topic's position, its stream. ARGV: size, ttl of messages and position in milliseconds, a new epoch, limit,
+-- KEYS: the topic's position, its stream, what has begun. ARGV: size, ttl of messages and position in milliseconds, a new epoch, limit,
 -- whether newest first, after which offset (newest first: before which) or ''.
 -- Returns epoch, offset of the newest ever, then offset, message, offset, message, ...
 local meta = redis.call('HMGET', KEYS[1], 'e', 's')
 local epoch, top = meta[1], tonumber(meta[2] or 0)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if not epoch then
+  epoch = unbegun(KEYS[3], KEYS[1], ARGV[4], now)
+  if epoch then
+    redis.pcall('PEXPIRE', KEYS[3], begun_known + begun_day)
+    return {epoch, 0}
+  end
   epoch, top = ARGV[4], 0
   redis.call('HSET', KEYS[1], 'e', epoch, 's', 0)
 end
 -- A server that may not write still has what is kept.
 redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
-local time = redis.call('TIME')
-local young = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
+local young = now - ARGV[2]
 local limit, reverse = tonumber(ARGV[5]), ARGV[6] == '1'
 local first, last = math.max(1, top - ARGV[1] + 1), top
 if ARGV[7] ~= '' and reverse then

@@ -64,8 +64,8 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.body: bytes = _lua(name)
-        for shared in ("showing", "edge", "may"):
-            if b"%b(" % shared.encode() in self.body:
+        for shared, called in (("showing", b"showing("), ("edge", b"edge("), ("begun", b"begun("), ("may", b"may(")):
+            if called in self.body:
                 self.body = _lua(shared) + self.body
         self.sha: bytes = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
 

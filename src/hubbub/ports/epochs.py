@@ -1,0 +1,34 @@
+"""How the epoch of a topic is named that nothing was said in, so that nothing need be kept of it.
+
+It is the broker's own name for what it has not lost, and the day: the first message begins the topic's history under
+the epoch of its day. A position from before it is one of that history where it is of the same day or of the day before:
+for no longer than a broker remembers what began (`BEGUN_KNOWN`), so that a history that was begun and lost since is
+known to have been there, and the next one gets a name of its own. `docs/explain/delivery.md` has the reasoning.
+"""
+
+from hubbub.types import Position
+
+#: Seconds of a day, by which they are named.
+DAY = 24 * 60 * 60.0
+#: Seconds for which it is remembered that a topic's history has begun: twice that.
+BEGUN_KNOWN = 2 * DAY
+
+
+def unbegun(life: str, now: float) -> str:
+    """The epoch of every topic without a history, by the broker's clock. `life`: ASCII without colon or hyphen."""
+    return f"{life}-{int(now // DAY)}"
+
+
+def goes_on(earlier: str | None, epoch: str) -> bool:
+    """Whether a position of the one epoch is a position of the other: the same, or from before the history began."""
+    if earlier == epoch:
+        return True
+    if earlier is None or "-" not in earlier or "-" not in epoch:
+        return False
+    (life, _, day), (its, _, later) = earlier.partition("-"), epoch.partition("-")
+    return life == its and day.isdecimal() and later.isdecimal() and len(day) < 9 and int(later) - int(day) == 1
+
+
+def begins(before: Position, after: Position) -> bool:
+    """Whether what is at `after` goes on from `before`, where nothing had been said."""
+    return before.offset == 0 and goes_on(before.epoch, after.epoch)
