@@ -56,12 +56,19 @@ class User:
     JWT its payload), kept out of `repr` because reprs reach logs. `expires` is the Unix time in seconds at which
     the credential ends, None where it does not. `presence` is what the user's tab shows in rooms with presence data
     until it is set anew: a small mapping, at most `Limits.presence` bytes as JSON, read when it first joins one.
+
+    What `Hub.revoke` goes by: `token_id` (a JWT's `jti`), `session` (its `sid`, or the id of a session), kept out of
+    `repr` as well, and `issued`, the Unix time in seconds at which the credential was made. None: it has none, or
+    whoever was asked for it just now answers for it.
     """
 
     id: UserId
     claims: Mapping[str, Any] = field(repr=False, compare=False)
     expires: float | None = field(default=None, compare=False)
     presence: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    token_id: str | None = field(default=None, repr=False, compare=False)
+    session: str | None = field(default=None, repr=False, compare=False)
+    issued: float | None = field(default=None, repr=False, compare=False)
 
     # By hand: whoever makes a user has a plain string, and only here does it become an id.
     def __init__(
@@ -70,11 +77,17 @@ class User:
         claims: Mapping[str, Any] | None = None,
         expires: float | None = None,
         presence: Mapping[str, Any] | None = None,
+        token_id: str | None = None,
+        session: str | None = None,
+        issued: float | None = None,
     ) -> None:
         object.__setattr__(self, "id", UserId(id))
         object.__setattr__(self, "claims", {} if claims is None else claims)
         object.__setattr__(self, "expires", expires)
         object.__setattr__(self, "presence", presence)
+        object.__setattr__(self, "token_id", token_id)
+        object.__setattr__(self, "session", session)
+        object.__setattr__(self, "issued", issued)
 
     # In a path operation FastAPI takes a parameter of this type for the body: whoever asks would be whom they say.
     @classmethod

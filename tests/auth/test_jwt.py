@@ -22,6 +22,25 @@ class TestAccepted:
         assert (user.id, user.expires) == ("alice", end + 30)
         assert user.claims == {"sub": "alice", "exp": end, "role": "admin"}
 
+    def test_what_it_is_revoked_by(self) -> None:
+        auth = JWTAuth(KEY, leeway=30)
+        user = ask(auth, forge(HEADER, claims(jti="t", sid="s", iat=1_000.5)))
+        assert (user.token_id, user.session, user.issued) == ("t", "s", 970.5)
+        user = ask(auth, forge(HEADER, claims(sid=7)))
+        # Without a time of its own it is older than whatever is revoked.
+        assert (user.token_id, user.session, user.issued) == (None, None, 0.0)
+        assert not {"'t'", "'s'"} & {*repr(ask(auth, forge(HEADER, claims(jti="t", sid="s")))).split()}
+
+    def test_what_was_signed_before_and_after_within_a_second_can_be_told_apart(self) -> None:
+        auth = JWTAuth(KEY)
+        first = ask(auth, auth.sign("alice")).issued
+        between = time.time()
+        second = ask(auth, auth.sign("alice")).issued
+        assert first is not None
+        assert second is not None
+        assert first <= between + 1e-6
+        assert between <= second + 1e-6
+
     def test_another_claim_may_be_the_user(self) -> None:
         auth = JWTAuth(KEY, user_claim="email")
         assert ask(auth, forge(HEADER, claims(sub=..., email="a@b.example"))).id == "a@b.example"

@@ -46,12 +46,22 @@ def test_it_reads_its_cookie_and_no_bearer() -> None:
 @pytest.mark.parametrize("kind", [Store, CallableStore])
 def test_the_store_is_asked_for_what_was_presented(kind: type[Store]) -> None:
     store = kind()
-    assert ask(SessionAuth(store)) is ALICE
+    found = ask(SessionAuth(store))
+    assert found == ALICE
+    assert found.session == "s1"
+    assert "s1" not in repr(found)
+    assert ALICE.session is None  # the store's own stays what it is
     assert store.asked == ["s1"]
 
 
 def test_a_function_is_a_store() -> None:
-    assert ask(SessionAuth(Store().user_of)) is ALICE
+    assert ask(SessionAuth(Store().user_of)) == ALICE
+
+
+def test_the_store_may_say_what_the_session_is_called() -> None:
+    """Where the cookie is signed, an application revokes what it knows it by."""
+    named = User(id="alice", session="row 7", claims={"a": 1})
+    assert ask(SessionAuth(lambda _: named)) is named
 
 
 def test_no_session_is_an_invalid_credential() -> None:

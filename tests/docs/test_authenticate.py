@@ -137,9 +137,21 @@ async def test_sessions_and_logging_out(example: Example) -> None:
         ):
             assert one.welcome["user"] == "alice"
             assert (await http.post("/logout/alice")).status_code == 200
-            assert [await tab.closed() for tab in (one, two)] == [4003, 4003]
+            assert [await tab.closed() for tab in (one, two)] == [4001, 4001]
         assert await status(Tab(server.ws, additional_headers=cookie)) == 401
         assert await status(Tab(server.ws, token="5f2d6c1e")) == 401
+
+
+async def test_a_password_that_was_changed_logs_out_everywhere_else(example: Example) -> None:
+    module = example(PAGE, "logout.py")
+    before = module.auth.sign("alice")
+    async with serving(module.app) as server, httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        async with Tab(server.ws, token=before) as tab:
+            token = (await http.post("/password/alice")).json()
+            assert await tab.closed() == 4003
+        assert await status(Tab(server.ws, token=before)) == 401
+        async with Tab(server.ws, token=token) as again:
+            assert again.welcome["user"] == "alice"
 
 
 async def test_keys_of_ones_own_beside_tokens(example: Example) -> None:

@@ -48,6 +48,7 @@ def test_the_kinds_keep_their_numbers_because_two_releases_may_share_a_broker() 
         "SHOWN": 10,
         "CHANGED": 11,
         "REMOVED": 13,
+        "REVOKED": 14,
     }
 
 

@@ -113,6 +113,9 @@ class JWTAuth:
     async def authenticate(self, credential: Credential) -> User:
         """The token's user, with the payload as `claims` and `expires` at `exp` plus leeway.
 
+        `token_id` is its `jti`, `session` its `sid`, and `issued` its `iat` less leeway: without one it counts as older
+        than any revocation of its user.
+
         Raises ExpiredCredential, or InvalidCredential for everything else; Unavailable where the issuer's keys are
         not known and cannot be read.
         """
@@ -128,7 +131,15 @@ class JWTAuth:
         user = _user(self._user_claim, payload.get(self._user_claim))
         # The names are those of every other token: one of each will do.
         claims = {sys.intern(name): value for name, value in payload.items()}
-        return User(user, claims=claims, expires=float(payload["exp"]) + self._leeway)
+        session = payload.get("sid")
+        return User(
+            user,
+            claims=claims,
+            expires=float(payload["exp"]) + self._leeway,
+            token_id=payload.get("jti"),
+            session=session if isinstance(session, str) else None,
+            issued=float(payload["iat"]) - self._leeway if "iat" in payload else 0.0,
+        )
 
     def sign(self, user: str, *, expires_in: float = 3600.0, **claims: Any) -> str:
         """A token that this instance accepts for `expires_in` seconds, default an hour, rounded up to whole ones.
@@ -146,7 +157,8 @@ class JWTAuth:
         except InvalidMessage as error:
             raise ValueError(error.message) from None
         now = time.time()
-        own: dict[str, Any] = {self._user_claim: user, "iat": int(now), "exp": math.ceil(now + expires_in)}
+        # To the microsecond: what was signed before a revocation and what was signed after it may be of one second.
+        own: dict[str, Any] = {self._user_claim: user, "iat": round(now, 6), "exp": math.ceil(now + expires_in)}
         if self._audience is not None:
             own["aud"] = self._audience[0]
         if self._issuer is not None:

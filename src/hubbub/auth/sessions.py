@@ -6,6 +6,7 @@ the HttpOnly cookie that keeps scripts away from it.
 
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import Protocol
 
 from hubbub.errors import ConfigurationError, CredentialFault, ExpiredCredential, InvalidCredential
@@ -22,8 +23,9 @@ class SessionStore(Protocol):
     async def user_of(self, session_id: str) -> User | None:
         """Whose session this is, None where there is none. `session_id` is what a stranger sent: look it up, no more.
 
-        `User.expires` closes the connection when the session ends; it is asked once, at the handshake, so a log-out
-        is followed by `hub.user(id).disconnect()`.
+        `User.expires` closes the connection when the session ends; it is asked once, at the handshake, so a log-out is
+        followed by `hub.revoke(session=…)`. That goes by `User.session`, which is `session_id` where this leaves it
+        None.
         """
 
 
@@ -67,4 +69,8 @@ class SessionAuth:
         user = check_user(found, limit=Limits().name)
         if user.expires is not None and user.expires <= time.time():
             raise ExpiredCredential("the session is over")
+        if user.session is None:
+            # A copy, as it may be the store's own; of a class that may inherit from User.
+            user = copy(user)
+            object.__setattr__(user, "session", credential.value)
         return user

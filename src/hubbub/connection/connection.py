@@ -142,6 +142,11 @@ class Connection:
             raise ConnectionClosed(self.id) from None
 
     @property
+    def known(self) -> bool:
+        """Whether there is a `user`."""
+        return hasattr(self.outbound, "user")
+
+    @property
     def variables(self) -> contextvars.Context:
         """Those of the call that opened it; to be copied, not changed."""
         return self._turns.context

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from hubbub.rooms.removals import Question
+from hubbub.types import RoomName
 
 
 class Opening:
@@ -18,9 +19,9 @@ class Opening:
         """A credential has come, and whose it is has been asked since then."""
         self._question = question
 
-    def removed(self, user: str) -> str | None:
+    def removed(self, user: str, room: RoomName | None = None) -> str | None:
         """Why the user, who it turned out to be, was sent away since that was asked; None where not."""
-        return None if self._question is None else self._question.removed(user)
+        return None if self._question is None else self._question.removed(user, room)
 
     def when_over(self, callback: Callable[[], object]) -> None:
         """Call back in that moment; now, where it has been."""

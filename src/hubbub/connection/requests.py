@@ -13,6 +13,7 @@ from hubbub import closes
 from hubbub.closes import Close
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.opening import Opening
+from hubbub.connection.revocations import Revocations
 from hubbub.delivery.fanout import Recipient
 from hubbub.errors import (
     ConnectionClosed,
@@ -40,7 +41,7 @@ from hubbub.rooms.presences import Presences
 from hubbub.rooms.rates import PUBLISHER
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import is_our_end
-from hubbub.types import ConnectionId, NodeId, RoomName, User
+from hubbub.types import OWN_ROOM, ConnectionId, NodeId, RoomName, User
 
 _log = logging.getLogger("hubbub.requests")
 
@@ -110,6 +111,7 @@ class Requests:
         membership: Membership,
         presences: Presences,
         authenticate: Authenticate,
+        revocations: Revocations,
         *,
         limits: Limits,
         heartbeat: Heartbeat,
@@ -121,6 +123,7 @@ class Requests:
         self._membership = membership
         self._presences = presences
         self._authenticate = authenticate
+        self._revocations = revocations
         self._limits = limits
         self._heartbeat = heartbeat
         self._inbox = inbox
@@ -277,9 +280,12 @@ class Requests:
     def _ended(self, client: Client, user: User) -> bool:
         """Whether what it was let in by ended since it was asked, and it has been closed."""
         reason = client.opening.removed(user.id)
-        if reason is not None:
-            client.close(closes.DISCONNECTED.because(reason))
-        return reason is not None
+        if reason is None and user.issued is None:
+            reason = client.opening.removed(user.id, OWN_ROOM)  # see `hub/revoking.py`
+        close = closes.DISCONNECTED.because(reason) if reason is not None else self._revocations.close(user)
+        if close is not None:
+            client.close(close)
+        return close is not None
 
     def _too_many(self, client: Client, user: User) -> bool:
         """Whether it was one connection too many of its user, and has been closed."""

@@ -161,7 +161,7 @@ class Fanout:
             case Kind.CAME | Kind.WENT | Kind.CHANGED:
                 if self._note is not None:
                     self._note(topic, envelope)
-            case Kind.REMOVED:
+            case Kind.REMOVED | Kind.REVOKED:
                 if self._hear is not None and topic == WORKERS:
                     self._hear(envelope)
         return None

@@ -65,7 +65,7 @@ RETRY_AFTER = {"Retry-After": "2"}
 class Handshakes:
     """`gate` says who may begin at all, `refusals` is told of credentials that prove nobody.
 
-    `unready` says why this worker takes nobody now.
+    `unready` says why this worker takes nobody now. `check_revoked` raises InvalidCredential.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Handshakes:
         gate: Gate,
         refusals: Refusals,
         unready: Callable[[], str | None],
+        check_revoked: Callable[[User], None],
         *,
         limits: Limits,
         metrics: Metrics,
@@ -87,6 +88,7 @@ class Handshakes:
         self._audit = audit
         self._refusals = refusals
         self._unready = unready
+        self._check_revoked = check_revoked
         self._limits = limits
         self._metrics = metrics
         self.told: LimitedLog = LimitedLog(_log, clock)
@@ -183,7 +185,9 @@ class Handshakes:
             if isinstance(presented, Unusable):
                 raise InvalidCredential(presented.reason, fault=presented.fault)
             async with asyncio.timeout(self._limits.authenticate):
-                return check_user(await presented.judge(), limit=self._limits.name, shows=self._limits.presence)
+                proved = check_user(await presented.judge(), limit=self._limits.name, shows=self._limits.presence)
+            self._check_revoked(proved)
+            return proved
         except CredentialError as error:
             self._tell_of_credential(websocket, presented, error)
             if "origin" in websocket.headers:

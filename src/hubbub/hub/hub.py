@@ -242,6 +242,29 @@ class Hub(HookDecorators):
             self.broadcast(message, exclude=exclude, patience=patience), timeout=timeout, patience=patience
         )
 
+    async def revoke(
+        self,
+        *,
+        token: str | None = None,
+        session: str | None = None,
+        user: User | str | None = None,
+        until: float | None = None,
+        issued_before: float | None = None,
+    ) -> None:
+        """Credentials prove nobody from now on, on any worker: those who came with them are closed within a second.
+
+        One of `token` (a JWT's `jti`, `User.token_id`) and `session` (its `sid`, or a session's id, `User.session`),
+        which close with 4001; or `user`, which closes with 4003 and refuses what was made before `issued_before`,
+        default now (`User.issued`, a JWT's `iat`): who logs in again comes in. Times are Unix seconds. `until`: when
+        the credential has ended by itself; so long it is remembered, default 30 days.
+
+        Raises TypeError or ValueError for what is none of this, Unavailable where the broker is away or remembers
+        100,000 already: then nobody may have been told, and it is to be said again.
+        """
+        here = self._here
+        here.home.check()
+        await here.revoking.revoke(token=token, session=session, user=user, until=until, issued_before=issued_before)
+
     def run(self, work: Coroutine[Any, Any, T], *, timeout: float = 10.0) -> T:
         """`hub.run(hub.room(name).members())`: whatever else is awaited, from a thread; waits for what comes of it.
 

@@ -16,6 +16,7 @@ from hubbub.connection.audit import Audit
 from hubbub.connection.context import Context
 from hubbub.connection.endings import Endings
 from hubbub.connection.requests import Requests
+from hubbub.connection.revocations import Revocations
 from hubbub.connection.spawned import LOG as SPAWNED
 from hubbub.connection.throttle import UserAllowances
 from hubbub.handlers.dispatch import Dispatch
@@ -30,6 +31,7 @@ from hubbub.hub.endpoint import Endpoint
 from hubbub.hub.gate import Gate
 from hubbub.hub.handshakes import Handshakes
 from hubbub.hub.retention_word import RetentionWord
+from hubbub.hub.revoking import Revoking
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
@@ -104,7 +106,16 @@ class Runtime:
             self.parts.positions,
             tell=self.cluster.tell,
         )
-        self._workers = WorkersTopic(broker, self.parts.fanout, self.parts.removals)
+        revocations, removals = Revocations(), self.parts.removals
+        self.revoking = Revoking(
+            broker,
+            self.parts.clock,
+            revocations,
+            removals,
+            self.parts.background.spawn,
+            lambda: self.endpoint.connections,
+        )
+        self._workers = WorkersTopic(broker, self.parts.fanout, removals, self.revoking)
         refusals = Refusals(self.parts.clock, metrics)
         self.gate = Gate(
             settings.addresses,
@@ -118,14 +129,15 @@ class Runtime:
             dispatch,
             self.parts.membership,
             self.parts.presences,
-            TokenAuthentication(settings.authenticators, limits, refusals).authenticate,
+            TokenAuthentication(settings.authenticators, limits, refusals, revocations.check).authenticate,
+            revocations,
             limits=limits,
             heartbeat=settings.heartbeat,
             inbox=settings.inbox,
             clock=clock,
             hooks=self.hooks,
         )
-        context = _context(settings, declarations, self.parts, requests, self.hooks, audit)
+        context = _context(settings, declarations, self.parts, requests, self.hooks, audit, revocations)
         self.edges: Edges | None = None
         if hooks.of_edges:
             self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
@@ -135,6 +147,7 @@ class Runtime:
             self.gate,
             refusals,
             lambda: self.unready,
+            revocations.check,
             limits=limits,
             metrics=metrics,
             clock=self.parts.clock,
@@ -158,7 +171,7 @@ class Runtime:
         if self.broker.refusal:
             return _without_names(self.broker.refusal)
         if not self._workers.settled:
-            return "this worker does not hear yet what all workers are told"
+            return "this worker does not know yet what is revoked"
         return None if self._word.settled else "this worker does not know yet what the others keep"
 
     async def start(self) -> None:
@@ -239,6 +252,7 @@ class Runtime:
         self.parts.lease.resumed()
         self.parts.positions.resumed()
         self._word.resumed()
+        self._workers.resumed()
 
 
 def _context(
@@ -248,6 +262,7 @@ def _context(
     requests: Requests,
     hooks: ConnectionHooks | None,
     audit: Audit | None,
+    revocations: Revocations,
 ) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox

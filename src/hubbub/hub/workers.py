@@ -1,45 +1,68 @@
 """What every worker is told, whoever is connected to it: the one topic that all of them hear from their start on.
 
 A topic of a room or a user is heard where somebody is in it. Who is on the way in is in none yet, and what was said
-meanwhile would come too early for it.
+meanwhile would come too early for it. Removals are for those who are on the way in just then, and forgotten with them;
+what is revoked is remembered, and read again by who may have missed something.
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from hubbub.closes import short
 from hubbub.delivery.fanout import Fanout
 from hubbub.errors import Unavailable
+from hubbub.hub.revoking import Revoking
 from hubbub.ports.broker import Broker
-from hubbub.protocol.envelope import Envelope
+from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.removals import Removals
 from hubbub.types import WORKERS, RoomName
 
-# How often a worker that does not hear it yet tries again.
+_log = logging.getLogger("hubbub.revocations")
+
+# How often it is looked whether anything was missed.
 _INTERVAL = 1.0
 
 
 class WorkersTopic:
-    """Hears it, once it has `settled`."""
+    """`settled`: it is heard, and all that is revoked is known."""
 
-    def __init__(self, broker: Broker, fanout: Fanout, removals: Removals) -> None:
+    def __init__(self, broker: Broker, fanout: Fanout, removals: Removals, revoking: Revoking) -> None:
         self._broker = broker
         self._removals = removals
+        self._revoking = revoking
+        self._soon = asyncio.Event()
         self.settled: bool = False
         fanout.on_workers(self._heard)
 
     async def settle(self) -> None:
         """Where the broker is away, `keep_settled` does it later."""
+        # First heard, then read: what comes between is both.
         with suppress(Unavailable):
             await self._broker.subscribe(WORKERS)
-            self.settled = True
+            await self._revoking.read(anew=not self.settled)
+            self.settled = not self._soon.is_set()
 
     async def keep_settled(self) -> None:
-        """Until cancelled."""
-        while not self.settled:
-            await asyncio.sleep(_INTERVAL)
-            await self.settle()
+        """Every second, and when `resumed`, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_INTERVAL):
+                    await self._soon.wait()
+            self._soon.clear()
+            try:
+                await self.settle()
+            except Exception:  # noqa: BLE001 - whatever it is, the next look may find it gone
+                _log.exception("what is revoked could not be read; it is tried again")
+
+    def resumed(self) -> None:
+        """The broker is back: something may have been missed, and it may have forgotten."""
+        self.settled = False
+        self._soon.set()
 
     def _heard(self, envelope: Envelope) -> None:
+        if envelope.kind is Kind.REVOKED:
+            self._revoking.heard(envelope.payload)
+            return
         room = None if envelope.key is None else RoomName(envelope.key)
         self._removals.note(envelope.only, room, short(envelope.payload))

@@ -44,6 +44,11 @@ EDGES_KEPT = 10_000
 EDGES_KNOWN = 24 * 60 * 60.0
 #: Seconds for which `last_left` is known: 30 days.
 LEFT_KNOWN = 30 * 24 * 60 * 60.0
+#: How many revocations are remembered at once, at most.
+REVOCATIONS_KEPT = 100_000
+TOO_MANY_REVOCATIONS = f"{REVOCATIONS_KEPT:,} revocations are remembered already"
+#: Seconds for which one is remembered of which nobody says how long the credential is good: 30 days.
+REVOCATION_KNOWN = 30 * 24 * 60 * 60.0
 
 
 class Announcement(NamedTuple):
@@ -134,6 +139,13 @@ class Edges(NamedTuple):
 
     lost: int
     edges: Sequence[LoggedEdge]
+
+
+class Remembered(NamedTuple):
+    """What was given to `revoke`, and its place: numbers rise, and are never given twice, as those of edges."""
+
+    number: int
+    word: bytes
 
 
 class Broker(Protocol):
@@ -295,6 +307,16 @@ class Broker(Protocol):
 
     async def declared(self) -> Declared:
         """What was said, and nothing more is."""
+
+    async def revoke(self, word: bytes, until: float, announce: Announcement) -> None:
+        """Remember what is revoked, until that Unix time in seconds by the broker's clock, and announce it.
+
+        Said again it has a new number. Raises Unavailable, and has done neither, where as many as REVOCATIONS_KEPT are
+        remembered.
+        """
+
+    async def revoked(self, since: int, limit: int) -> list[Remembered]:
+        """What is remembered above that number, in order, at most `limit`; what has run out may be among it."""
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         """Take or keep the lease `name` for `ttl` seconds and get the number of this turn; None where another has it.

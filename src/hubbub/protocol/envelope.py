@@ -64,6 +64,8 @@ class Kind(IntEnum):
     """On WORKERS: the users of `only` are sent away, all where it is empty, from the room `key`, or without one from
     everywhere. For those who are on their way in, whom the topic of the room or the user does not reach yet. Payload:
     the reason, UTF-8."""
+    REVOKED = 14
+    """On WORKERS: credentials prove nobody from now on. Payload: see `hubbub.protocol.revocation`."""
 
 
 _NOBODY: frozenset[str] = frozenset()

@@ -114,9 +114,12 @@ def check_user(user: object, *, limit: int, shows: int = MOST_PRESENCE) -> User:
         check_name(user.id, limit=limit, field="User.id")
     except InvalidMessage as error:
         raise WrongAnswer(error.message) from None
-    ends = user.expires
-    if ends is not None and not (isinstance(ends, int | float) and abs(ends) <= MAX_EXACT):
-        raise WrongAnswer("User.expires is a Unix time in seconds, or None")
+    for name, time in (("expires", user.expires), ("issued", user.issued)):
+        if time is not None and not (isinstance(time, int | float) and abs(time) <= MAX_EXACT):
+            raise WrongAnswer(f"User.{name} is a Unix time in seconds, or None")
+    for name, text in (("token_id", user.token_id), ("session", user.session)):
+        if not (text is None or isinstance(text, str)):
+            raise WrongAnswer(f"User.{name} is a string, or None, not {type(text).__name__}")
     if user.presence is not None:
         try:
             presence.shown(user.presence, limit=shows)

@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from hubbub import Hub
 from hubbub.brokers.memory.edges import EdgeLog
+from hubbub.brokers.memory.revocations import RevocationLog
 from hubbub.brokers.memory.shown import ShownTable
 from hubbub.brokers.memory.store import Declarations, PresenceTable, Store
 from hubbub.brokers.memory.streams import Streams
@@ -73,7 +74,7 @@ class Network:
             self._store.streams.lose(topic, self._store.clock())
 
     def flush(self) -> None:
-        """It forgets everything: history, presence, edges, leases, turns, reports. Who is subscribed stays so."""
+        """It forgets everything that was kept, counted, declared or revoked. Who is subscribed stays so."""
         self._store.streams = Streams(self._new_epoch)
         self._store.presence = PresenceTable()
         self._store.shown = ShownTable()
@@ -81,6 +82,7 @@ class Network:
         self._store.turns = {}
         self._store.reports = {}
         self._store.declarations = Declarations()
+        self._store.revocations = RevocationLog()
 
     def snapshot(self) -> Snapshot:
         """What `fail_over` can go back to."""
@@ -94,6 +96,7 @@ class Network:
                 "turns": copy.deepcopy(store.turns),
                 "reports": dict(store.reports),
                 "declarations": copy.deepcopy(store.declarations),
+                "revocations": copy.deepcopy(store.revocations),
             }
         )
 

@@ -28,12 +28,17 @@ def valkey(_valkey_of_the_session: str) -> str:
 
 @pytest.fixture
 def keys(valkey: str) -> Callable[[], list[str]]:
-    """What is in it, but for what ends by itself: the one lease of each node, when users left, what hubs declared."""
+    """What is in it, but for what ends by itself: the one lease of each node, when users left, what hubs declared,
+    what is revoked."""
 
     def read() -> list[str]:
         with redis.Redis.from_url(valkey) as client:
             found = sorted(key.decode() for key in client.keys("*"))
-        return [key for key in found if not key.endswith((":leases", ":left", ":words", ":version"))]
+        return [
+            key
+            for key in found
+            if not key.endswith((":leases", ":left", ":words", ":version", ":revoked", ":revocations"))
+        ]
 
     return read
 

@@ -10,7 +10,20 @@ from collections.abc import Callable, Sequence
 from hubbub.brokers.memory.store import Store
 from hubbub.errors import Unavailable
 from hubbub.options import History, Keep
-from hubbub.ports.broker import Announcement, Change, Declared, Deliver, Edges, Entry, Held, Past, Renewal, Shown
+from hubbub.ports.broker import (
+    TOO_MANY_REVOCATIONS,
+    Announcement,
+    Change,
+    Declared,
+    Deliver,
+    Edges,
+    Entry,
+    Held,
+    Past,
+    Remembered,
+    Renewal,
+    Shown,
+)
 from hubbub.types import Position, Topic
 
 
@@ -166,6 +179,15 @@ class MemoryBroker:
     async def declared(self) -> Declared:
         store = self._running()
         return store.declarations.declared(store.clock())
+
+    async def revoke(self, word: bytes, until: float, announce: Announcement) -> None:
+        store = self._running()
+        if not store.revocations.revoke(word, until, store.wall()):
+            raise Unavailable(TOO_MANY_REVOCATIONS)
+        store.publish(*announce)
+
+    async def revoked(self, since: int, limit: int) -> list[Remembered]:
+        return self._running().revocations.read(since, limit)
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         return self._running().take_turn(name, holder, ttl)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from hubbub.brokers.memory.edges import EdgeLog
+from hubbub.brokers.memory.revocations import RevocationLog
 from hubbub.brokers.memory.shown import ShownTable
 from hubbub.brokers.memory.streams import Streams
 from hubbub.options import History
@@ -35,6 +36,7 @@ class Store:
         self.presence: PresenceTable = PresenceTable()
         self.edges: EdgeLog = EdgeLog()
         self.shown: ShownTable = ShownTable()
+        self.revocations: RevocationLog = RevocationLog()
         self.turns: dict[str, Turn] = {}
         self.reports: dict[str, tuple[bytes, float]] = {}
         self.declarations: Declarations = Declarations()

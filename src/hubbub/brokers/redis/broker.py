@@ -37,6 +37,8 @@ from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History, Keep
 from hubbub.ports.broker import (
     POSITION_KNOWN,
+    REVOCATIONS_KEPT,
+    TOO_MANY_REVOCATIONS,
     Announcement,
     Change,
     Declared,
@@ -45,6 +47,7 @@ from hubbub.ports.broker import (
     Entry,
     Held,
     Past,
+    Remembered,
     Renewal,
     Shown,
 )
@@ -57,6 +60,7 @@ _RENEW, _LOST, _SWEEP = Script("renew"), Script("lost"), Script("sweep")
 _ENTER, _LEAVE = Script("enter"), Script("leave")
 _TURN, _GIVE_UP = Script("turn"), Script("give_up")
 _REPORT, _REPORTS = Script("report"), Script("reports")
+_REVOKE = Script("revoke")
 _PROBE = Script("probe")
 
 #: How long a lease's number is remembered after the last turn: a day.
@@ -298,6 +302,17 @@ class RedisBroker:
     async def declared(self) -> Declared:
         keys, arguments = declaring(self._keys)
         return declared(await self._asking().run(DECLARE, keys, *arguments))
+
+    async def revoke(self, word: bytes, until: float, announce: Announcement) -> None:
+        names, ends = self._keys, milliseconds(until)
+        said = (word, ends, REVOCATIONS_KEPT, *self._announced(announce))
+        if not await self._asking().run(_REVOKE, (names.revoked, names.revocations), *said):
+            raise Unavailable(TOO_MANY_REVOCATIONS)
+
+    async def revoked(self, since: int, limit: int) -> list[Remembered]:
+        asked = (b"ZRANGEBYSCORE", self._keys.revocations, b"(%d" % since, b"+inf", b"WITHSCORES", b"LIMIT", 0, limit)
+        flat = await self._asking().call(*asked)
+        return [Remembered(int(float(number)), word) for word, number in zip(flat[::2], flat[1::2], strict=True)]
 
     async def take_turn(self, name: str, holder: str, ttl: float) -> int | None:
         lease, number = milliseconds(ttl), milliseconds(ttl + _TURNS)

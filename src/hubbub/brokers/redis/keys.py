@@ -18,6 +18,8 @@
     hubbub:{<name>}:numbers                 hash   n: the newest edge's number, c: how many there were, h: handled up to
     hubbub:{<name>}:asked                   string somebody asked for edges, expires
     hubbub:{<name>}:left                    zset   user -> when its last tab anywhere went
+    hubbub:{<name>}:revoked                 zset   what is revoked -> until when that is remembered, expires
+    hubbub:{<name>}:revocations             zset   the same -> its number, expires
     hubbub:{<name>}:words                   zset   how the hub's topics are to be treated -> when it was said last
     hubbub:{<name>}:version                 string changes with what is said in words
     hubbub:{<name>}:rules                   string what the release before said instead
@@ -74,8 +76,9 @@ class Keys:
             self._hub + b"}:" + what
             for what in (b"nodes", b"leases", b"lapsed", b"words", b"version", b"rules", b"probe")
         )
-        self.edges, self.numbers, self.asked, self.left, self.begun = (
-            self._hub + b"}:" + what for what in (b"edges", b"numbers", b"asked", b"left", b"begun")
+        self.edges, self.numbers, self.asked, self.left, self.begun, self.revoked, self.revocations = (
+            self._hub + b"}:" + what
+            for what in (b"edges", b"numbers", b"asked", b"left", b"begun", b"revoked", b"revocations")
         )
         self.all_holds: bytes = self._hub + b"}:holds:"
         """What the key of a holder's topics begins with; the holder follows."""

@@ -17,7 +17,7 @@ server that goes away, forgets, or goes back to an older state) is yours to test
 
 import pytest
 
-_PARTS = ("counts", "edges", "history", "leases", "life", "meeting", "messages", "presence", "showing")
+_PARTS = ("counts", "edges", "history", "leases", "life", "meeting", "messages", "presence", "revocations", "showing")
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
 from hubbub.testing.conformance.counts import Counts  # noqa: E402 - pytest has to know of them before
@@ -27,8 +27,9 @@ from hubbub.testing.conformance.leases import Leases  # noqa: E402
 from hubbub.testing.conformance.life import Life  # noqa: E402
 from hubbub.testing.conformance.messages import Messages  # noqa: E402
 from hubbub.testing.conformance.presence import Presence  # noqa: E402
+from hubbub.testing.conformance.revocations import Revocations  # noqa: E402
 from hubbub.testing.conformance.showing import ShownByHolders  # noqa: E402
 
 
-class Conformance(Messages, Histories, Presence, ShownByHolders, EdgesLogged, Leases, Counts, Life):
+class Conformance(Messages, Histories, Presence, ShownByHolders, EdgesLogged, Leases, Counts, Revocations, Life):
     """All of it."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from hubbub.errors import Unavailable
 from hubbub.options import History
-from hubbub.ports.broker import Broker, Held
+from hubbub.ports.broker import Announcement, Broker, Held
 from hubbub.testing.conformance.meeting import ROOM, Peer, marked, meeting, until
 
 KEEP = History(size=10, ttl=60)
@@ -33,6 +33,8 @@ CALLS: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "contains": lambda broker: broker.contains(ROOM, "alice"),
     "declare": lambda broker: broker.declare(b"x"),
     "declared": lambda broker: broker.declared(),
+    "revoke": lambda broker: broker.revoke(b"word", 4e9, Announcement(ROOM, b"revoked")),
+    "revoked": lambda broker: broker.revoked(0, 10),
     "take_turn": lambda broker: broker.take_turn("numbers", "n1", 1.0),
     "give_up": lambda broker: broker.give_up("numbers", "n1"),
     "report": lambda broker: broker.report("n1", b"x", 1.0),
