@@ -1,7 +1,7 @@
 """What time does to a connection."""
 
 from hubbub import closes
-from hubbub.connection.deadlines import Deadlines
+from hubbub.connection.deadlines import Deadlines, Expiring
 from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.options import Heartbeat
 
@@ -38,6 +38,24 @@ def test_a_credential_ends_and_may_be_renewed() -> None:
     deadlines.expires_at(20.0)
     assert deadlines.tick(10.0) is Beat.NOTHING
     deadlines.expires_at(None)
+    assert deadlines.tick(1000.0) is Beat.NOTHING
+
+
+def test_who_asked_for_it_is_told_before_a_credential_ends() -> None:
+    deadlines = Deadlines()
+    deadlines.expires_at(100.0, told=True)
+    assert deadlines.due == 40.0
+    assert deadlines.tick(39.9) is Beat.NOTHING
+    assert deadlines.tick(41.0) == Expiring(59.0)
+    assert deadlines.due == 100.0
+    assert deadlines.tick(42.0) is Beat.NOTHING
+    deadlines.expires_at(200.0, told=True)
+    assert deadlines.due == 140.0
+    deadlines.expires_at(60.0, told=True)
+    assert deadlines.tick(42.0) == Expiring(18.0)
+    assert deadlines.tick(60.0) is closes.CREDENTIAL_EXPIRED
+    deadlines.expires_at(None, told=True)
+    assert deadlines.due is None
     assert deadlines.tick(1000.0) is Beat.NOTHING
 
 

@@ -9,7 +9,7 @@ ASKED = frozenset({PRESENCE})
 
 
 def test_what_is_known() -> None:
-    assert {"presence"} == KNOWN
+    assert {"presence", "expiring"} == KNOWN
 
 
 @pytest.mark.parametrize(

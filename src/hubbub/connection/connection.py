@@ -29,7 +29,7 @@ from hubbub.closes import Close
 from hubbub.connection import haste
 from hubbub.connection.admission import Admission
 from hubbub.connection.context import Context
-from hubbub.connection.deadlines import Deadlines
+from hubbub.connection.deadlines import Deadlines, Expiring
 from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.opening import Opening
@@ -42,7 +42,7 @@ from hubbub.ports.metrics import Count
 from hubbub.ports.transport import NO_WORD, Transport
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
-from hubbub.protocol.features import NONE, Features
+from hubbub.protocol.features import EXPIRING, NONE, Features
 from hubbub.protocol.handshake import Handshake
 from hubbub.protocol.join_room import Join, JoinSeveral
 from hubbub.protocol.messages import RequestId
@@ -352,7 +352,8 @@ class Connection:
         if self.throttle is not None:
             self.throttle.belongs_to(user.id, clock.now())
         self.outbound.features = self.session.asked or NONE
-        self._deadlines.expires_at(None if user.expires is None else clock.now() + user.expires - clock.wall())
+        ends = None if user.expires is None else clock.now() + user.expires - clock.wall()
+        self._deadlines.expires_at(ends, told=EXPIRING in self.outbound.features)
         if self.outbound.welcomed:
             self._schedule()
 
@@ -361,7 +362,10 @@ class Connection:
         await self._admission.admit(self.outbound)
 
     def welcome(self, message: Prepared) -> None:
-        """Let in: `message` goes first, then what has come meanwhile."""
+        """Let in: `message` goes first, then what has come meanwhile. Not where its time has come before that."""
+        self.tick(self._context.clock.now())
+        if self.closed:
+            return
         self.session.authenticated()
         self._deadlines.admit_by(None)
         transport = self.outbound.transport
@@ -417,6 +421,8 @@ class Connection:
                     self._context.metrics.count(Count.DEAD)
             case Beat.PING if self.text and self.outbound.transport is not None:
                 self.outbound.transport.ping()
+            case Expiring(left):
+                self.answer(messages.expiring(left))
             case Beat.PING:
                 self.outbound.offer(messages.ping(round(self._context.clock.wall() * 1000)))
         self._schedule()

@@ -3,13 +3,23 @@
 A decision and the time of the next one, nothing else: the connection asks and acts, the hub's wheel of timers wakes it.
 """
 
+from typing import NamedTuple
+
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.connection.heartbeat import Beat, Pulse
 
+#: Seconds before its end at which a client that asked for it is told that its credential expires.
+TOLD_BEFORE = 60.0
+
+
+class Expiring(NamedTuple):
+    left: float
+    """Seconds until the credential ends."""
+
 
 class Deadlines:
-    __slots__ = ("_admit_by", "_authenticate_by", "_expires", "_pulse", "heard")
+    __slots__ = ("_admit_by", "_authenticate_by", "_expires", "_pulse", "_tell", "heard")
 
     def __init__(self) -> None:
         self.heard: bool = False
@@ -18,11 +28,12 @@ class Deadlines:
         self._authenticate_by: float | None = None
         self._admit_by: float | None = None
         self._expires: float | None = None
+        self._tell: float | None = None
 
     @property
     def due(self) -> float | None:
         due = self._pulse.due if self._pulse is not None else None
-        for other in (self._authenticate_by, self._admit_by, self._expires):
+        for other in (self._authenticate_by, self._admit_by, self._tell, self._expires):
             if other is not None and (due is None or other < due):
                 due = other
         return due
@@ -39,17 +50,22 @@ class Deadlines:
         """From now on the peer is pinged. A route that speaks text has no `ping` of ours; the server's own must do."""
         self._pulse = pulse
 
-    def expires_at(self, when: float | None) -> None:
+    def expires_at(self, when: float | None, *, told: bool = False) -> None:
+        """When the credential ends, None: never. `told`: whether the client is to hear of it before."""
         self._expires = when
+        self._tell = None if when is None or not told else when - TOLD_BEFORE
 
-    def tick(self, now: float) -> Close | Beat:
-        """Close, ping, or nothing yet."""
+    def tick(self, now: float) -> Close | Beat | Expiring:
+        """Close, ping, tell that the credential ends, or nothing yet."""
         if self._authenticate_by is not None and now >= self._authenticate_by:
             return closes.CREDENTIAL_LATE
         if self._admit_by is not None and now >= self._admit_by:
             return closes.OVERLOADED
         if self._expires is not None and now >= self._expires:
             return closes.CREDENTIAL_EXPIRED
+        if self._expires is not None and self._tell is not None and now >= self._tell:
+            self._tell = None
+            return Expiring(self._expires - now)
         if self._pulse is None:
             return Beat.NOTHING
         if self.heard:

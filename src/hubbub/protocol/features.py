@@ -14,8 +14,10 @@ Features: TypeAlias = frozenset[str]
 
 #: `set_presence`, and `presence` beside who is there.
 PRESENCE: Final = "presence"
+#: `expiring`, before a credential ends.
+EXPIRING: Final = "expiring"
 
-KNOWN: Final[Features] = frozenset({PRESENCE})
+KNOWN: Final[Features] = frozenset({PRESENCE, EXPIRING})
 NONE: Final[Features] = frozenset()
 
 #: What stands before the names in `Sec-WebSocket-Protocol`, and between two of them.

@@ -202,6 +202,11 @@ def room_left(room: str, *, reason: str | None = None, id: RequestId | None = No
     return prepare("room_left", id, room=room, reason=reason)
 
 
+def expiring(left: float) -> Prepared:
+    """The credential ends in so many seconds, and with it the connection, unless it is renewed."""
+    return prepare("expiring", expires_in=max(0, round(left * 1000)))
+
+
 def pong(fields: dict[str, Any], id: RequestId | None) -> Prepared:
     """The answer to a client's `ping`, whose `ts`, if it has one, comes back unchanged, be it null."""
     message = {"type": "pong"} | {key: fields[key] for key in ("ts",) if key in fields}
