@@ -11,7 +11,7 @@ import jwt
 import pytest
 import websockets
 
-from hubbub import Hub, JWTAuth
+from hubbub import Hub, JWTAuth, User
 from tests.docs.conftest import SECRET
 from tests.docs.pages import examples
 from tests.kit.client import Tab
@@ -152,6 +152,11 @@ async def test_a_password_that_was_changed_logs_out_everywhere_else(example: Exa
         assert await status(Tab(server.ws, token=before)) == 401
         async with Tab(server.ws, token=token) as again:
             assert again.welcome["user"] == "alice"
+
+
+async def test_what_is_asked_again(example: Example) -> None:
+    module = example(PAGE, "again.py")
+    assert [await module.account_is_open(User(name)) for name in ("alice", "mallory")] == [True, False]
 
 
 async def test_keys_of_ones_own_beside_tokens(example: Example) -> None:

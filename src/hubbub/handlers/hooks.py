@@ -31,6 +31,10 @@ _log = logging.getLogger("hubbub.hooks")
 Named: TypeAlias = list[Patterns[Injected]]
 
 
+#: One that is asked about each credential again, and after how many seconds.
+StillValidHook: TypeAlias = tuple[Injected, float]
+
+
 @dataclass(slots=True)
 class Hooks:
     """What was declared, of each kind in its order."""
@@ -43,6 +47,7 @@ class Hooks:
     offline: Named = field(default_factory=list)
     occupied: Named = field(default_factory=list)
     vacated: Named = field(default_factory=list)
+    still_valid: list[StillValidHook] = field(default_factory=list)
 
     @property
     def of_connections(self) -> bool:

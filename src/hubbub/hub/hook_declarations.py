@@ -1,5 +1,6 @@
 """The hooks that an application declares: what of a connection and of a name each may ask for."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,11 @@ class HookDeclarations:
 
     def disconnect(self, function: Callable[..., Any]) -> None:
         self.declared.disconnect.append(self._prepare(function, Disconnect))
+
+    def still_valid(self, every: object, function: Callable[..., Any]) -> None:
+        if isinstance(every, bool) or not isinstance(every, int | float) or not 1 <= every < math.inf:
+            raise ConfigurationError(f"still_valid(every=…) is a number of seconds, at least 1, not {every!r}")
+        self.declared.still_valid.append((self._prepare(function, None, lacking=(Connection,)), float(every)))
 
     def moved(self, kind: Named, pattern: str, function: Callable[..., Any]) -> None:
         self._declare(kind, pattern, function, None)

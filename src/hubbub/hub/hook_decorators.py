@@ -36,6 +36,16 @@ class HookDecorators(ABC):
         """
         return self._hook(function, self._hooks.connect)
 
+    def still_valid(self, *, every: float) -> Callable[[F], F]:
+        """Ask it about each user who is connected, every so many seconds, at least 1: whether that may go on.
+
+        Its parameters: `User`, FastAPI dependencies; not the connection, because all tabs that came with the same user
+        id, session and token id are asked about together, on each worker. It returns True or False: that closes them
+        with 4005, as does what raises Unauthorized, Forbidden, or an HTTPException of 401 or 403. Whatever else it
+        raises or returns is logged, and asked again after the interval.
+        """
+        return lambda function: self._hook(function, partial(self._hooks.still_valid, every))
+
     def on_disconnect(self, function: F) -> F:
         """Run it once for each connection that was through `on_connect`, when it has ended; it may take Disconnect.
 

@@ -35,6 +35,7 @@ from hubbub.hub.revoking import Revoking
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import HubSettings
 from hubbub.hub.signals import ShutdownSignals
+from hubbub.hub.still_valid import StillValid
 from hubbub.hub.workers import WorkersTopic
 from hubbub.ports.broker import Broker
 from hubbub.scheduling.clock import SystemClock
@@ -137,10 +138,13 @@ class Runtime:
             clock=clock,
             hooks=self.hooks,
         )
-        context = _context(settings, declarations, self.parts, requests, self.hooks, audit, revocations)
+        context = _context(settings, declarations, self.parts, requests, self.hooks, audit)
         self.edges: Edges | None = None
         if hooks.of_edges:
             self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
+        self._still_valid = StillValid(
+            hooks.still_valid, dispatch, self.parts.clock, metrics, scope, lambda: self.endpoint.connections
+        )
         handshakes = Handshakes(
             settings.authenticators,
             settings.origins,
@@ -193,6 +197,7 @@ class Runtime:
         if self.edges is not None:
             self.edges.start()
         window = self._settings.leaving.window
+        self._always += self._still_valid.start()
         self._always += [
             asyncio.create_task(self._word.keep_settled()),
             asyncio.create_task(self._workers.keep_settled()),
@@ -229,7 +234,14 @@ class Runtime:
             last.push_async_callback(parts.lease.stop)
             last.push_async_callback(self._end_hooks)
             last.push_async_callback(_cancelled, self._always)
-            for part in (*self._bounded_logs, parts.rates, parts.positions, parts.diffs, parts.waker):
+            for part in (
+                *self._bounded_logs,
+                self._still_valid,
+                parts.rates,
+                parts.positions,
+                parts.diffs,
+                parts.waker,
+            ):
                 last.callback(part.stop)
             last.callback(self._drain.close_all, closes.RESTARTING, window=self._settings.leaving.window)
             last.callback(parts.presence.stop)
@@ -262,7 +274,6 @@ def _context(
     requests: Requests,
     hooks: ConnectionHooks | None,
     audit: Audit | None,
-    revocations: Revocations,
 ) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox
