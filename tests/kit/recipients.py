@@ -106,6 +106,7 @@ class Reader:
     ) -> None:
         self.id, self.user = ConnectionId(f"c-{tab or name}"), User(UserId(name))
         self.text, self.clear, self.features = text, clear, features
+        self.blind: frozenset[RoomName] = frozenset()
         self.writer = Wire()
         self.waiting: list[Outgoing] = []
         self.closes: list[Close] = []

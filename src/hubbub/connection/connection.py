@@ -207,7 +207,8 @@ class Connection:
         if not self.outbound.welcomed:
             self.put_in(room)
             return
-        await self._context.membership.join(self.outbound, room, self._context.declared.options_of(room))
+        options, allowed = self._context.declared.options_of(room), await self._context.allowed(room, self)
+        await self._context.membership.join(self.outbound, room, options, allowed=allowed)
 
     async def set_presence(self, presence: Mapping[str, Any] | BaseModel, room: str | None = None) -> None:
         """Show this beside the user's name, in one room with presence data; default in all of them, and in later ones.

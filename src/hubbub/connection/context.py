@@ -1,6 +1,6 @@
 """What every connection of a worker works with: composed once, the same for all."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,14 @@ from hubbub.options import Heartbeat, Limits
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics
 from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.joins import Allowed
 from hubbub.rooms.membership import Membership
 from hubbub.rooms.presences import Presences
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import Begin, Keep
 from hubbub.scheduling.waker import Ticks, Waker
-from hubbub.types import NodeId
+from hubbub.types import NodeId, RoomName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class Context:
     admissions: Admissions
     at_once: AbstractSet[str]
     """The types of messages that wait for nothing; more may be declared while the hub runs."""
+    allowed: Callable[[RoomName, Client], Awaitable[Allowed]]
+    """What a client may in a room beside being in it."""
     do: Callable[[Client, Request], Coroutine[Any, Any, None]]
     """What a client's request does, see `hubbub.connection.requests`."""
     hooks: ConnectionHooks | None

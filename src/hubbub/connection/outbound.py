@@ -27,6 +27,7 @@ from hubbub.protocol.features import NONE, Features
 from hubbub.rooms.room import Room
 from hubbub.types import ConnectionId, RoomName, User
 
+_SEES_ALL: frozenset[RoomName] = frozenset()
 _NONE: Mapping[str, Room] = MappingProxyType({})
 
 
@@ -51,6 +52,7 @@ class Outbound:
         "_metrics",
         "_outbox",
         "_relief",
+        "blind",
         "clear",
         "closed",
         "connection",
@@ -82,6 +84,8 @@ class Outbound:
         """It speaks a language of its own, in which the hub has nothing to say."""
         self.features: Features = NONE
         """What it understands and asked for."""
+        self.blind: frozenset[RoomName] = _SEES_ALL
+        """Rooms in which it may not see who is there."""
         self.clear: bool = False
         self.closed: bool = False
         self.welcomed: bool = False

@@ -226,8 +226,9 @@ class Requests:
             side, since, id = client.outbound, join.since, join.id
             if options is None:
                 await self._membership.join_own(side, self._inbox, since=since, id=id)
-            else:
-                await self._membership.join(side, join.room, options, since=since, id=id, asked=asked)
+                return
+            allowed = await self._dispatch.allowed(join.room, client)
+            await self._membership.join(side, join.room, options, since=since, id=id, asked=asked, allowed=allowed)
 
     async def _check(self, client: Client, token: str, id: RequestId | None) -> None:
         client.presented()

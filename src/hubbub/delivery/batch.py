@@ -13,6 +13,7 @@ A little longer than other files: the orders of a turn are told apart by what th
 import contextvars
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
@@ -20,7 +21,7 @@ from hubbub.delivery.message import Addressed, Outgoing
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.features import Features
-from hubbub.types import Topic
+from hubbub.types import RoomName, Topic
 
 # An enumeration is slow to ask for a member.
 _DELIVERIES = Count.DELIVERIES
@@ -49,6 +50,9 @@ class Target(Addressed, Protocol):
 
     @property
     def features(self) -> Features: ...
+
+    @property
+    def blind(self) -> AbstractSet[RoomName]: ...
 
     def queue(self, messages: Sequence[Outgoing]) -> None:
         """Take them into the outbox, or close; neither waits nor raises."""

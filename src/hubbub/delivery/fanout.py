@@ -48,6 +48,9 @@ _NOBODY = Envelope(Kind.MESSAGE, b"", only=frozenset({""}))
 class Recipient(Target, Protocol):
     """A connection, as far as delivering to it is concerned."""
 
+    blind: frozenset[RoomName]
+    """Rooms in which it may not see who is there."""
+
     def offer(self, message: Prepared) -> None:
         """Take it or close; neither waits nor raises."""
 
@@ -176,7 +179,9 @@ class Fanout:
             self.tell(topic, envelope._replace(kind=Kind.SHOWN, payload=more, presence=None))
 
     def tell_one(self, topic: Topic, recipient: Recipient, message: Prepared) -> None:
-        """The same to one of them alone."""
+        """The same to one of them alone, where it may see who is there."""
+        if recipient.blind and room_of(topic) in recipient.blind:
+            return
         lane = self._lane(topic, Envelope(Kind.NOTICE, b""), None) if topic in self._slow else None
         outgoing = Outgoing(message, None, lane)
         if recipient in self.paused(topic):
@@ -279,7 +284,9 @@ class Fanout:
         for_all = envelope.kind is _MESSAGE and not (
             envelope.without_users or envelope.without_connections or envelope.only
         )
-        return Outgoing(Prepared(payload), None if for_all else envelope, lane, kept=position is not None)
+        who_is_in = None if envelope.kind is _MESSAGE else room_of(topic)
+        shown = None if for_all else envelope
+        return Outgoing(Prepared(payload), shown, lane, kept=position is not None, who_is_in=who_is_in)
 
     def _spread(self, topic: Topic, outgoing: Outgoing) -> None:
         # Nearly all topics are rooms.

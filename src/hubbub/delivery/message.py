@@ -1,22 +1,29 @@
 """A message on its way to the members of a topic, or to one connection, and for whom of them it is."""
 
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from hubbub.delivery.outbox import Lane
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.protocol.features import PRESENCE, Features
-from hubbub.types import ConnectionId, User
+from hubbub.types import ConnectionId, RoomName, User
 
 # Asked for with every notice, and an enumeration is slow to ask for a member.
 _MESSAGE, _SHOWN = Kind.MESSAGE, Kind.SHOWN
 
 
 class Outgoing:
-    __slots__ = ("envelope", "kept", "lane", "message", "number")
+    __slots__ = ("envelope", "kept", "lane", "message", "number", "who_is_in")
 
     def __init__(
-        self, message: Prepared, envelope: Envelope | None = None, lane: Lane | None = None, *, kept: bool = False
+        self,
+        message: Prepared,
+        envelope: Envelope | None = None,
+        lane: Lane | None = None,
+        *,
+        kept: bool = False,
+        who_is_in: RoomName | None = None,
     ) -> None:
         self.message: Prepared = message
         self.kept: bool = kept
@@ -24,6 +31,8 @@ class Outgoing:
         self.envelope: Envelope | None = envelope
         """Who is not to have it; None where everybody is, and for the hub's own answers."""
         self.lane: Lane | None = lane
+        self.who_is_in: RoomName | None = who_is_in
+        """The room of whose members it tells, None for all else."""
         self.number: int = 0
 
     def __len__(self) -> int:
@@ -31,7 +40,7 @@ class Outgoing:
 
     def again(self) -> "Outgoing":
         """To be sent once more, in another place of the order."""
-        return Outgoing(self.message, self.envelope, self.lane, kept=self.kept)
+        return Outgoing(self.message, self.envelope, self.lane, kept=self.kept, who_is_in=self.who_is_in)
 
     def is_for(self, target: "Reader") -> bool:
         envelope = self.envelope
@@ -39,7 +48,7 @@ class Outgoing:
             return True
         kind = envelope.kind
         if kind is not _MESSAGE:
-            if target.text:
+            if target.text or self.who_is_in in target.blind:
                 return False
             # A notice that has something beside it is there twice, for those who asked for that and for the others.
             if (kind is _SHOWN or envelope.presence is not None) and (PRESENCE in target.features) is not (
@@ -64,6 +73,10 @@ class Reader(Addressed, Protocol):
     @property
     def features(self) -> Features:
         """What it understands and asked for."""
+
+    @property
+    def blind(self) -> AbstractSet[RoomName]:
+        """Rooms in which it may not see who is there."""
 
 
 def wanted(envelope: Envelope, who: Addressed) -> bool:

@@ -10,6 +10,7 @@ import logging
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from functools import partial
 from inspect import isawaitable
 from types import MappingProxyType, NoneType
 from typing import Any, NoReturn, TypeVar
@@ -36,7 +37,8 @@ from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.concern import concern
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
-from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.declared import EVERYBODY, DeclaredRooms
+from hubbub.rooms.joins import ALL, Allowed
 from hubbub.scheduling.calls import settled
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import is_our_end
@@ -107,16 +109,43 @@ class Dispatch:
         match = None if is_own_room(room) else self._rooms.match(room)
         if match is None:
             raise UnknownRoom(field="room")
-        check = match.value.check
-        admitted = await self.call(check, caller, match.params)
-        if admitted is True:
+        if await self._admits(match.value.check, caller, match.params):
             return match.value.options
-        if admitted is not False:
+        raise Forbidden("you may not join this room", field="room")
+
+    async def allowed(self, room: RoomName, caller: Caller) -> Allowed:
+        """What it may in a room beside being in it, as far as it is asked for now. Raises Refused, but for Forbidden.
+
+        Whether it may publish is asked for later, each time.
+        """
+        match = self._rooms.match(room) if self._rooms.asks else None
+        if match is None or match.value.permissions is EVERYBODY:
+            return ALL
+        publish, history, presence = match.value.permissions
+        return Allowed(
+            history=history is None or await self._allows(history, caller, match.params),
+            presence=presence is None or await self._allows(presence, caller, match.params),
+            publish=None if publish is None else partial(self._may_publish, publish, caller, match.params),
+        )
+
+    async def _may_publish(self, check: Injected, caller: Caller, params: Mapping[str, str]) -> None:
+        if not await self._admits(check, caller, params):
+            raise Forbidden("you may not publish in this room", field="room")
+
+    async def _allows(self, check: Injected, caller: Caller, params: Mapping[str, str]) -> bool:
+        try:
+            return await self._admits(check, caller, params)
+        except Forbidden:
+            return False
+
+    async def _admits(self, check: Injected, caller: Caller, params: Mapping[str, str]) -> bool:
+        admitted = await self.call(check, caller, params)
+        if type(admitted) is not bool:
             # Never by its truth: what says no in a way of its own, and what nobody awaited, is true as well.
             hint = ": does a way through it end without `return`?" if admitted is None else ""
             said = type(admitted).__qualname__
             self._judge(WrongAnswer(f"a check returns True or False, not {said}{hint}"), check, caller)
-        raise Forbidden("you may not join this room", field="room")
+        return admitted
 
     async def may_connect(self, hook: Injected, caller: Caller) -> None:
         """Raises Forbidden where it returns False, or whatever else Refused it comes to."""

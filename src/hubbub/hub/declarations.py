@@ -1,6 +1,7 @@
 """What an application declares on its hub: handlers, rooms, facts. Costs nothing and binds nothing to an event loop."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from hubbub.connection.connection import Connection
@@ -12,7 +13,7 @@ from hubbub.handlers.table import HandlerTable
 from hubbub.hub.hook_declarations import HookDeclarations
 from hubbub.options import Keep, Limits, RoomOptions, RoomRate, Slow, check_fits, check_rate_fits
 from hubbub.ports.injection import Injected, Injection
-from hubbub.rooms.declared import DeclaredRooms, Rule
+from hubbub.rooms.declared import EVERYBODY, DeclaredRooms, Permissions, Rule
 from hubbub.rooms.patterns import Patterns, placeholders
 from hubbub.scheduling.calls import generates, runs_in_loop
 
@@ -59,6 +60,9 @@ class Declarations:
         history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
         rate: RoomRate | None = None,
+        may_publish: Callable[..., Any] | None = None,
+        may_read_history: Callable[..., Any] | None = None,
+        may_see_presence: Callable[..., Any] | None = None,
     ) -> Callable[[F], F]:
         """As `hubbub.Hub.rooms`."""
         if not isinstance(pattern, str):
@@ -72,8 +76,13 @@ class Declarations:
                     raise ValueError(f"presence_data is True or False, not {presence_data!r}")
                 if rate is not None and not isinstance(rate, RoomRate):
                     raise ValueError(f"rate is a RoomRate or None, not {rate!r}")
+                if may_see_presence is not None and not presence:
+                    raise ValueError("may_see_presence needs presence: without it nobody sees who is there")
                 names = frozenset(placeholders(pattern))
-                check = self._injection.prepare(function, message=None, caller=Connection, path_params=names)
+                prepare = partial(self._injection.prepare, message=None, caller=Connection, path_params=names)
+                check = prepare(function)
+                asked = (may_publish, may_read_history, may_see_presence)
+                given = Permissions(*(each and prepare(each) for each in asked)) if any(asked) else EVERYBODY
                 options = RoomOptions(
                     presence=bool(presence),
                     presence_data=presence_data,
@@ -84,7 +93,7 @@ class Declarations:
                 )
                 check_fits(history, self._limits)
                 check_rate_fits(rate, self._limits)
-                self.declared.patterns.declare(pattern, Rule(check, options), check.annotations)
+                self.declared.patterns.declare(pattern, Rule(check, options, given), check.annotations)
             except ValueError as error:
                 raise ConfigurationError(str(error)) from None
             return function

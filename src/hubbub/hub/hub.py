@@ -164,6 +164,9 @@ class Hub(HookDecorators):
         history: Keep = None,
         slow: Slow | Literal["disconnect", "drop_oldest", "latest"] = Slow.DISCONNECT,
         rate: RoomRate | None = None,
+        may_publish: Callable[..., Any] | None = None,
+        may_read_history: Callable[..., Any] | None = None,
+        may_see_presence: Callable[..., Any] | None = None,
     ) -> Callable[[F], F]:
         """Declare which rooms exist and who may join them; without a declaration there is no room.
 
@@ -176,11 +179,23 @@ class Hub(HookDecorators):
         too slow for, see `hubbub.options.Slow`. `rate`: how much may be published into such a room, by the application
         too, through one worker; default `Hub(room_rate=)`, for what clients bring about alone.
 
-        Raises ConfigurationError for a bad pattern, parameter, `presence`, `slow` or `rate`, for `presence_data`
-        without presence, and for `latest` with history.
+        Who is in may everything, unless it is asked for by functions like this one: `may_publish` before each message
+        that is sent by `connection.room(…)`; `may_read_history` and `may_see_presence` at each join, which does without
+        where they say no.
+
+        Raises ConfigurationError for a bad pattern, parameter, `presence`, `slow` or `rate`, for `presence_data` and
+        `may_see_presence` without presence, and for `latest` with history.
         """
         return self._declarations.rooms(
-            pattern, presence=presence, presence_data=presence_data, history=history, slow=slow, rate=rate
+            pattern,
+            presence=presence,
+            presence_data=presence_data,
+            history=history,
+            slow=slow,
+            rate=rate,
+            may_publish=may_publish,
+            may_read_history=may_read_history,
+            may_see_presence=may_see_presence,
         )
 
     def refuses(self, kind: type[E]) -> Callable[[Callable[[E], Refused]], Callable[[E], Refused]]:

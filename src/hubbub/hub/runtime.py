@@ -138,7 +138,7 @@ class Runtime:
             clock=clock,
             hooks=self.hooks,
         )
-        context = _context(settings, declarations, self.parts, requests, self.hooks, audit)
+        context = _context(settings, declarations, self.parts, dispatch, requests, self.hooks, audit)
         self.edges: Edges | None = None
         if hooks.of_edges:
             self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
@@ -271,6 +271,7 @@ def _context(
     settings: HubSettings,
     declarations: Declarations,
     parts: Parts,
+    dispatch: Dispatch,
     requests: Requests,
     hooks: ConnectionHooks | None,
     audit: Audit | None,
@@ -302,6 +303,7 @@ def _context(
         declared=declarations.declared,
         admissions=admissions,
         at_once=declarations.handlers.at_once,
+        allowed=dispatch.allowed,
         do=requests.do,
         hooks=hooks,
         begin=parts.background.begin,

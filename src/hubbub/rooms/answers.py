@@ -72,8 +72,8 @@ class Answers:
     def answer(self, join: Joining, found: Found) -> None:
         """Tell what was found, and hand over what was missed. To be called in the turn in which it becomes a member."""
         member, (members, standing) = join.member, found
-        if standing is None:
-            # Without history nothing can be recovered, and whoever asks is told so.
+        if standing is None or not join.allowed.history:
+            # Without history, or without a right to it, nothing can be recovered, and whoever asks is told so.
             position, recovered = None, None if join.since is None else False
         else:
             position, recovered = standing.position, standing.recovered
@@ -99,7 +99,7 @@ class Answers:
         with ExitStack() as undo:
             if join.since is not None or join.options.presence:
                 # Also without: what is told of its members meanwhile is newer than what is read of them.
-                self._fanout.pause(join.topic, join.member, member=True, passing=join.since is None)
+                self._fanout.pause(join.topic, join.member, member=True, passing=join.behind is None)
                 undo.callback(self._fanout.resume, join.topic, join.member)
             members = await self._find_members(join)
             standing = await self._find_standing(join)
@@ -125,6 +125,8 @@ class Answers:
         return join.member in self._registry if own else self._registry.in_room(join.member, join.room)
 
     async def _find_members(self, join: Joining) -> Collection[str] | None:
+        if not join.allowed.presence:
+            return None
         if join.options.presence_data:
             return await self._members.look(join.topic)
         return await self._members.read(join.topic) if join.options.presence else None
@@ -134,4 +136,5 @@ class Answers:
             # Another service may keep them; of values that replace each other nothing is missed here.
             return None
         keep = self._retention.kept(join.topic, join.options.history)
-        return await self._positions.join(join.topic, keep, join.since) if keep else None
+        # Also of one that may not see it: what it is told live begins there.
+        return await self._positions.join(join.topic, keep, join.behind) if keep else None

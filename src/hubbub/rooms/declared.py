@@ -1,6 +1,7 @@
 """Which rooms the application declared: who may join them, and how they are treated."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from hubbub.options import RoomOptions
 from hubbub.ports.injection import Injected
@@ -11,12 +12,24 @@ from hubbub.types import RoomName
 _KNOWN = 4096
 
 
-class Rule:
-    """What `@hub.rooms` declared: the check, and the options of the rooms it admits to."""
+class Permissions(NamedTuple):
+    """What members are asked for beside the join: a check each, None where all who are in may."""
 
-    def __init__(self, check: Injected, options: RoomOptions) -> None:
+    publish: Injected | None = None
+    history: Injected | None = None
+    presence: Injected | None = None
+
+
+EVERYBODY = Permissions()
+
+
+class Rule:
+    """What `@hub.rooms` declared: the check, the options of the rooms it admits to, and what not all in them may."""
+
+    def __init__(self, check: Injected, options: RoomOptions, permissions: Permissions = EVERYBODY) -> None:
         self.check = check
         self.options = options
+        self.permissions = permissions
 
 
 class DeclaredRooms:
@@ -27,10 +40,20 @@ class DeclaredRooms:
         # Asked for with every message, and a pattern takes microseconds.
         self._known: dict[RoomName, RoomOptions] = {}
         self._known_of = 0
+        self._asks = False
+        self._asks_of = 0
 
     def __iter__(self) -> Iterator[tuple[str, Rule]]:
         """Each pattern as it was declared, and its rule, in order."""
         return iter(self.patterns)
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a room in which not all may everything."""
+        if self._asks_of != self.patterns.version:
+            self._asks = any(rule.permissions is not EVERYBODY for _, rule in self)
+            self._asks_of = self.patterns.version
+        return self._asks
 
     def match(self, room: RoomName) -> Match[Rule] | None:
         """What was declared for this room, None where there is no such room."""

@@ -11,7 +11,7 @@ from hubbub.rooms.publish_queue import PublishQueue
 from hubbub.rooms.publishing import Sender
 from hubbub.rooms.rates import Rate, RoomRates
 from hubbub.rooms.retention import Retention
-from hubbub.rooms.room import Room
+from hubbub.rooms.room import MayPublish, MemberRoom, Room
 from hubbub.rooms.user import UserHandle
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.types import EVERYONE, RoomName, Topic, UserId, room_topic, user_topic
@@ -52,6 +52,10 @@ class Handles:
         """Kept for who asks for it again. Raises InvalidMessage for a bad name."""
         room = self._rooms.get(name) if type(name) is str else None
         return room if room is not None and self._rooms_of == self._patterns.version else self._new_room(name)
+
+    def member_room(self, name: RoomName, may_publish: MayPublish) -> MemberRoom:
+        """As `room`, for one member that is asked."""
+        return MemberRoom(name, self._sender_of(name), may_publish)
 
     def each_room(self, names: Iterable[str]) -> EachRoom:
         """Raises as `check_rooms` does."""

@@ -2,12 +2,26 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hubbub.delivery.fanout import Recipient
 from hubbub.options import RoomOptions
 from hubbub.protocol.join_room import Since
 from hubbub.protocol.messages import RequestId
+from hubbub.rooms.room import MayPublish
 from hubbub.types import RoomName, Topic
+
+
+class Allowed(NamedTuple):
+    """What a member may beside being one, as its application said when it was asked to let it in."""
+
+    history: bool = True
+    presence: bool = True
+    publish: MayPublish | None = None
+    """Asked before each message that is sent for it; None where nobody need be asked."""
+
+
+ALL = Allowed()
 
 
 @dataclass(slots=True, eq=False)
@@ -22,9 +36,15 @@ class Joining:
     """Where it was when it left, if it wants what it missed."""
     id: RequestId | None = None
     """Of the request, for the answer."""
+    allowed: Allowed = ALL
     put_out: str | None = None
     """Why the application put it out before it was in."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def behind(self) -> Since | None:
+        """Where what it is handed begins; None where it is handed nothing."""
+        return self.since if self.allowed.history else None
 
 
 class Joins:

@@ -20,7 +20,7 @@ from hubbub.protocol.messages import RequestId
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
 from hubbub.rooms.handles import Handles
-from hubbub.rooms.joins import Joining, Joins
+from hubbub.rooms.joins import ALL, Allowed, Joining, Joins
 from hubbub.rooms.removals import Question, Removals
 from hubbub.types import OWN_ROOM, RoomName, UserId, room_topic, user_topic
 
@@ -71,13 +71,16 @@ class Membership:
         since: Since | None = None,
         id: RequestId | None = None,
         asked: Question | None = None,
+        allowed: Allowed = ALL,
     ) -> None:
-        """Make `member` a member and answer it; joining twice answers again. `asked`: when it was asked whether it may.
+        """Make `member` a member and answer it; joining twice answers again.
+
+        `asked`: when it was asked whether it may. `allowed`: what it may as one.
 
         Raises TooManyRooms, Forbidden where it was removed since it was asked, or since this was called, NotJoined
         where one who joined twice was put out meanwhile, or Unavailable where the broker is away.
         """
-        join = Joining(member, room, room_topic(room), options, since, id)
+        join = Joining(member, room, room_topic(room), options, since, id, allowed)
         question = asked or self.removals.ask()
         try:
             await self._joins.begin(join)
@@ -85,12 +88,15 @@ class Membership:
             question.end()
             raise
         try:
+            self._see(join)
             if not self._registry.in_room(member, room):
                 await self._join(join, question)
             elif not await self._answers.answer_again(join):
                 raise NotJoined("put out of the room meanwhile", field="room")
         finally:
             question.end()
+            if member.blind and not self._registry.in_room(member, room):
+                member.blind -= {room}
             self._joins.end(join)
 
     async def join_own(
@@ -145,7 +151,9 @@ class Membership:
             if member not in self._registry:
                 return
             asked.check(member.user.id, room)
-            self._registry.join(member, room, self._handles.room(room))
+            may_publish = join.allowed.publish
+            handle = self._handles.room(room) if may_publish is None else self._handles.member_room(room, may_publish)
+            self._registry.join(member, room, handle)
             # Again: the last of those who were in may have left meanwhile.
             self._fanout.treat(topic, join.options.slow)
             self._answers.answer(join, found)
@@ -156,6 +164,14 @@ class Membership:
         if join.put_out is not None:
             self.put_out(member, room, join.put_out)
 
+    def _see(self, join: Joining) -> None:
+        """Before it is told of anybody."""
+        member, room = join.member, join.room
+        if not join.allowed.presence:
+            member.blind |= {room}
+        elif member.blind:
+            member.blind -= {room}
+
     def _end(self, member: Recipient, room: RoomName) -> None:
         if not self._registry.in_room(member, room):
             raise NotJoined(field="room")
@@ -165,6 +181,8 @@ class Membership:
         self._out(member, room, lost=False)
 
     def _out(self, member: Recipient, room: RoomName, *, lost: bool) -> None:
+        if member.blind:
+            member.blind -= {room}
         self._attendance.end(member, room, lost=lost)
         self._forget_empty(room)
         if self._moves is not None:

@@ -1,7 +1,7 @@
 """A room, as the application sees it: a handle that costs nothing, unchecked, good on any worker."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
@@ -11,6 +11,9 @@ from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.protocol.presence import fields_of
 from hubbub.rooms.publishing import Exclude, Sender, send_away
 from hubbub.types import Position, RoomName, User
+
+#: Returns where this client may publish in this room now, and raises Refused elsewhere.
+MayPublish: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Room:
@@ -113,3 +116,27 @@ class Room:
         only = frozenset({user.id if isinstance(user, User) else user})
         removed = Envelope(Kind.REMOVE, short(reason).encode(), only=only)
         await send_away(self._sender.broker, self._topic, removed, users=only, room=self.name)
+
+
+class MemberRoom(Room):
+    """`connection.room(name)`, where not all who are in it may publish: as a `Room`, and asked before each message."""
+
+    def __init__(self, name: RoomName, sender: Sender, may_publish: MayPublish) -> None:
+        super().__init__(name, sender)
+        self._may_publish = may_publish
+
+    async def send(
+        self,
+        message: Mapping[str, Any] | BaseModel,
+        *,
+        exclude: Exclude = None,
+        key: str | None = None,
+        keep: bool = True,
+        idempotency_key: str | None = None,
+        patience: float = 0.0,
+    ) -> Position | None:
+        """As `Room.send`. Raises Forbidden as well, and whatever else Refused `may_publish` comes to."""
+        await self._may_publish()
+        return await super().send(
+            message, exclude=exclude, key=key, keep=keep, idempotency_key=idempotency_key, patience=patience
+        )
