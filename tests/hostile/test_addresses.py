@@ -94,6 +94,29 @@ async def test_what_is_refused_costs_no_look_at_credential_or_origin() -> None:
         assert names.asked == []
 
 
+async def test_in_a_flood_the_application_hears_of_those_that_were_not_known_to_be_refused() -> None:
+    async with limited({**OURS, "proxy_headers": False}, Limits(handshakes=5, closing=0.5), connections=2) as server:
+        called: list[str] = []
+
+        inner = server.app.router.middleware_stack
+
+        async def counting(scope: Any, receive: Any, send: Any) -> None:
+            called.append(scope["path"])
+            await inner(scope, receive, send)
+
+        server.app.router.middleware_stack = counting
+        found = [(await come(server, HOSTILE)).status for _ in range(30)]
+        assert found == [101] * 2 + [429] * 28
+        assert called == ["/ws"] * 2, "the server knew it"
+        # By another path of the same server it is not this hub's to refuse.
+        assert (await come(server, HOSTILE, "/plain")).status == 101
+        assert counted(server, Count.REFUSED_ADDRESS) == counted(server, Count.REFUSED_HANDSHAKES) == 28
+        statuses = [(await come(server, f"198.51.100.{number}")).status for number in range(30)]
+        assert {101, 503} == set(statuses)
+        assert len(called) < 3 + 30
+        assert counted(server, Count.REFUSED_WORKER) == statuses.count(503)
+
+
 async def test_who_guesses_credentials_is_not_looked_at_any_more(server_options: dict[str, Any]) -> None:
     async with limited(server_options, handshakes=0.1, burst=100, failures=5) as server:
         guesses = [(await come(server, HOSTILE, f"/ws?token=no{number}")).status for number in range(20)]

@@ -24,10 +24,12 @@ class TooMuch(NamedTuple):
 
 
 class _Entry:
-    __slots__ = ("connections", "failures", "handshakes", "heard", "unauthenticated")
+    __slots__ = ("connections", "failures", "handshakes", "heard", "none_before", "unauthenticated")
 
     def __init__(self, handshakes: TokenBucket, now: float) -> None:
         self.handshakes = handshakes
+        self.none_before = now
+        """When there will be one more."""
         self.connections = 0
         self.unauthenticated = 0
         self.failures = 0.0
@@ -61,6 +63,7 @@ class AddressTable:
             return TooMuch("too many failures", (entry.failures - self._options.failures + 1) / self._regained)
         wait = entry.handshakes.spend(now)
         if wait:
+            entry.none_before = now + wait
             return TooMuch("too many handshakes", wait)
         if entry.connections >= self._options.connections:
             return TooMuch("too many connections", _UNTIL_ONE_ENDS)
@@ -93,6 +96,17 @@ class AddressTable:
         """Something came to nothing."""
         entry = self._heard(key, now)
         entry.failures = min(entry.failures + 1, self._options.failures)
+
+    def refuses(self, key: bytes, now: float) -> TooMuch | None:
+        """Whether `enter` is known to say no, without asking for anything."""
+        entry = self._busy.get(key) or self._idle.get(key)
+        if entry is None:
+            return None
+        if now < entry.none_before:
+            return TooMuch("too many handshakes", entry.none_before - now)
+        if entry.connections >= self._options.connections:
+            return TooMuch("too many connections", _UNTIL_ONE_ENDS)
+        return self.barred(key, now)
 
     def barred(self, key: bytes, now: float) -> TooMuch | None:
         """Whether too much came to nothing for anything to be looked at."""

@@ -28,6 +28,10 @@ _log = logging.getLogger("hubbub.addresses")
 _NO_HANDSHAKES = frozenset({Count.INVALID_REQUESTS, Count.LARGE_HEADS, Count.LATE_HEADS, Count.INVALID_HANDSHAKES})
 
 
+# Paths that are known, and bytes of each; where a name is a part of it there may be any number.
+_PATHS = 256
+
+
 class Seat:
     """What a handshake, and the connection that becomes of it, takes of its address; nothing where none is limited."""
 
@@ -78,6 +82,10 @@ class Gate:
         self._handshakes = TokenBucket(handshakes, max(1.0, 2 * handshakes), clock.now())
         self.nothing: Seat = Seat(self, None)
         """Of all that are not limited."""
+        self._none_before = clock.now()
+        """When the worker will look at one more."""
+        self._paths: set[bytes] = set()
+        """By which handshakes came here."""
         self._faults: set[str] = set()
 
     def enter(self, scope: Mapping[str, Any]) -> Seat:
@@ -85,6 +93,9 @@ class Gate:
         if not self._limits:
             return self.nothing
         now = self._clock.now()
+        path = scope.get("raw_path") or b""
+        if len(self._paths) < _PATHS and len(path) < _PATHS:
+            self._paths.add(path)
         client = self._client(scope)
         key = group_of(client.address) if client.limited and client.address is not None else None
         if key is not None:
@@ -94,9 +105,27 @@ class Gate:
             if wait:
                 if key is not None:
                     self.table.leave(key, now)
-                self._metrics.count(Count.REFUSED_WORKER)
-                raise HTTPException(503, "too many handshakes at this worker", _retry_after(wait))
+                self._none_before = now + wait
+                raise self._too_much(wait)
         return self.nothing if key is None else Seat(self, key)
+
+    def refuses(self, scope: Mapping[str, Any]) -> HTTPException | None:
+        """What `enter` is known to raise, told and counted as if it had; None where that is to be seen.
+
+        For the paths by which handshakes came to this hub: of others it knows nothing.
+        """
+        if not self._limits or scope["raw_path"] not in self._paths:
+            return None
+        now = self._clock.now()
+        client = client_of(scope, self._proxies)
+        try:
+            if client.limited and client.address is not None:
+                self._check(self.table.refuses(group_of(client.address), now), client)
+            if now < self._none_before and not (client.address is not None and client.address.is_loopback):
+                raise self._too_much(self._none_before - now)
+        except HTTPException as refusal:
+            return refusal
+        return None
 
     def whence(self, scope: Mapping[str, Any]) -> Whence:
         """From where it comes, for the audit."""
@@ -144,6 +173,10 @@ class Gate:
             f"refused with 429: {too_much.why}", "refused %s with 429: %s", shown(client.address), too_much.why
         )
         raise _refusal(too_much)
+
+    def _too_much(self, wait: float) -> HTTPException:
+        self._metrics.count(Count.REFUSED_WORKER)
+        return HTTPException(503, "too many handshakes at this worker", _retry_after(wait))
 
     def _client(self, scope: Mapping[str, Any]) -> Client:
         client = client_of(scope, self._proxies)

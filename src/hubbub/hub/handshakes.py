@@ -9,9 +9,10 @@ first, so that nobody's cookie is looked at for a hostile page.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -46,6 +47,7 @@ from hubbub.protocol.messages import SUBPROTOCOL, check_name, check_user
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.transports.asgi import GONE
+from hubbub.transports.doors import Refusal
 from hubbub.types import User, UserId
 
 _log = logging.getLogger("hubbub.endpoint")
@@ -127,6 +129,15 @@ class Handshakes:
         except BaseException:
             seat.leave()
             raise
+
+    def refuse_at_the_door(self, scope: Mapping[str, Any]) -> Refusal | None:
+        """As `hubbub.transports.doors` asks."""
+        refusal = self.gate.refuses(scope)
+        if refusal is None:
+            return None
+        if self._audit is not None:
+            self._audit.refused(scope, refusal.status_code, refusal.detail)
+        return Refusal(refusal.status_code, refusal.detail, int((refusal.headers or {})["Retry-After"]))
 
     async def _look_at(self, websocket: WebSocket, user: User | str | None, seat: Seat, beside: int) -> User | None:
         try:

@@ -40,7 +40,7 @@ from hubbub.hub.workers import WorkersTopic
 from hubbub.ports.broker import Broker
 from hubbub.scheduling.clock import SystemClock
 from hubbub.scheduling.limited_log import LimitedLog
-from hubbub.transports import telling
+from hubbub.transports import doors, telling
 
 # How long a start waits for the broker.
 _START_WAIT = 1.0
@@ -163,6 +163,7 @@ class Runtime:
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
         self._signals: ShutdownSignals | None = None
         self._unwatch: Callable[[], None] = lambda: None
+        self._leave_door: Callable[[], None] = lambda: None
         self._always: list[asyncio.Task[None]] = []
 
     @property
@@ -180,6 +181,7 @@ class Runtime:
 
     async def start(self) -> None:
         self._unwatch = telling.watch(self.gate.ended_elsewhere)
+        self._leave_door = doors.stand_at(self.endpoint.handshakes.refuse_at_the_door)
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
         # A broker that is there is in touch before the first socket comes; one that is away holds up nothing for long.
         clock = self.parts.clock
@@ -228,6 +230,7 @@ class Runtime:
             if self._signals is not None:
                 last.callback(self._signals.unregister, self)
             last.callback(self._unwatch)
+            last.callback(self._leave_door)
             last.push_async_callback(self.broker.stop)
             last.callback(parts.subscriptions.stop)
             last.push_async_callback(parts.background.end, within=FAREWELL)

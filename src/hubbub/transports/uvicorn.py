@@ -41,7 +41,7 @@ from hubbub.ports.transport import Driven
 from hubbub.protocol.deflate import Inflate
 from hubbub.protocol.frames import Broken, Closing, Item, Parser, Ping, Pong, close_frame
 from hubbub.scheduling.token_bucket import TokenBucket
-from hubbub.transports import direct, timeouts
+from hubbub.transports import direct, doors, timeouts
 from hubbub.transports.asgi import EXTENSION
 from hubbub.transports.compression import Compression
 from hubbub.transports.direct import DirectTransport
@@ -136,6 +136,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._turn_away(HTTPStatus.BAD_REQUEST, "a request for a WebSocket has no body")
         elif not target.isascii():
             self._turn_away(HTTPStatus.BAD_REQUEST, "a path and a query are of ASCII alone, all else percent-encoded")
+        elif refused := doors.refusal(self._seen(target, fields)):
+            retry_after = Headers({"Retry-After": str(refused.retry_after)})
+            self._turn_away(HTTPStatus(refused.status), refused.why, retry_after, what=Count.REFUSED_HANDSHAKES)
         else:
             self.handle_connect(Request(target.decode(), headers))
             if self._taken is None and self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -144,6 +147,11 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
                 self._telling().refused(self.transport, Count.INVALID_HANDSHAKES, status, why)
         if behind:
             self.data_received(behind)
+
+    def _seen(self, target: bytes, fields: list[list[bytes]]) -> dict[str, Any]:
+        """What is there of the scope already."""
+        path = self.config.root_path.encode() + target.partition(b"?")[0]
+        return {"client": self.client, "headers": [(name.lower(), value) for name, value in fields], "raw_path": path}
 
     async def send(self, message: Any) -> None:
         if self._taken is not None:
@@ -189,7 +197,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
     def _telling(self) -> Telling:
         return telling_of(self._server)
 
-    def _turn_away(self, status: HTTPStatus, text: str, *, what: Count = Count.INVALID_HANDSHAKES) -> None:
+    def _turn_away(
+        self, status: HTTPStatus, text: str, headers: Headers | None = None, *, what: Count = Count.INVALID_HANDSHAKES
+    ) -> None:
         """Not accepted, and not by the application."""
         self._telling().refused(self.transport, what, status, text)
         self._offer.withdraw()
@@ -198,7 +208,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         # What the application answers from now on, it answers to nobody.
         self.handshake_complete = self.close_sent = self.disconnected = True
         with or_abort(self.transport):
-            self.conn.send_response(self.conn.reject(status, text))
+            response = self.conn.reject(status, text)
+            response.headers.update(headers or ())
+            self.conn.send_response(response)
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
