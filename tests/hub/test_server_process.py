@@ -1,8 +1,10 @@
 import signal
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from hubbub.hub.client_address import parse_proxies
 from hubbub.hub.server_process import ServerProcess
 
 
@@ -27,3 +29,25 @@ def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ServerProcess().workers == 4
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("config", "believes_all", "unix_only"),
+    [
+        ({"forwarded_allow_ips": "*", "proxy_headers": True, "uds": None}, True, False),
+        ({"forwarded_allow_ips": ["*"], "proxy_headers": True, "uds": "/run/x"}, True, True),
+        ({"forwarded_allow_ips": "*", "proxy_headers": False, "uds": None}, False, False),
+        ({"forwarded_allow_ips": "127.0.0.1", "proxy_headers": True, "uds": None}, False, False),
+    ],
+)
+def test_whom_the_server_believes(config: dict[str, object], believes_all: bool, unix_only: bool) -> None:
+    class Server:
+        def __init__(self) -> None:
+            self.config = SimpleNamespace(**config)
+
+        def handle_exit(self, number: int, frame: object) -> None: ...
+
+    named = parse_proxies(["10.0.0.7"])
+    believed = ServerProcess([Server().handle_exit]).believed(named)
+    assert believed == replace(named, believes_all=believes_all, unix_only=unix_only)
+    assert ServerProcess([]).believed(named) == named

@@ -26,6 +26,8 @@ BROKEN = {
         (["app:app", "--reload"], {"HUBBUB_WORKERS": "2"}, ["--reload", "HUBBUB_WORKERS"]),
         (["app:app", "--workers", "3", "--broker", "memory"], {}, ["3 workers", "rooms of its own"]),
         (["app:app", "--workers", "2"], {"HUBBUB_BROKER": "memory"}, ["2 workers", "rooms of its own"]),
+        (["app:app", "--proxies", "10.0.0.7,proxy.example"], {}, ["--proxies", "'proxy.example'", "10.0.0.0/8"]),
+        (["app:app"], {"HUBBUB_PROXIES": "*"}, ["HUBBUB_PROXIES", "'*'"]),
         (["app:app", "--broker", "kafka://:hush@x"], {}, ["--broker", "redis://"]),
         (["app:app", "--workers", "none"], {}, ["--workers", "'none'"]),
         (["app:app", "--workers", "0"], {}, ["--workers", "'0'"]),
