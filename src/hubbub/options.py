@@ -63,6 +63,10 @@ class Limits:
     """Longest token or cookie value that is looked at; a longer one is invalid."""
     replay: int = 300
     """Messages of a room's history that one join is handed; who missed more is told `recovered: false`."""
+    notices: int = 5_000
+    """Single notices of users who come and go that one worker sends in a second, and at once, to the members of one
+    room, or to everyone: one who comes to a room of a thousand makes a thousand. Beyond that they are told together,
+    twice a second. Default 5,000; rooms with fewer than 32 members on the worker are not counted."""
     queued: int = 1_000
     """Messages of one worker that may wait for the broker to come back, where `send(..., patience=)` asks for it."""
     batch: int = 1_000

@@ -5,6 +5,7 @@ import re
 from hubbub.closes import CLOSES
 from hubbub.errors import ERROR_CODES
 from hubbub.options import Heartbeat, Limits, Rate, RoomRate
+from hubbub.presence import storms
 from hubbub.protocol.features import KNOWN
 from hubbub.protocol.messages import RESERVED
 from tests.docs.pages import plain, read, rows, sections
@@ -46,8 +47,8 @@ def test_the_limits() -> None:
         "messages waiting": f"{limits.waiting}, and joins and leaves of {limits.rooms} rooms and `@me` beside them",
         "messages a second": f"{rate.messages:g}, and {rate.burst} at once; no limit in development",
         "messages refused for their rate": f"{rate.refusals}, regained at one a second",
-        "what clients publish into a room, on one worker": f"{room.messages:g} messages and {size(int(room.bytes))} a second, "
-        f"{room.burst} and {size(room.burst_bytes)} at once, one user half of that; no limit in development",
+        "what clients publish into a room, on one worker": f"{room.messages:g} messages and {size(int(room.bytes))} a "
+        f"second, {room.burst} and {size(room.burst_bytes)} at once, one user half of that; no limit in development",
         "unsent data a connection": size(limits.outbox),
         "message of the application's": size(limits.payload),
         "credential": size(limits.credential),
@@ -94,3 +95,12 @@ def test_what_has_to_be_asked_for_is_not_reserved() -> None:
     """An application's own handler of such a name keeps working where nobody asks."""
     types = {plain(type) for _, type, *_ in rows(sections(PAGE)["presence"])}
     assert types - RESERVED == {"set_presence", "user_presence"}
+    types = {plain(type) for _, type, *_ in rows(sections(PAGE)["diff"])}
+    assert types - RESERVED == {"users_diff"}
+
+
+def test_the_figures_of_many_who_come_and_go() -> None:
+    text = sections(PAGE)["Many who come and go"]
+    assert f"fewer than {storms.SMALL}" in text
+    assert f"no more than {Limits().notices:,} notices a second" in text
+    assert f"up to {storms.LATER:,} users behind" in text

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from hubbub import Connection, Hub, HubDep, Rate, RateLimited, RoomRate
+from hubbub import Connection, Hub, HubDep, RateLimited, RoomRate
 from hubbub.integrations.publishing import publishing
 from hubbub.ports.metrics import Count, Tally
 from tests.kit.client import Tab
@@ -34,7 +34,7 @@ class Say(BaseModel):
 
 def application(**options: Any) -> tuple[Hub, FastAPI]:
     """`say` to a room in each way there is, to a user, and to everyone, and publishing by HTTP."""
-    hub = Hub("memory", auth=Names(), rate=Rate(messages=1_000, burst=1_000), metrics=Tally(), **options)
+    hub = Hub("memory", auth=Names(), metrics=Tally(), **options)
 
     @hub.rooms("open")
     @hub.rooms("declared", rate=RoomRate(messages=2, burst=2))

@@ -9,7 +9,7 @@ ASKED = frozenset({PRESENCE})
 
 
 def test_what_is_known() -> None:
-    assert {"presence", "expiring"} == KNOWN
+    assert {"presence", "expiring", "diff"} == KNOWN
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hubbub import ConfigurationError, Hub, Limits, RoomRate
+from hubbub import ConfigurationError, Hub, Limits, Rate, RoomRate
 from hubbub.errors import RateLimited
 from hubbub.hub.settings import usual_room_rate
 from hubbub.ports.metrics import Count, Tally
@@ -100,12 +100,14 @@ async def test_patience_waits_for_what_is_regained() -> None:
 
 
 def test_the_usual_rate_fits_the_outbox_and_there_is_none_in_development(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert usual_room_rate(Limits()) == RoomRate()
-    small = usual_room_rate(Limits(outbox=4_000, payload=2_000))
+    assert usual_room_rate(Limits(), None) == usual_room_rate(Limits(), Rate(messages=1, burst=1)) == RoomRate()
+    faster = RoomRate(messages=10_000, bytes=10 * 256 * 1024, burst=5_000)
+    assert usual_room_rate(Limits(), Rate(messages=1_000, burst=500)) == faster
+    small = usual_room_rate(Limits(outbox=4_000, payload=2_000), None)
     assert small is not None
     assert (small.bytes, small.burst_bytes) == (1_000, 2_000)
     monkeypatch.setenv("HUBBUB_DEV", "1")
-    assert usual_room_rate(Limits()) is None
+    assert usual_room_rate(Limits(), None) is None
 
 
 @pytest.mark.parametrize(

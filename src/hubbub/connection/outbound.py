@@ -118,6 +118,11 @@ class Outbound:
         """Whether somebody waits in `relieved`."""
         return self._relief is not None
 
+    @property
+    def loaded(self) -> bool:
+        """Whether a quarter of what may wait unsent does."""
+        return self.unsent > self._limit // 4
+
     # What the hub and delivery call.
 
     def offer(self, message: Prepared) -> None:
@@ -159,7 +164,7 @@ class Outbound:
         Who comes back to many rooms and reads slowly would else be closed for what it is handed.
         """
         self._batcher.flush()
-        if self._loaded and not self.closed:
+        if self.loaded and not self.closed:
             self._relief = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._relief,))
 
@@ -206,7 +211,7 @@ class Outbound:
 
     def sent(self, size: int) -> None:
         self._long_way().sent(size)
-        if self._relief is not None and not self._loaded:
+        if self._relief is not None and not self.loaded:
             self._relieve()
 
     def drained(self) -> None:
@@ -218,10 +223,6 @@ class Outbound:
         self.clear = False
 
     # How it works.
-
-    @property
-    def _loaded(self) -> bool:
-        return self.unsent > self._limit // 4
 
     def _long_way(self) -> Outbox:
         if self._outbox is None:

@@ -12,8 +12,9 @@ is paused in the same way.
 A little longer than other files: it is a door for each kind of envelope, and who waits behind one waits behind all.
 """
 
+import itertools
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from hubbub import closes
@@ -34,6 +35,7 @@ _log = logging.getLogger("hubbub.fanout")
 
 # Asked for with every message, and an enumeration is slow to ask for a member.
 _MESSAGE, _NOTICE = Kind.MESSAGE, Kind.NOTICE
+_NOTICES = (Kind.NOTICE, Kind.SHOWN)
 #: The topics on which the hub itself would say it. Whatever says it elsewhere is not a hub.
 _PLACES = {
     **dict.fromkeys((Kind.DISCONNECT, Kind.PUT_IN, Kind.TAKE_OUT), "user:"),
@@ -59,6 +61,10 @@ class Recipient(Target, Protocol):
 
     def close(self, close: Close) -> None: ...
 
+    @property
+    def loaded(self) -> bool:
+        """Whether so much waits for it that it is to be handed nothing large."""
+
     def put_out(self, room: RoomName, reason: str) -> None:
         """The application ends its membership of the room; one that is still joining leaves once it is in."""
 
@@ -71,6 +77,8 @@ class Recipient(Target, Protocol):
 
 #: Told of a user who came to a room, went, or shows something else, where such changes are collected.
 Note: TypeAlias = Callable[[Topic, Envelope], None]
+#: The same where each is told by itself. Whether it is told in another way, because they are too many.
+Take: TypeAlias = Callable[[Topic, Envelope], bool]
 
 #: Told of what every worker is to know, whoever is connected to it.
 Hear: TypeAlias = Callable[[Envelope], None]
@@ -109,6 +117,8 @@ class Fanout:
         self._paused: dict[Topic, dict[Recipient, _Paused]] = {}
         self._note: Note | None = None
         self._hear: Hear | None = None
+        self._take: Take | None = None
+        self._parts = itertools.count()
         self._told: set[str] = set()
         """Why messages could not be read: kinds of faults, and at most 256 versions."""
 
@@ -123,6 +133,10 @@ class Fanout:
     def on_workers(self, hear: Hear) -> None:
         """Call `hear` for what is said to all workers."""
         self._hear = hear
+
+    def on_notice(self, take: Take) -> None:
+        """Ask `take` of every other notice before the members are told."""
+        self._take = take
 
     def deliver(self, topic: Topic, data: bytes, position: Position | None = None) -> Outgoing | None:
         """What the broker brought for a topic. The message it was, so that it can be handed out again."""
@@ -139,6 +153,8 @@ class Fanout:
             self._unknown(error)
             return None
         kind = envelope.kind
+        if kind in _NOTICES and self._take is not None and self._take(topic, envelope):
+            return None
         if kind is _MESSAGE or (kind is _NOTICE and envelope.presence is None):
             outgoing = self._outgoing(topic, envelope, position)
             if outgoing is not None:
@@ -177,6 +193,13 @@ class Fanout:
         if outgoing is not None and envelope.presence is not None:
             more = beside(envelope.payload, envelope.presence)
             self.tell(topic, envelope._replace(kind=Kind.SHOWN, payload=more, presence=None))
+
+    def tell_some(self, topic: Topic, recipients: Sequence[Recipient], messages: Iterable[Prepared]) -> None:
+        """The same messages to some of them, for none of whom it is paused."""
+        lane = self._lane(topic, Envelope(Kind.NOTICE, b""), None) if topic in self._slow else None
+        part = Topic(f"{topic}\n{next(self._parts)}")  # others' members are others
+        for message in messages:
+            self._batcher.spread(part, Outgoing(message, None, lane), recipients, self._registry.version)
 
     def tell_one(self, topic: Topic, recipient: Recipient, message: Prepared) -> None:
         """The same to one of them alone, where it may see who is there."""

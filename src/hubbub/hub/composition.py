@@ -21,6 +21,7 @@ from hubbub.presence.diffs import Diffs
 from hubbub.presence.leases import NodeLease
 from hubbub.presence.notices import Notices
 from hubbub.presence.showing import Showing
+from hubbub.presence.storms import Storms
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
@@ -38,7 +39,7 @@ from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
-from hubbub.types import NodeId
+from hubbub.types import NodeId, RoomName, room_topic
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05
@@ -62,6 +63,7 @@ class Parts:
     batcher: Batcher
     fanout: Fanout
     diffs: Diffs
+    storms: Storms
     positions: Positions
     subscriptions: Subscriptions
     presence: PresenceTracker
@@ -87,6 +89,7 @@ class Parts:
             "waker": len(self.waker),
             "paused": len(self.fanout),
             "diffs": len(self.diffs),
+            "storms": len(self.storms),
             "positions": len(self.positions),
             "members": len(self.members),
             "attendance": len(self.attendance),
@@ -134,6 +137,7 @@ def compose(
     diffs = Diffs(fanout, registry, clock, metrics)
     showing = Showing()
     notices = Notices(declared.options_of, showing, announce_users=announce_users)
+    storms = Storms(fanout, registry, clock, metrics, notices.shows, rate=limits.notices)
     presence = PresenceTracker(
         broker,
         node,
@@ -152,7 +156,9 @@ def compose(
     members = Members(broker, spawn)
     attendance = Attendance(subscriptions, presence, presences)
     retention = Retention()
-    answers = Answers(registry, fanout, positions, diffs, members, retention, limit=limits.outbox, shows=limits.payload)
+    answers = Answers(
+        registry, fanout, positions, diffs, storms, members, retention, limit=limits.outbox, shows=limits.payload
+    )
 
     removals = Removals()
 
@@ -164,6 +170,13 @@ def compose(
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
     rates = RoomRates(room_rate, clock, metrics)
     handles = Handles(broker, publish_queue, home, declared, retention, limits, rates, inbox=inbox)
+    membership = Membership(registry, fanout, attendance, answers, handles, removals, limit=limits.rooms, moves=moves)
+
+    async def tell_again(member: Recipient, room: RoomName) -> None:
+        if not await membership.tell_again(member, room, declared.options_of(room)):
+            storms.not_refreshed(room_topic(room), member)
+
+    storms.on_stale(lambda member, room: background.begin(tell_again(member, room)))
 
     return Parts(
         node=node,
@@ -177,6 +190,7 @@ def compose(
         batcher=batcher,
         fanout=fanout,
         diffs=diffs,
+        storms=storms,
         positions=positions,
         subscriptions=subscriptions,
         presence=presence,
@@ -184,9 +198,7 @@ def compose(
         lease=lease,
         members=members,
         attendance=attendance,
-        membership=Membership(
-            registry, fanout, attendance, answers, handles, removals, limit=limits.rooms, moves=moves
-        ),
+        membership=membership,
         removals=removals,
         publish_queue=publish_queue,
         rates=rates,

@@ -243,6 +243,7 @@ class Runtime:
                 parts.rates,
                 parts.positions,
                 parts.diffs,
+                parts.storms,
                 parts.waker,
             ):
                 last.callback(part.stop)

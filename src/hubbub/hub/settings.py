@@ -85,12 +85,22 @@ def usual_rate() -> Rate | None:
     return None if os.environ.get("HUBBUB_DEV") == "1" else Rate()
 
 
-def usual_room_rate(limits: Limits) -> RoomRate | None:
-    """What clients may publish into one room where the application says nothing of it."""
+def usual_room_rate(limits: Limits, rate: Rate | None) -> RoomRate | None:
+    """What clients may publish into one room where the application says nothing of it.
+
+    An application that lets them send faster than usual means to have that published.
+    """
     if os.environ.get("HUBBUB_DEV") == "1":
         return None
-    # A reader as fast as that has no more than half of it unsent, whatever else it is sent.
-    return RoomRate(bytes=limits.outbox / 4, burst_bytes=max(1, limits.outbox // 2))
+    usual, room = Rate(), RoomRate()
+    faster = max(1.0, (rate or usual).messages / usual.messages)
+    # A reader as fast as that has no more than half an outbox unsent.
+    return RoomRate(
+        messages=room.messages * faster,
+        bytes=limits.outbox / 4 * faster,
+        burst=max(room.burst, 10 * (rate or usual).burst),
+        burst_bytes=max(1, limits.outbox // 2),
+    )
 
 
 def usual_addresses() -> Addresses | None:

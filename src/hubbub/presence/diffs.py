@@ -90,15 +90,15 @@ class Diffs:
         net, whole = pending.changes.pop(_MOST, _MOST_BYTES)
         apart = self._apart(topic, pending, net, whole)
         without = frozenset(recipient.id for recipient in apart)
-        plain, more = _forms(room, net)
+        plain, more = forms(room, net)
         if plain is not None:
-            shown = _presence(net) if net.shown else None
+            shown = presence_of(net) if net.shown else None
             self._fanout.tell(topic, Envelope(Kind.NOTICE, plain.data, without_connections=without, presence=shown))
         elif more is not None:
             self._fanout.tell(topic, Envelope(Kind.SHOWN, more.data, without_connections=without))
-        shared = _forms(room, whole)
+        shared = forms(room, whole)
         for recipient, diff in apart.items():
-            message = (shared if diff is whole else _forms(room, diff))[PRESENCE in recipient.features]
+            message = (shared if diff is whole else forms(room, diff))[PRESENCE in recipient.features]
             if message is not None and not recipient.text:
                 self._fanout.tell_one(topic, recipient, message)
         if pending.changes:
@@ -120,7 +120,7 @@ class Diffs:
         for user in (*whole.joined, *whole.left):
             for each in self._registry.of_user(user):
                 if concerned(each):
-                    apart[each] = _without(user, apart.get(each, net))
+                    apart[each] = without_user(user, apart.get(each, net))
         return apart
 
 
@@ -133,18 +133,18 @@ def _news(envelope: Envelope) -> tuple[str, Shown | None]:
     return envelope.payload.decode(), shown
 
 
-def _without(user: str, diff: Diff) -> Diff:
+def without_user(user: str, diff: Diff) -> Diff:
     """For the user's own tabs: what it came with they have read, what changed since they have not."""
     joined, left = ([each for each in users if each != user] for users in (diff.joined, diff.left))
     return Diff(joined, left, {each: shown for each, shown in diff.shown.items() if each != user or shown.anew})
 
 
-def _forms(room: RoomName, diff: Diff) -> tuple[Prepared | None, Prepared | None]:
+def forms(room: RoomName, diff: Diff) -> tuple[Prepared | None, Prepared | None]:
     """For those who did not ask for presence, and for those who did; None where it is no news for them."""
     plain = prepare("presence_diff", room=room, joined=diff.joined, left=diff.left)
     news = plain if diff.joined or diff.left else None
-    return news, Prepared(beside(plain.data, _presence(diff))) if diff.shown else news
+    return news, Prepared(beside(plain.data, presence_of(diff))) if diff.shown else news
 
 
-def _presence(diff: Diff) -> bytes:
+def presence_of(diff: Diff) -> bytes:
     return of_each({user: shown.data for user, shown in diff.shown.items()})

@@ -17,7 +17,10 @@ PRESENCE: Final = "presence"
 #: `expiring`, before a credential ends.
 EXPIRING: Final = "expiring"
 
-KNOWN: Final[Features] = frozenset({PRESENCE, EXPIRING})
+#: Who comes and goes in one message for many, where it is too many to be told one by one.
+DIFF: Final = "diff"
+
+KNOWN: Final[Features] = frozenset({PRESENCE, EXPIRING, DIFF})
 NONE: Final[Features] = frozenset()
 
 #: What stands before the names in `Sec-WebSocket-Protocol`, and between two of them.

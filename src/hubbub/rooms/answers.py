@@ -15,6 +15,7 @@ from hubbub.history.positions import Positions
 from hubbub.history.topic import Standing
 from hubbub.options import Slow
 from hubbub.presence.diffs import Diffs
+from hubbub.presence.storms import Storms
 from hubbub.protocol import messages
 from hubbub.protocol.features import PRESENCE
 from hubbub.rooms.joins import Joining
@@ -47,6 +48,7 @@ class Answers:
         fanout: Fanout,
         positions: Positions,
         diffs: Diffs,
+        storms: Storms,
         members: Members,
         retention: Retention,
         *,
@@ -57,6 +59,7 @@ class Answers:
         self._fanout = fanout
         self._positions = positions
         self._diffs = diffs
+        self._storms = storms
         self._members = members
         self._retention = retention
         # Who joins has a quarter unsent at most.
@@ -91,6 +94,7 @@ class Answers:
             told = messages.with_presence(told, shown, limit=max(1, min(self._shows, left - _BESIDE)))
         member.answer(told)
         self._diffs.joined(join.topic, member)
+        self._storms.joined(join.topic, member)
         if standing is not None:
             self._fanout.replay(member, standing.missed)
 

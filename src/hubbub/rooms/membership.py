@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
-from hubbub.errors import NotJoined, TooManyRooms
+from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.options import Keep, RoomOptions, Slow
 from hubbub.protocol import messages
 from hubbub.protocol.join_room import Since
@@ -97,6 +97,22 @@ class Membership:
             question.end()
             if member.blind and not self._registry.in_room(member, room):
                 member.blind -= {room}
+            self._joins.end(join)
+
+    async def tell_again(self, member: Recipient, room: RoomName, options: RoomOptions) -> bool:
+        """As if it joined a second time, unasked, because it was not told of all who came and went.
+
+        False where it could not be told now. Raises nothing.
+        """
+        if member.loaded:
+            return False
+        join = Joining(member, room, room_topic(room), options)
+        await self._joins.begin(join)
+        try:
+            return not self._registry.in_room(member, room) or await self._answers.answer_again(join) or True
+        except Unavailable:
+            return False
+        finally:
             self._joins.end(join)
 
     async def join_own(

@@ -13,14 +13,12 @@ import asyncio
 import logging
 import math
 from contextvars import ContextVar
-from itertools import islice
-from typing import Protocol, TypeVar
 
 from hubbub.errors import RateLimited
 from hubbub.options import RoomRate
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Count, Metrics
-from hubbub.scheduling.allowance import Allowance
+from hubbub.scheduling.allowance import Allowance, forget_some
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.types import Topic, UserId, room_of
 
@@ -31,15 +29,6 @@ PUBLISHER: ContextVar[UserId | None] = ContextVar("hubbub_publisher", default=No
 _SHARE = 0.5
 
 _log = logging.getLogger("hubbub.rates")
-
-K = TypeVar("K")
-
-
-class _Full(Protocol):
-    def full(self, now: float) -> bool: ...
-
-
-V = TypeVar("V", bound=_Full)
 
 
 class _Topic:
@@ -106,12 +95,12 @@ class Rate:
         now, topics = self._rates.clock.now(), self._rates.topics
         here = topics.get(topic)
         if here is None or here.rate is not self._rate:
-            _forget_some(topics, now)
+            forget_some(topics, now)
             here = topics[topic] = _Topic(self._rate, now)
         if publisher is not None:
             mine = here.publishers.get(publisher)
             if mine is None:
-                _forget_some(here.publishers, now)
+                forget_some(here.publishers, now)
                 mine = here.publishers[publisher] = _allowance(self._rate, now, _SHARE)
             # First: one who is over its own is not to use up the others'.
             if wait := mine.spend(now, size):
@@ -137,11 +126,3 @@ def _allowance(rate: RoomRate, now: float, share: float = 1.0) -> Allowance:
     return Allowance(
         rate.messages * share, rate.bytes * share, max(1.0, rate.burst * share), rate.burst_bytes * share, now
     )
-
-
-def _forget_some(entries: dict[K, V], now: float) -> None:
-    """Those that have all they may have again: two are looked at for each that is new, so that none stays for ever."""
-    for key in tuple(islice(entries, 2)):
-        entry = entries.pop(key)
-        if not entry.full(now):
-            entries[key] = entry

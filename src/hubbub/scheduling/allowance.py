@@ -5,6 +5,9 @@ is done. What went beyond the allowance is owed, and nothing goes through until 
 goes beyond, and none is too large to go through at all.
 """
 
+from itertools import islice
+from typing import Protocol, TypeVar
+
 
 class Allowance:
     """`messages` and `size` (bytes) a second in the long run; `burst` and `burst_size` at once."""
@@ -49,6 +52,10 @@ class Allowance:
             return 0.0
         return max((1.0 - messages) / self._messages, (1.0 - left) / self._size)
 
+    def left(self, now: float) -> float:
+        """Messages that may go through at once."""
+        return 0.0 if self.wait(now) else self._messages_left
+
     def full(self, now: float) -> bool:
         """Whether all that went through is forgotten: one that is made anew would be the same."""
         self._regain(now)
@@ -58,3 +65,19 @@ class Allowance:
         passed, self._at = now - self._at, now
         self._messages_left = min(self._burst, self._messages_left + passed * self._messages)
         self._size_left = min(self._burst_size, self._size_left + passed * self._size)
+
+
+class Regaining(Protocol):
+    def full(self, now: float) -> bool: ...
+
+
+K = TypeVar("K")
+V = TypeVar("V", bound=Regaining)
+
+
+def forget_some(entries: dict[K, V], now: float) -> None:
+    """Those that have all they may have again: two are looked at for each that is new, so that none stays for ever."""
+    for key in tuple(islice(entries, 2)):
+        entry = entries.pop(key)
+        if not entry.full(now):
+            entries[key] = entry

@@ -13,6 +13,7 @@ const ROOMS = "hubbub.rooms"; // survives a reload of this tab
 const FIRST_ROOM = "lobby";
 const INBOX = "@me"; // what was sent to this user, and is kept
 const KEPT = { history: true };
+const FEW = 5; // people who are named, where many come or go at once
 
 const hub = new HubClient({ getToken });
 const chat = new Conversations();
@@ -80,29 +81,33 @@ hub.on("room_left", ({ room: name, reason }) => {
   keepRooms();
 });
 
-hub.on("user_joined_room", ({ room: name, user }) => {
+hub.on("user_joined_room", ({ room, user }) => cameAndWent(room, { joined: [user] }));
+hub.on("user_left_room", ({ room, user }) => cameAndWent(room, { left: [user] }));
+hub.on("presence_diff", ({ room, joined, left }) => cameAndWent(room, { joined, left }));
+
+function cameAndWent(name, { joined = [], left = [] }) {
   const room = chat.find("room", name);
-  if (!room || room.members.has(user)) return;
-  room.members.add(user);
-  chat.online.add(user);
-  add(room, { notice: `${user} came in` });
-});
+  if (!room) return;
+  const came = joined.filter((user) => !room.members.has(user));
+  const went = left.filter((user) => room.members.delete(user));
+  for (const user of came) {
+    room.members.add(user);
+    chat.online.add(user);
+  }
+  for (const [users, what] of [[came, "came in"], [went, "left"]]) {
+    if (users.length) add(room, { notice: `${users.length > FEW ? `${users.length} people` : users.join(", ")} ${what}` });
+  }
+}
 
-hub.on("user_left_room", ({ room: name, user }) => {
-  const room = chat.find("room", name);
-  if (!room?.members.delete(user)) return;
-  add(room, { notice: `${user} left` });
-});
+hub.on("user_connected", ({ user }) => comeAndGone({ connected: [user] }));
+hub.on("user_disconnected", ({ user }) => comeAndGone({ disconnected: [user] }));
+hub.on("users_diff", ({ connected, disconnected }) => comeAndGone({ connected, disconnected }));
 
-hub.on("user_connected", ({ user }) => {
-  chat.online.add(user);
+function comeAndGone({ connected = [], disconnected = [] }) {
+  for (const user of connected) chat.online.add(user);
+  for (const user of disconnected) chat.online.delete(user);
   view.draw();
-});
-
-hub.on("user_disconnected", ({ user }) => {
-  chat.online.delete(user);
-  view.draw();
-});
+}
 
 hub.on("room_message", ({ room, from, content, offset }) => {
   const conversation = chat.find("room", room);

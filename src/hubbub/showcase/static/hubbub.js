@@ -18,6 +18,8 @@ import { HubError, Replies } from "./replies.js";
 export { CLOSES, HubError };
 
 const SUBPROTOCOL = "hubbub.v1";
+// Many who come and go are told in one message: `presence_diff` and `users_diff`.
+const FEATURES = "hubbub.features.diff";
 const UNKNOWN_OUTCOME = new Set(["offline", "lost", "timeout"]);
 const PASSING = new Set([...UNKNOWN_OUTCOME, "rate_limited", "unavailable", "internal"]);
 
@@ -107,7 +109,7 @@ export class HubClient extends EventTarget {
     const socket = (this.socket = { close() {} }); // holds the place while the token is fetched
     this.closing = null;
     this.#become({ state: "connecting", node: null, retryAt: null, reason: "" });
-    const protocols = [SUBPROTOCOL];
+    const protocols = [SUBPROTOCOL, FEATURES];
     if (this.getToken) {
       const renew = this.renew;
       this.renew = false;
