@@ -291,3 +291,17 @@ def test_of_rooms_that_are_calm_again_nothing_is_remembered() -> None:
     s.storms.stop()
     assert len(s.storms) == 0
     assert s.clock.alarms == []
+
+
+@pytest.mark.parametrize("features", [frozenset(), DIFF])
+def test_who_may_not_see_who_is_there_is_not_told_in_another_way(features: frozenset[str]) -> None:
+    s = StormyRoom(rate=SMALL)
+    blind, seeing = s.member("blind", features=features), s.member("seeing", features=features)
+    blind.blind = frozenset({RoomName("r")})
+    s.used_up()
+    s.came(*(f"u{number}" for number in range(20)))
+    for _ in range(100):
+        s.clock.move(0.5)
+    assert told(seeing) or "seeing" in s.refreshed
+    assert blind.told == []
+    assert "blind" not in s.refreshed

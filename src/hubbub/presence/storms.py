@@ -169,7 +169,7 @@ class Storms:
         diffing: list[Recipient] = []
         plain: list[Recipient] = []
         for each in dict.fromkeys((*self._there(storm.room), *self._fanout.paused(storm.topic))):
-            if not each.text:
+            if not (each.text or (each.blind and storm.room in each.blind)):
                 (diffing if DIFF in each.features else plain).append(each)
         self._tell_diff(storm, diffing)
         self._tell_plain(storm, plain)

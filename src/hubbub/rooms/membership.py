@@ -57,6 +57,8 @@ class Membership:
         self._limit = limit
         self._moves = moves
         self._joins = Joins()
+        self._without_history: set[tuple[Recipient, RoomName]] = set()
+        """Members that are in a room and may not read what was kept."""
 
     def __len__(self) -> int:
         """How many joins are under way."""
@@ -95,8 +97,8 @@ class Membership:
                 raise NotJoined("put out of the room meanwhile", field="room")
         finally:
             question.end()
-            if member.blind and not self._registry.in_room(member, room):
-                member.blind -= {room}
+            if not self._registry.in_room(member, room):
+                self._forget_what_it_may(member, room)
             self._joins.end(join)
 
     async def tell_again(self, member: Recipient, room: RoomName, options: RoomOptions) -> bool:
@@ -106,7 +108,8 @@ class Membership:
         """
         if member.loaded:
             return False
-        join = Joining(member, room, room_topic(room), options)
+        allowed = Allowed(history=(member, room) not in self._without_history)
+        join = Joining(member, room, room_topic(room), options, allowed=allowed)
         await self._joins.begin(join)
         try:
             return not self._registry.in_room(member, room) or await self._answers.answer_again(join) or True
@@ -183,10 +186,11 @@ class Membership:
     def _see(self, join: Joining) -> None:
         """Before it is told of anybody."""
         member, room = join.member, join.room
+        self._forget_what_it_may(member, room)
         if not join.allowed.presence:
             member.blind |= {room}
-        elif member.blind:
-            member.blind -= {room}
+        if not join.allowed.history:
+            self._without_history.add((member, room))
 
     def _end(self, member: Recipient, room: RoomName) -> None:
         if not self._registry.in_room(member, room):
@@ -196,9 +200,13 @@ class Membership:
         self._registry.leave(member, room)
         self._out(member, room, lost=False)
 
-    def _out(self, member: Recipient, room: RoomName, *, lost: bool) -> None:
+    def _forget_what_it_may(self, member: Recipient, room: RoomName) -> None:
         if member.blind:
             member.blind -= {room}
+        self._without_history.discard((member, room))
+
+    def _out(self, member: Recipient, room: RoomName, *, lost: bool) -> None:
+        self._forget_what_it_may(member, room)
         self._attendance.end(member, room, lost=lost)
         self._forget_empty(room)
         if self._moves is not None:
