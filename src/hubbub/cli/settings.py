@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     max_message: int = Field(default=Limits().message, ge=1)
     # Longer than a balancer keeps a connection, or it sends a request into one that is closed just then: a 502.
     timeout_keep_alive: int = Field(default=75, ge=0, le=3600)
+    timeout_head: float = Field(default=10, gt=0, le=3600)
+    timeout_body: float = Field(default=20, gt=0, le=3600)
+    timeout_stalled: float = Field(default=10, gt=0, le=3600)
+    min_body_rate: float = Field(default=500, gt=0, le=1e9)
+    limit_head: int = Field(default=64 * 1024, ge=1024, le=1024 * 1024)
+    limit_headers: int = Field(default=100, ge=10, le=10_000)
     limit_max_requests: int | None = Field(default=None, ge=1)
     limit_max_requests_jitter: int = Field(default=0, ge=0)
 
@@ -109,6 +115,12 @@ def write_environment(settings: Settings) -> None:
         "PROXIES": settings.proxies,
         "MAX_MESSAGE": str(settings.max_message),
         "TIMEOUT_KEEP_ALIVE": str(settings.timeout_keep_alive),
+        "TIMEOUT_HEAD": f"{settings.timeout_head:g}",
+        "TIMEOUT_BODY": f"{settings.timeout_body:g}",
+        "TIMEOUT_STALLED": f"{settings.timeout_stalled:g}",
+        "MIN_BODY_RATE": f"{settings.min_body_rate:g}",
+        "LIMIT_HEAD": str(settings.limit_head),
+        "LIMIT_HEADERS": str(settings.limit_headers),
         "LIMIT_MAX_REQUESTS": None if settings.limit_max_requests is None else str(settings.limit_max_requests),
         "LIMIT_MAX_REQUESTS_JITTER": str(settings.limit_max_requests_jitter),
     }

@@ -11,23 +11,32 @@ from starlette.requests import ClientDisconnect
 from hubbub.errors import InvalidMessage
 from hubbub.protocol.codec import decode
 
+#: Bytes beyond its limit that are still read of a body, and forgotten: who sends a little too much reads the answer.
+_FORGOTTEN = 1024 * 1024
+
 
 async def read_object(request: Request, *, limit: int, what: str, depth: int) -> dict[str, Any]:
     """The JSON object in the body. `limit`: bytes it may have, and `what` says so where it has more.
 
-    Raises HTTPException 422, and 400 where the body ended too early.
+    Raises HTTPException 422, 413 for too many bytes, and 400 where the body ended too early.
     """
     if not _is_json(request.headers.get("content-type", "")):
         raise unprocessable("body", "", "the body is JSON and says so: Content-Type: application/json")
-    body = bytearray()
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > limit + _FORGOTTEN:
+        raise _too_large(request, what, read=False)
+    body, size = bytearray(), 0
     try:
         async for chunk in request.stream():
-            if len(body) <= limit:  # the rest is read and forgotten, so that the client reads the answer
+            size += len(chunk)
+            if size <= limit:
                 body += chunk
+            elif size > limit + _FORGOTTEN:
+                raise _too_large(request, what, read=False)
     except ClientDisconnect:
         raise HTTPException(400, "the body ended too early") from None
-    if len(body) > limit:
-        raise unprocessable("body", "", what)
+    if size > limit:
+        raise _too_large(request, what, read=True)
     try:
         return decode(body.decode(), depth=depth)
     except UnicodeDecodeError:
@@ -39,6 +48,12 @@ async def read_object(request: Request, *, limit: int, what: str, depth: int) ->
 def unprocessable(where: str, field: str | None, message: str) -> HTTPException:
     """In the form of FastAPI's own."""
     return HTTPException(422, [{"loc": [where, field] if field else [where], "msg": message}])
+
+
+def _too_large(request: Request, what: str, *, read: bool) -> HTTPException:
+    """`read`: to its end. Where not, the connection ends with the answer, by versions of HTTP that say so."""
+    ends = not read and request.scope.get("http_version", "1.1").startswith("1")
+    return HTTPException(413, [{"loc": ["body"], "msg": what}], {"Connection": "close"} if ends else None)
 
 
 def _is_json(content_type: str) -> bool:

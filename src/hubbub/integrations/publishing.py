@@ -3,11 +3,12 @@
     app.include_router(publishing(keys=["…"]))
 
 The body is the message, as `hub.room(name).send` takes it. 200 with the position (null where there is no history), 401
-for a wrong key, 403 where no key is configured at all, 422 for a body that cannot be sent, 429 where the room's rate is
-used up or too many wrong keys came from one address, 503 when the broker is away. Who sends the same `Idempotency-Key`
-again, because no answer came, gets the first one's position, and the message is delivered once, where there is history.
-`?keep=false` keeps it from the history, as `send(keep=False)` does. The body must be declared as JSON: what a web page
-could post to another site without asking is not. Several messages go in one request (`batch.py`).
+for a wrong key, 403 where no key is configured at all, 413 for too many bytes, 422 for a body that cannot be sent, 429
+where the room's rate is used up or too many wrong keys came from one address, 503 when the broker is away. Who sends
+the same `Idempotency-Key` again, because no answer came, gets the first one's position, and the message is delivered
+once, where there is history. `?keep=false` keeps it from the history, as `send(keep=False)` does. The body must be
+declared as JSON: what a web page could post to another site without asking is not. Several messages go in one request
+(`batch.py`).
 """
 
 import math

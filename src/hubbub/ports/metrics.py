@@ -16,6 +16,7 @@ class Count(StrEnum):
     """This and those up to `DROPPED_SOCKETS`: ends of sockets that no hub had, or not yet."""
     LARGE_HEADS = "request_heads_too_large"
     LATE_HEADS = "request_heads_late"
+    LATE_BODIES = "request_bodies_late"
     INVALID_HANDSHAKES = "handshakes_invalid"
     """Of a WebSocket, and not refused by a hub: it had no say."""
     LATE_HANDSHAKES = "handshakes_not_answered"

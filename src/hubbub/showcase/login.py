@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from hubbub import Carrier, Credential, CredentialError, InvalidMessage, JWTAuth, Limits, User
 from hubbub.auth.origin import OriginRules
@@ -13,6 +13,7 @@ from hubbub.protocol.messages import check_name
 
 _TWELVE_HOURS = 12 * 3600
 _BODY = 4096
+_SCHEMA = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
 def _name(name: str) -> str:
@@ -23,13 +24,11 @@ def _name(name: str) -> str:
 
 
 class Login(BaseModel):
-    model_config = ConfigDict(hide_input_in_errors=True)
-
     name: Annotated[str, AfterValidator(_name)]
 
 
 async def _login(request: Request) -> Login:
-    """Not by the signature: FastAPI's refusal repeats the body, and half a surrogate pair cannot be sent."""
+    """Not by the signature: FastAPI reads a body whole, and its refusal repeats it, where it can."""
     fields = await read_object(request, limit=_BODY, what=f"a log-in has at most {_BODY} bytes", depth=2)
     try:
         return Login.model_validate(fields)
@@ -45,7 +44,7 @@ class Token(BaseModel):
 def routes(auth: JWTAuth, *, development: bool) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/login")
+    @router.post("/login", openapi_extra=_SCHEMA)
     async def login(login: Annotated[Login, Depends(_login)], request: Request, response: Response) -> Token:
         """Log in as anyone: sets the cookie, and answers with the same token for clients that keep it themselves."""
         if not development:

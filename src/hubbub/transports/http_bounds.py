@@ -1,34 +1,16 @@
-"""What one HTTP request may take of a server, and what is said to who takes more.
+"""What the head of an HTTP request may take of a server, and what is said to whose request is none, or takes more."""
 
-uvicorn makes its protocol classes itself and hands them nothing of ours, so an operator's choices come by the
-environment, read once where the server loads the class: what cannot be used ends its start.
-"""
-
-import math
-import os
 from http import HTTPStatus
 from typing import NamedTuple
 
-from hubbub.errors import ConfigurationError
 from hubbub.ports.metrics import Count
+from hubbub.transports.environment import chosen
 
-
-def _chosen(name: str, default: float) -> float:
-    text = os.environ.get(f"HUBBUB_{name}") or str(default)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ConfigurationError(f"HUBBUB_{name} is a number greater than 0, not {text!r}")
-    return value
-
-
-HEAD = _chosen("TIMEOUT_HEAD", 10.0)
+HEAD = chosen("TIMEOUT_HEAD", 10.0)
 """Seconds for the head of a request to be there."""
-HEAD_SIZE = int(_chosen("LIMIT_HEAD", 64 * 1024))
+HEAD_SIZE = int(chosen("LIMIT_HEAD", 64 * 1024))
 """Bytes of a head: more than a proxy lets pass (nginx: 32 KiB)."""
-HEADERS = int(_chosen("LIMIT_HEADERS", 100))
+HEADERS = int(chosen("LIMIT_HEADERS", 100))
 """Headers of a request: Apache's figure."""
 WAITING = 100
 """Requests on one socket that may wait for the answer to the one before them."""
@@ -46,6 +28,9 @@ TOO_LARGE = Refusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     Count.LARGE_HEADS,
     f"The head of a request has at most {HEAD_SIZE} bytes and {HEADERS} headers.",
+)
+TOO_SLOW = Refusal(
+    HTTPStatus.REQUEST_TIMEOUT, Count.LATE_BODIES, "The body of the request did not come in the time allowed."
 )
 TOO_MANY = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,

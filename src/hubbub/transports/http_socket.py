@@ -4,6 +4,8 @@
   first one and, once a byte of it has come, for each of the following. A head is where every WebSocket begins, so
   without this bound a client that opens sockets and says nothing holds their descriptors; the WebSocket class never
   sees those.
+- A body that has begun goes on (`body_pace.py`), else it is answered 408; and a peer that takes nothing of an answer
+  for 10 s is dropped. uvicorn waits for both for ever.
 - A request that is on its way when the server ends is answered. uvicorn closes all sockets without a request then,
   which a client that has just connected, or is in the middle of a head, sees as an end without a word.
 - A socket that is closed with something of the peer's unread lingers, so that the answer arrives (`lingering.py`).
@@ -22,17 +24,19 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hubbub.ports.metrics import Count
-from hubbub.transports.http_bounds import HEAD, Refusal
+from hubbub.transports.body_pace import BodyPace, Flow
+from hubbub.transports.http_bounds import HEAD, TOO_SLOW, Refusal
 from hubbub.transports.lingering import End, Lingering
 from hubbub.transports.telling import telling_of
-from hubbub.transports.timeouts import or_abort
+from hubbub.transports.timeouts import STALLED, Stall, or_abort
 
 ON_ITS_WAY = 2.0
 """Seconds after a socket was opened, or a head begun, in which a server that ends waits for the request."""
 UNREAD = 0.05
 """Seconds for what may have been sent already, on any socket. uvicorn sleeps for twice as long then anyway."""
 LINGERING = 5.0
-"""Seconds for a peer to end after its last answer."""
+"""Seconds for a peer to end after its last answer, or to take something of it."""
+TAKES_NOTHING = f"it took nothing of an answer for {STALLED:g} s"
 
 if TYPE_CHECKING:
     _Base = H11Protocol
@@ -46,6 +50,8 @@ class HttpSocket(_Base):
     _deadline: asyncio.TimerHandle | None = None
     _deaf = False
     """What comes from now on is not looked at: nobody knows any more where a request begins."""
+    _pace: BodyPace | None = None
+    _stall: Stall | None = None
     _idle = False
     _ending: asyncio.TimerHandle | None = None
     """The server ends, and so does this socket when nothing is on its way."""
@@ -53,7 +59,10 @@ class HttpSocket(_Base):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._context = contextvars.copy_context()
-        self.transport = cast("asyncio.Transport", Lingering(transport, LINGERING, self._end, self.server_state))
+        self.flow = Flow(transport)
+        self.transport = cast(
+            "asyncio.Transport", Lingering(transport, LINGERING, self._end, self.server_state, patient=True)
+        )
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -64,6 +73,7 @@ class HttpSocket(_Base):
         self._context.copy().run(self._read, data)
         if self._answering():
             self._stop_waiting()
+            self._watch_body(len(data))
             if self._ending is not None:
                 self._make_last()
         elif self in self.connections and self.timeout_keep_alive_task is None:
@@ -74,6 +84,7 @@ class HttpSocket(_Base):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_watching()
         if self._ending is not None:
             self._ending.cancel()
         cast("Lingering", self.transport).lost()
@@ -95,6 +106,7 @@ class HttpSocket(_Base):
     def _upgrade(self, behind: bytes, *event: Any) -> None:
         """The request before is answered. `behind`: what came behind the head, which is the WebSocket's."""
         self._stop_waiting()
+        self._stop_watching()
         self._unset_keepalive_if_required()
         # The WebSocket class has a way to end of its own.
         self.transport = cast("Lingering", self.transport).transport
@@ -112,6 +124,47 @@ class HttpSocket(_Base):
         self._context.copy().run(super().on_response_complete)
         # A request that came behind this one may be answered by now, and the next begun.
         self._stop_waiting()
+        self._stop_watching(writing=False)
+
+    # A peer that sends nothing of a body, or takes nothing of an answer.
+
+    def _watch_body(self, size: int) -> None:
+        if not self.cycle.more_body:
+            self._stop_watching(writing=False)
+        elif self._pace is None:
+            self._pace = BodyPace(cast("Flow", self.flow), self._too_slow)
+        else:
+            self._pace.received += size
+
+    def _too_slow(self) -> None:
+        self._pace = None
+        if self.cycle.waiting_for_100_continue:
+            self._watch_body(0)  # it is the application that is slow
+        else:
+            self._refuse(TOO_SLOW)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = Stall(self.transport, self._stalled)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _stalled(self) -> None:
+        telling_of(self.server_state).dropped(self.transport, TAKES_NOTHING, loses=True)
+        self.transport.abort()
+
+    def _stop_watching(self, *, writing: bool = True) -> None:
+        if self._pace is not None:
+            self._pace.cancel()
+            self._pace = None
+        if writing and self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     # The end.
 
@@ -121,6 +174,7 @@ class HttpSocket(_Base):
             return
         self._deaf = True
         self._stop_waiting()
+        self._stop_watching(writing=False)
         status, what, text = refusal
         telling_of(self.server_state).refused(self.transport, what, status, text)
         cycle = self.cycle

@@ -12,7 +12,7 @@ from typing import Any
 
 from hubbub.protocol.frames import MAX_CONTROL_BYTES, Closing, Parser
 from hubbub.transports.telling import telling_of
-from hubbub.transports.timeouts import Deadline
+from hubbub.transports.timeouts import Deadline, Progress
 
 QUIET = 1.0
 """Seconds without a byte after which a peer that was told the end is taken to have heard it."""
@@ -44,20 +44,31 @@ class End(Enum):
 class Lingering:
     """A transport whose `close` waits for the peer, at most `seconds`, and then aborts. `lost` at the end.
 
-    `server`: whose socket it is, as `telling.py` has it.
+    `server`: whose socket it is, as `telling.py` has it. `patient`: a peer that takes something of what was written in
+    that time has it again.
 
     asyncio's own drops what comes, and waits for its buffer to be empty, which may be never; and a second `close` of
     its TLS makes a later `abort` have no effect.
     """
 
-    __slots__ = ("_end", "_quiet", "_seconds", "_server", "_timer", "transport", "write")
+    __slots__ = ("_end", "_patient", "_progress", "_quiet", "_seconds", "_server", "_timer", "transport", "write")
 
-    def __init__(self, transport: asyncio.Transport, seconds: float, end: Callable[[], End], server: object) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        seconds: float,
+        end: Callable[[], End],
+        server: object,
+        *,
+        patient: bool = False,
+    ) -> None:
         self.transport = transport
         self.write = transport.write
         self._seconds = seconds
         self._server = server
         self._end: Callable[[], End] | None = end
+        self._patient = patient
+        self._progress: Progress | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._quiet: Deadline | None = None
 
@@ -69,7 +80,7 @@ class Lingering:
         if self._end is None:
             return
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self.give_up)
+            self._wait()
         end = self._end()
         if end is End.AGREED:
             self._let_go()
@@ -95,12 +106,21 @@ class Lingering:
 
     def give_up(self) -> None:
         """It has had its time to end."""
+        before, unsent = self._progress, self.transport.get_write_buffer_size()
+        if before is not None and unsent and Progress(self.transport).since(before):
+            self._wait()
+            return
         telling = telling_of(self._server)
-        if self.transport.get_write_buffer_size():
+        if unsent:
             telling.dropped(self.transport, "it was closed, and did not take what was said last", loses=True)
         else:
             telling.dropped(self.transport, "it was closed, and did not end")
         self.transport.abort()
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self.give_up)
+        if self._patient:
+            self._progress = Progress(self.transport)
 
     def _let_go(self) -> None:
         if not self.transport.is_closing():

@@ -14,6 +14,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from hubbub.transports.environment import chosen
+
 try:
     import fcntl
     import termios
@@ -24,7 +26,7 @@ else:
 
 _log = logging.getLogger("hubbub.transports.timeouts")
 
-STALLED = 10.0
+STALLED = chosen("TIMEOUT_STALLED", 10.0)
 """Seconds without any byte taken before the socket is aborted."""
 UNSEEN = 60.0
 """The same where only asyncio's buffer can be seen."""

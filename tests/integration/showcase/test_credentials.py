@@ -76,6 +76,13 @@ async def test_login_wants_a_name(showcase: Served, body: Any) -> None:
     assert "set-cookie" not in response.headers
 
 
+async def test_login_reads_no_more_than_a_name(showcase: Served) -> None:
+    async with http(showcase) as client:
+        response = await client.post("/login", json={"name": "x" * 5000})
+    assert response.status_code == 413
+    assert "4096 bytes" in response.text
+
+
 async def test_the_cookie_lets_in_without_an_origin_and_from_the_own_one(showcase: Served) -> None:
     ann = fresh("ann")
     _, cookie = await _cookie(showcase, ann)
