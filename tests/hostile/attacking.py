@@ -11,12 +11,12 @@ from tests.kit.running import Served
 
 
 def attacked(*arguments: str) -> Served:
-    """The application that is attacked, which says only what is wrong, and whose clients leave at once at its end."""
+    """The application that is attacked. It says only what is wrong, and is patient with who takes nothing for 2 s."""
     return Served(
         "tests.hostile.attack.served:app",
         *("--drain", "0", "--log-level", "warning", "--no-access-log"),
         *arguments,
-        env={"HUBBUB_SECRET": SECRET, "ATTACK_ANNOUNCE": "1"},
+        env={"HUBBUB_SECRET": SECRET, "ATTACK_ANNOUNCE": "1", "HUBBUB_TIMEOUT_STALLED": "2"},
         cwd=ROOT,
     )
 
