@@ -23,6 +23,10 @@ def _positive(group: object) -> None:
             raise ValueError(f"{type(group).__name__}.{field.name} must be finite and greater than 0, not {value!r}")
 
 
+#: Bytes that what is kept may take where the broker is ours, the memory of one process or an embedded server: 256 MiB.
+BROKER_MEMORY = 256 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one connection, and of what one worker takes on. Sizes are bytes of UTF-8, times are seconds."""

@@ -154,9 +154,13 @@ class TestAllStreams:
 
     def test_take_no_more_than_they_may(self) -> None:
         all_ = Streams(lambda: "e", memory=100_000)
-        with pytest.raises(Unavailable, match="memory is full"):
+
+        def fill(topics: int, size: int, now: float) -> None:
             for number in range(1000):
-                all_.append(f"r{number % 3}", bytes(1000), History(size=1000, ttl=10), 0.0)
+                all_.append(f"r{number % topics}", bytes(size), History(size=1000, ttl=10), now)
+
+        with pytest.raises(Unavailable, match="memory is full"):
+            fill(3, 1000, 0.0)
         assert 80_000 < all_.size <= 100_000
         assert all_.read("r0", History(size=1000, ttl=10), 0.0, since=None, limit=1)[1]
         # What is too old makes room.
@@ -167,8 +171,7 @@ class TestAllStreams:
         with pytest.raises(Unavailable):
             all_.append("r0", bytes(100_000), KEEP, 20 * DAY)
         with pytest.raises(Unavailable):
-            for number in range(1000):
-                all_.append(f"s{number}", b"", KEEP, 20 * DAY)
+            fill(1000, 0, 20 * DAY)
         assert len(all_) < 100
 
     def test_say_whether_a_key_was_seen(self) -> None:

@@ -24,6 +24,7 @@ from typing import Self
 from urllib.parse import quote
 
 from hubbub.errors import ConfigurationError
+from hubbub.options import BROKER_MEMORY as MEMORY
 
 _PREFIX = "hubbub-valkey-"
 #: The longest path a Unix socket can have where it is shortest: 104 bytes with the closing zero (macOS; Linux 108).
@@ -43,11 +44,14 @@ os.execv(sys.argv[2], sys.argv[2:])
 class EmbeddedValkey:
     """`directory` is where its own private directory is made; default the system's for temporary files.
 
+    `memory`: bytes it takes at most. Beyond that it refuses what is to be kept, and loses nothing.
+
     A context manager. Nothing is written to disk but the socket and a log. After the server died by itself (`alive`
     says so) `start` starts it again at the same `url`.
     """
 
-    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, directory: str | os.PathLike[str] | None = None, *, memory: int = MEMORY) -> None:
+        self._memory = memory
         self._parent = None if directory is None else Path(directory)
         self._directory: Path | None = None
         self._lock: int | None = None
@@ -90,6 +94,8 @@ class EmbeddedValkey:
                 "dir": str(self._directory),
                 "logfile": str(self._directory / "log"),
                 "loglevel": "warning",
+                "maxmemory": str(self._memory),
+                "maxmemory-policy": "noeviction",
             }
             arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
             self._process = subprocess.Popen(  # noqa: S603

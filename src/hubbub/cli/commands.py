@@ -76,6 +76,13 @@ def serve(
             "[HUBBUB_BROKER, default memory; with several workers an embedded Valkey]",
         ),
     ] = None,
+    broker_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BYTES",
+            help="What memory, or the embedded Valkey, may keep. [HUBBUB_BROKER_MEMORY, default 256 MiB]",
+        ),
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when a file changes; one worker.")] = False,
     dev: Annotated[
         bool | None, typer.Option("--dev/--no-dev", help="Development: no passwords, guests. [HUBBUB_DEV, default off]")
@@ -157,6 +164,7 @@ def serve(
     tls = {"ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
     times = {"grace": grace, "drain": drain, "timeout_keep_alive": timeout_keep_alive}
     limits = {
+        "broker_memory": broker_memory,
         "max_message": max_message,
         "limit_max_requests": limit_max_requests,
         "limit_max_requests_jitter": limit_max_requests_jitter,

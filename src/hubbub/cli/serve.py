@@ -129,7 +129,7 @@ def _broker(settings: Settings) -> Iterator["EmbeddedValkey | None"]:
         from hubbub.brokers.embedded import EmbeddedValkey
     except ImportError:
         raise ConfigurationError(_NO_EMBEDDED) from None
-    with EmbeddedValkey() as valkey:
+    with EmbeddedValkey(memory=settings.broker_memory) as valkey:
         yield valkey
 
 

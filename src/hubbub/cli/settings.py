@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from hubbub.brokers.choose import LEAST_MEMORY
 from hubbub.errors import ConfigurationError
 from hubbub.hub.client_address import Proxies, parse_proxies
-from hubbub.options import Leaving, Limits
+from hubbub.options import BROKER_MEMORY, Leaving, Limits
 
 PREFIX = "HUBBUB_"
 _CONCURRENCY = "WEB_CONCURRENCY"
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     ssl_keyfile_password: SecretStr | None = None
     workers: int = Field(default=1, ge=1, le=256)
     broker: str | None = None
+    broker_memory: int = Field(default=BROKER_MEMORY, ge=LEAST_MEMORY)
     secret: SecretStr | None = None
     dev: bool = False
     publish_key: SecretStr | None = None
@@ -104,6 +106,7 @@ def write_environment(settings: Settings) -> None:
         "SSL_KEYFILE_PASSWORD": revealed(settings.ssl_keyfile_password),
         "WORKERS": str(settings.workers),
         "BROKER": settings.broker,
+        "BROKER_MEMORY": str(settings.broker_memory),
         "SECRET": revealed(settings.secret),
         # Not removed where it is off: a worker that reads .env itself would turn it on again.
         "DEV": "1" if settings.dev else "0",

@@ -16,7 +16,7 @@ from hubbub.brokers.memory.edges import EdgeLog
 from hubbub.brokers.memory.revocations import RevocationLog
 from hubbub.brokers.memory.shown import ShownTable
 from hubbub.brokers.memory.streams import Streams
-from hubbub.options import History
+from hubbub.options import BROKER_MEMORY, History
 from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Change, Declared, Deliver, Held, Renewal, Shown
 from hubbub.types import Position, Topic
 
@@ -27,12 +27,21 @@ _LAPSED_KNOWN = 60 * 60.0
 
 
 class Store:
-    """`clock` gives seconds that never jump; all that ends in time ends by it. `wall` gives Unix time in seconds."""
+    """`clock` gives seconds that never jump; all that ends in time ends by it. `wall` gives Unix time in seconds.
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+    `memory`: bytes that what is kept takes at most, about.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        memory: int = BROKER_MEMORY,
+    ) -> None:
         self.clock = clock
         self.wall = wall
-        self.streams: Streams = Streams(lambda: secrets.token_hex(8))
+        self.streams: Streams = Streams(lambda: secrets.token_hex(8), memory=memory)
         self.presence: PresenceTable = PresenceTable()
         self.edges: EdgeLog = EdgeLog()
         self.shown: ShownTable = ShownTable()

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import islice
 
 from hubbub.errors import Unavailable
-from hubbub.options import History
+from hubbub.options import BROKER_MEMORY, History
 from hubbub.ports.broker import KEY_KNOWN, POSITION_KNOWN
 from hubbub.ports.epochs import BEGUN_KNOWN, unbegun
 from hubbub.types import Position
@@ -20,8 +20,6 @@ from hubbub.types import Position
 _STREAM, _ENTRY = 1024, 160
 #: And what is remembered of one that began.
 _BEGUN = 200
-#: What is kept of all topics of a process where nothing else is said, in bytes: 256 MiB.
-MEMORY = 256 * 1024 * 1024
 
 
 class Stream:
@@ -130,7 +128,7 @@ class Streams:
     `memory`: bytes they take at most, about.
     """
 
-    def __init__(self, new_epoch: Callable[[], str], *, memory: int = MEMORY) -> None:
+    def __init__(self, new_epoch: Callable[[], str], *, memory: int = BROKER_MEMORY) -> None:
         self._new_epoch = new_epoch
         self._memory = memory
         self._streams: dict[str, Stream] = {}
