@@ -144,6 +144,7 @@ class TestAllStreams:
             before, _ = all_.read("a", KEEP, 0.0, since=None, limit=9)
             first, _ = all_.append("a", b"x", KEEP, began * DAY)
             all_._streams.clear()  # noqa: SLF001 - as a server that evicts it would
+            all_._due.clear()  # noqa: SLF001
             again, _ = all_.append("a", b"x", KEEP, (began + days) * DAY)
             assert not goes_on(before.epoch, again.epoch)
             assert not goes_on(first.epoch, again.epoch)

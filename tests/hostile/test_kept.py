@@ -73,7 +73,7 @@ async def test_joining_empty_rooms_leaves_nothing(valkey: EmbeddedValkey) -> Non
         async with serving(simple(a_hub(valkey))) as server, Tab(server.ws, token="mallory") as mallory:
             await join_and_leave(mallory, 3)
             before = admin.dbsize()
-            await join_and_leave(mallory, 300)
+            await join_and_leave(mallory, 100)
             await until(lambda: admin.dbsize() <= before, "what is left of them is gone")
 
 
@@ -81,7 +81,7 @@ async def test_in_one_process_neither() -> None:
     store = Store()
     hub = application(Hub(broker=MemoryBroker(store), auth=Names(), inbox=KEEP, rate=FAST))
     async with serving(simple(hub)) as server, Tab(server.ws, token="mallory") as mallory:
-        await join_and_leave(mallory, 300)
+        await join_and_leave(mallory, 100)
         assert (len(store.streams), store.streams.size) == (0, 0)
 
 

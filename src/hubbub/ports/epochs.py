@@ -6,12 +6,16 @@ for no longer than a broker remembers what began (`BEGUN_KNOWN`), so that a hist
 known to have been there, and the next one gets a name of its own. `docs/explain/delivery.md` has the reasoning.
 """
 
+import re
+
 from hubbub.types import Position
 
 #: Seconds of a day, by which they are named.
 DAY = 24 * 60 * 60.0
 #: Seconds for which it is remembered that a topic's history has begun: twice that.
 BEGUN_KNOWN = 2 * DAY
+# What a client sends may be anything.
+_DAY = re.compile(r"(?P<life>[^-]+)-(?P<day>[0-9]{1,8})")
 
 
 def unbegun(life: str, now: float) -> str:
@@ -23,10 +27,10 @@ def goes_on(earlier: str | None, epoch: str) -> bool:
     """Whether a position of the one epoch is a position of the other: the same, or from before the history began."""
     if earlier == epoch:
         return True
-    if earlier is None or "-" not in earlier or "-" not in epoch:
+    before, after = _DAY.fullmatch(earlier or ""), _DAY.fullmatch(epoch)
+    if before is None or after is None or before["life"] != after["life"]:
         return False
-    (life, _, day), (its, _, later) = earlier.partition("-"), epoch.partition("-")
-    return life == its and day.isdecimal() and later.isdecimal() and len(day) < 9 and int(later) - int(day) == 1
+    return int(after["day"]) - int(before["day"]) == 1
 
 
 def begins(before: Position, after: Position) -> bool:

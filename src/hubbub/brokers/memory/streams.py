@@ -220,9 +220,7 @@ class Streams:
             del self._begun[first]
         while self._due and self._due[0][0] <= now:
             _, topic = heappop(self._due)
-            stream = self._streams.get(topic)
-            if stream is None:
-                continue
+            stream = self._streams[topic]
             before = stream.size
             due = stream.forget(now)
             if due is None:
