@@ -145,3 +145,18 @@ def test_a_user_is_called_as_names_are(id: object) -> None:
 def test_a_credential_ends_at_a_time_or_never(expires: Any) -> None:
     with pytest.raises(ValueError, match=r"^User\.expires "):
         check_user(User(UserId("ann"), expires=expires), limit=5)
+
+
+@pytest.mark.parametrize("issued", [math.inf, math.nan, "then"])
+def test_a_credential_was_made_at_a_time_or_nobody_knows(issued: Any) -> None:
+    with pytest.raises(ValueError, match=r"^User\.issued "):
+        check_user(User(UserId("ann"), issued=issued), limit=5)
+
+
+@pytest.mark.parametrize("field", ["token_id", "session"])
+def test_what_a_credential_is_revoked_by_is_a_string(field: str) -> None:
+    named: Any = {field: 7}
+    with pytest.raises(ValueError, match=rf"^User\.{field} is a string, or None, not int"):
+        check_user(User(UserId("ann"), **named), limit=5)
+    named = {field: "7"}
+    assert check_user(User(UserId("ann"), **named), limit=5).id == "ann"

@@ -22,6 +22,10 @@ def test_what_cannot_be_read_is_none(data: bytes) -> None:
     assert Revocation.decode(data) is None
 
 
+def test_what_another_release_says_is_none() -> None:
+    assert Revocation.decode(b'["key","a",0,0]') is None
+
+
 def test_what_is_said_is_read() -> None:
     said = asked(user="ann\0ö")
     assert said == (Revoked.USER, "ann\0ö", NOW, NOW + 500.0 + MARGIN)

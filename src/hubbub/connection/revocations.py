@@ -76,17 +76,20 @@ class Revocations:
 
 
 class Fresh:
-    """What has just been learnt, to find by it those who are connected."""
+    """What has just been learnt, to find by it those who are connected: asked of each of very many."""
 
     def __init__(self, said: Iterable[Revocation]) -> None:
-        self._before = {(each.of, each.name): each.before for each in said}
-        self._kinds = {of for of, _ in self._before}
+        named: dict[Revoked, dict[str, float]] = {of: {} for of in Revoked}
+        for each in said:
+            named[each.of][each.name] = each.before
+        self._tokens, self._sessions, self._users = (named[of] for of in Revoked)
 
     def close(self, user: User) -> Close | None:
-        for of, name in ((Revoked.TOKEN, user.token_id), (Revoked.SESSION, user.session)):
-            if of in self._kinds and name and (of, known_as(of, name)) in self._before:
-                return _CLOSES[of]
-        before = self._before.get((Revoked.USER, user.id))
+        if user.token_id in self._tokens:
+            return _CLOSES[Revoked.TOKEN]
+        if self._sessions and user.session and known_as(Revoked.SESSION, user.session) in self._sessions:
+            return _CLOSES[Revoked.SESSION]
+        before = self._users.get(user.id)
         # Of whom it is not known since when the credential is there, it was there before it was revoked.
         if before is not None and (user.issued is None or user.issued < before):
             return _CLOSES[Revoked.USER]

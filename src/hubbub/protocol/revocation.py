@@ -6,7 +6,6 @@ A session's id is as good as a password, so of it only a digest leaves the proce
 import json
 import math
 from enum import StrEnum
-from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -50,7 +49,6 @@ class Revocation(NamedTuple):
             return None
 
 
-@lru_cache(4096)
 def known_as(of: Revoked, name: str) -> str:
     """By what it is remembered."""
     if of is not Revoked.SESSION:
