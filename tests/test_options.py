@@ -38,6 +38,8 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         "closing": 5.0,
         "credential": 8_192,
         "replay": 300,
+        "replay_rate": 500.0,
+        "replay_bytes": 1_048_576,
         "notices": 5_000,
         "queued": 1_000,
         "batch": 1_000,

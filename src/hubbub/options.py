@@ -67,6 +67,12 @@ class Limits:
     """Longest token or cookie value that is looked at; a longer one is invalid."""
     replay: int = 300
     """Messages of a room's history that one join is handed; who missed more is told `recovered: false`."""
+    replay_rate: float = 500.0
+    """Messages of history a second that joins of one connection are handed in the long run; at once as many as all its
+    rooms have. A join itself counts as 25 of them. All tabs of a user have eight times as much. More is `rate_limited`,
+    but in development. Default 500."""
+    replay_bytes: int = 1024 * 1024
+    """Bytes a second of that, and of lists of members; at once half an outbox for each of its rooms. Default 1 MiB."""
     notices: int = 5_000
     """Single notices of users who come and go that one worker sends in a second, and at once, to the members of one
     room, or to everyone: one who comes to a room of a thousand makes a thousand. Beyond that they are told together,

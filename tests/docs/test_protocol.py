@@ -8,6 +8,7 @@ from hubbub.options import Heartbeat, Limits, Rate, RoomRate
 from hubbub.presence import storms
 from hubbub.protocol.features import KNOWN
 from hubbub.protocol.messages import RESERVED
+from hubbub.rooms import handing
 from tests.docs.pages import plain, read, rows, sections
 
 PAGE = "docs/reference/protocol.md"
@@ -49,6 +50,9 @@ def test_the_limits() -> None:
         "messages refused for their rate": f"{rate.refusals}, regained at one a second",
         "what clients publish into a room, on one worker": f"{room.messages:g} messages and {size(int(room.bytes))} a "
         f"second, {room.burst} and {size(room.burst_bytes)} at once, one user half of that; no limit in development",
+        "what joins are handed, a connection": f"{limits.replay_rate:g} messages and {size(limits.replay_bytes)} a "
+        f"second, at once all that {limits.rooms} rooms and `@me` have; all tabs of a user {handing.TABS} times "
+        "as much; no limit in development",
         "unsent data a connection": size(limits.outbox),
         "message of the application's": size(limits.payload),
         "credential": size(limits.credential),

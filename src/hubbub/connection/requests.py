@@ -6,7 +6,7 @@ answer, unless it fails before anybody is authenticated: then there is nobody to
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias, assert_never
 
 from hubbub import closes
@@ -98,6 +98,9 @@ class Side(Recipient, Protocol):
 
     @property
     def closed(self) -> bool: ...
+
+    @property
+    def rooms(self) -> Mapping[str, object]: ...
 
     async def relieved(self) -> None: ...
 
@@ -199,6 +202,7 @@ class Requests:
                 self._membership.leave(client.outbound, room, id=id)
                 await self._hooked(client)
             case SetPresence(presence, room, id):
+                self._membership.handing.check(client.outbound, rooms=1 if room else max(1, len(client.outbound.rooms)))
                 await self._presences.set(client.outbound, presence, room)
                 self._confirm(client, id)
             case User():
@@ -218,6 +222,9 @@ class Requests:
                 assert_never(request)
 
     async def _join(self, client: Client, join: Join) -> None:
+        # Before the application's check, and before the broker is asked for anything.
+        handing = self._membership.handing
+        handing.check(client.outbound)
         with self._membership.removals.ask() as asked:
             options = None if messages.is_own_room(join.room) else await self._dispatch.may_join(join.room, client)
             # What was missed, and who is there, may be much, and there may be many rooms.
@@ -225,10 +232,13 @@ class Requests:
                 await client.outbound.relieved()
             side, since, id = client.outbound, join.since, join.id
             if options is None:
-                await self._membership.join_own(side, self._inbox, since=since, id=id)
-                return
-            allowed = await self._dispatch.allowed(join.room, client)
-            await self._membership.join(side, join.room, options, since=since, id=id, asked=asked, allowed=allowed)
+                cost = await self._membership.join_own(side, self._inbox, since=since, id=id)
+            else:
+                may = await self._dispatch.allowed(join.room, client)
+                cost = await self._membership.join(
+                    side, join.room, options, since=since, id=id, asked=asked, allowed=may
+                )
+        handing.handed(client.outbound, cost)
 
     async def _check(self, client: Client, token: str, id: RequestId | None) -> None:
         client.presented()

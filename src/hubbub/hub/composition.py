@@ -26,6 +26,7 @@ from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
 from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.handing import Handing
 from hubbub.rooms.handles import Handles
 from hubbub.rooms.members import Members
 from hubbub.rooms.membership import Membership, Moves
@@ -75,6 +76,7 @@ class Parts:
     removals: Removals
     publish_queue: PublishQueue
     rates: RoomRates
+    handing: Handing
     retention: Retention
     handles: Handles
 
@@ -95,6 +97,7 @@ class Parts:
             "attendance": len(self.attendance),
             "joins": len(self.membership),
             "removals": len(self.removals),
+            "handing": len(self.handing),
             "publish_queue": len(self.publish_queue),
         }
         return {name: count for name, count in counts.items() if count}
@@ -110,6 +113,7 @@ def compose(
     declared: DeclaredRooms | None = None,
     inbox: Keep = None,
     room_rate: RoomRate | None = None,
+    limited: bool = True,
     announce_users: bool = False,
     moves: Moves | None = None,
     edges: bool = False,
@@ -119,7 +123,8 @@ def compose(
 ) -> Parts:
     """Call it in the event loop. `inbox`: what is kept of the messages to a user. `node`: default a new name.
 
-    `moves`: is told who joins and leaves. `edges`: there are hooks of them.
+    `limited`: clients may have no more handed to them by joins than their allowance. `moves`: is told who joins and
+    leaves. `edges`: there are hooks of them.
     """
     limits, leaving, metrics = limits or Limits(), leaving or Leaving(), metrics or Tally()
     declared = declared or DeclaredRooms(Patterns())
@@ -168,9 +173,12 @@ def compose(
         return broker.ready and not positions.coming_back and retention.learned
 
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
+    handing = Handing(limits, clock, metrics, limited=limited)
     rates = RoomRates(room_rate, clock, metrics)
     handles = Handles(broker, publish_queue, home, declared, retention, limits, rates, inbox=inbox)
-    membership = Membership(registry, fanout, attendance, answers, handles, removals, limit=limits.rooms, moves=moves)
+    membership = Membership(
+        registry, fanout, attendance, answers, handles, removals, handing, limit=limits.rooms, moves=moves
+    )
 
     async def tell_again(member: Recipient, room: RoomName) -> None:
         if not await membership.tell_again(member, room, declared.options_of(room)):
@@ -202,6 +210,7 @@ def compose(
         removals=removals,
         publish_queue=publish_queue,
         rates=rates,
+        handing=handing,
         retention=retention,
         handles=handles,
     )

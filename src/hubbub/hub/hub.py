@@ -38,7 +38,6 @@ from hubbub.hub.settings import (
     named_proxies,
     usual_addresses,
     usual_rate,
-    usual_room_rate,
 )
 from hubbub.hub.signals import leaving_from_environment
 from hubbub.hub.upgrade import UpgradeRequired, upgrade_required
@@ -126,7 +125,7 @@ class Hub(HookDecorators):
             limits=self.limits,
             heartbeat=Heartbeat() if heartbeat is None else heartbeat,
             rate=usual_rate() if rate is None else rate,
-            room_rate=usual_room_rate(self.limits, rate) if room_rate is None else room_rate,
+            room_rate=room_rate,
             addresses=usual_addresses() if addresses is None else addresses,
             proxies=named_proxies(addresses),
             announce_users=announce_users,

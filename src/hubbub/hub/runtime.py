@@ -33,7 +33,7 @@ from hubbub.hub.handshakes import Handshakes
 from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.revoking import Revoking
 from hubbub.hub.server_process import ServerProcess
-from hubbub.hub.settings import HubSettings
+from hubbub.hub.settings import HubSettings, usual_room_rate
 from hubbub.hub.signals import ShutdownSignals
 from hubbub.hub.still_valid import StillValid
 from hubbub.hub.workers import WorkersTopic
@@ -82,7 +82,8 @@ class Runtime:
             metrics=metrics,
             declared=declared,
             inbox=settings.inbox,
-            room_rate=settings.room_rate,
+            room_rate=settings.room_rate or usual_room_rate(settings.limits, settings.rate),
+            limited=settings.rate is not None,
             announce_users=settings.announce_users,
             moves=self.hooks,
             edges=hooks.of_edges,
@@ -241,6 +242,7 @@ class Runtime:
                 *self._bounded_logs,
                 self._still_valid,
                 parts.rates,
+                parts.handing,
                 parts.positions,
                 parts.diffs,
                 parts.storms,

@@ -51,6 +51,7 @@ class HubSettings:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     rate: Rate | None = None
     room_rate: RoomRate | None = None
+    """None: `usual_room_rate`."""
     addresses: Addresses | None = None
     proxies: Proxies = field(default_factory=Proxies)
     announce_users: bool = False

@@ -46,6 +46,8 @@ class Count(StrEnum):
     """Of users who came or went, told with others because they were too many."""
     NOTICES_LEFT_OUT = "notices_left_out"
     """Not told one by one to clients without the feature `diff`, which get the list of members instead."""
+    JOINS_LIMITED = "joins_limited"
+    """Joins, and changes of what is shown, refused because their client had been handed too much."""
     PUBLISHING_LIMITED = "publishing_limited"
     """Messages that were not published, because their room had as many as it may have."""
     FLOODING = "connections_flooding"

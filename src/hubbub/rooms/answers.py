@@ -18,6 +18,7 @@ from hubbub.presence.diffs import Diffs
 from hubbub.presence.storms import Storms
 from hubbub.protocol import messages
 from hubbub.protocol.features import PRESENCE
+from hubbub.rooms.handing import Cost
 from hubbub.rooms.joins import Joining
 from hubbub.rooms.members import Members
 from hubbub.rooms.retention import Retention
@@ -93,6 +94,7 @@ class Answers:
             # Who is there comes first, and what was missed: what they show has the rest.
             told = messages.with_presence(told, shown, limit=max(1, min(self._shows, left - _BESIDE)))
         member.answer(told)
+        join.cost = Cost(0 if standing is None else len(standing.missed), missed + len(told))
         self._diffs.joined(join.topic, member)
         self._storms.joined(join.topic, member)
         if standing is not None:

@@ -8,6 +8,7 @@ from hubbub.delivery.fanout import Recipient
 from hubbub.options import RoomOptions
 from hubbub.protocol.join_room import Since
 from hubbub.protocol.messages import RequestId
+from hubbub.rooms.handing import NOTHING, Cost
 from hubbub.rooms.room import MayPublish
 from hubbub.types import RoomName, Topic
 
@@ -39,6 +40,8 @@ class Joining:
     allowed: Allowed = ALL
     put_out: str | None = None
     """Why the application put it out before it was in."""
+    cost: Cost = NOTHING
+    """What it was answered."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -19,6 +19,7 @@ from hubbub.protocol.join_room import Since
 from hubbub.protocol.messages import RequestId
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
+from hubbub.rooms.handing import Cost, Handing
 from hubbub.rooms.handles import Handles
 from hubbub.rooms.joins import ALL, Allowed, Joining, Joins
 from hubbub.rooms.removals import Question, Removals
@@ -44,6 +45,7 @@ class Membership:
         answers: Answers,
         handles: Handles,
         removals: Removals,
+        handing: Handing,
         *,
         limit: int,
         moves: Moves | None = None,
@@ -54,6 +56,7 @@ class Membership:
         self._attendance = attendance
         self._answers = answers
         self._handles = handles
+        self.handing: Handing = handing
         self._limit = limit
         self._moves = moves
         self._joins = Joins()
@@ -74,8 +77,8 @@ class Membership:
         id: RequestId | None = None,
         asked: Question | None = None,
         allowed: Allowed = ALL,
-    ) -> None:
-        """Make `member` a member and answer it; joining twice answers again.
+    ) -> Cost:
+        """Make `member` a member and answer it; joining twice answers again. What it was answered.
 
         `asked`: when it was asked whether it may. `allowed`: what it may as one.
 
@@ -100,6 +103,7 @@ class Membership:
             if not self._registry.in_room(member, room):
                 self._forget_what_it_may(member, room)
             self._joins.end(join)
+        return join.cost
 
     async def tell_again(self, member: Recipient, room: RoomName, options: RoomOptions) -> bool:
         """As if it joined a second time, unasked, because it was not told of all who came and went.
@@ -120,13 +124,15 @@ class Membership:
 
     async def join_own(
         self, member: Recipient, inbox: Keep, *, since: Since | None = None, id: RequestId | None = None
-    ) -> None:
+    ) -> Cost:
         """Answer for the user's own topic, which the hub has joined; with `since`, hand over what was missed.
 
         Raises Unavailable.
         """
         topic = user_topic(member.user.id)
-        await self._answers.answer_again(Joining(member, OWN_ROOM, topic, RoomOptions(history=inbox), since, id))
+        join = Joining(member, OWN_ROOM, topic, RoomOptions(history=inbox), since, id)
+        await self._answers.answer_again(join)
+        return join.cost
 
     def leave(self, member: Recipient, room: RoomName, *, id: RequestId | None = None) -> None:
         """Raises NotJoined."""
@@ -152,6 +158,7 @@ class Membership:
 
     def gone(self, member: Recipient) -> None:
         """The connection is no more: out of every room and of the registry."""
+        self.handing.gone(member)
         for name in self._registry.discard(member):
             self._out(member, RoomName(name), lost=True)
 
