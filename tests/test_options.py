@@ -28,12 +28,15 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     assert asdict(Limits()) == {
         "message": 65_536,
         "depth": 32,
+        "nodes": 4_096,
         "name": 128,
         "rooms": 128,
         "presence": 1_024,
         "outbox": 1_048_576,
         "payload": 524_288,
         "waiting": 32,
+        "waiting_bytes": 262_144,
+        "first_message": 4_096,
         "authenticate": 5.0,
         "closing": 5.0,
         "credential": 8_192,
@@ -60,7 +63,14 @@ def test_the_defaults_are_those_that_are_documented() -> None:
         "header": "x-forwarded-for",
         "known": 16_384,
     }
-    assert asdict(Rate()) == {"messages": 100.0, "burst": 200, "refusals": 200}
+    assert asdict(Rate()) == {
+        "messages": 100.0,
+        "burst": 200,
+        "refusals": 200,
+        "bytes": 262_144.0,
+        "bytes_burst": 1_048_576,
+        "tabs": 4.0,
+    }
     assert asdict(Heartbeat()) == {"interval": 25.0, "timeout": 10.0}
     assert asdict(Leaving()) == {"lease": 10.0, "grace": 0.0, "window": 5.0}
     assert asdict(RoomOptions()) == {
@@ -77,6 +87,16 @@ def test_the_defaults_are_those_that_are_documented() -> None:
 def test_what_a_client_joins_with_fits_the_depth() -> None:
     with pytest.raises(ValueError, match=r"Limits\.depth must be at least 4"):
         Limits(depth=3)
+
+
+def test_what_a_client_joins_with_is_not_too_many_values() -> None:
+    with pytest.raises(ValueError, match=r"Limits\.nodes must be at least 16"):
+        Limits(nodes=15)
+
+
+def test_one_tab_may_send_what_one_tab_may() -> None:
+    with pytest.raises(ValueError, match=r"Rate\.tabs must be at least 1, not 0\.5"):
+        Rate(tabs=0.5)
 
 
 def test_a_presence_fits_the_header_of_a_notice() -> None:
@@ -150,7 +170,7 @@ def test_none_does_not_lift_a_bound(group: type, needed: dict, name: str) -> Non
 @pytest.mark.parametrize(("group", "needed", "name"), EVERY_BOUND)
 def test_a_bound_can_be_set(group: type, needed: dict, name: str) -> None:
     more = {"payload": 1} if (group, name) == (Limits, "outbox") else {}
-    least = 4 if (group, name) == (Limits, "depth") else 1
+    least = {(Limits, "depth"): 4, (Limits, "nodes"): 16}.get((group, name), 1)
     assert getattr(group(**needed | more | {name: least}), name) == least
 
 

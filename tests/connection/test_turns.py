@@ -1,14 +1,16 @@
 """What of a client's requests may wait, beside what, and what waits for nothing."""
 
 import asyncio
+import tracemalloc
 from contextvars import Context
 from types import SimpleNamespace
 
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.requests import Request
-from hubbub.connection.turns import Turns
+from hubbub.connection.turns import Turns, weight
 from hubbub.options import Limits
-from hubbub.protocol.join_room import Join
+from hubbub.protocol.codec import decode
+from hubbub.protocol.join_room import Join, Since
 from hubbub.protocol.session import Leave, Message
 from hubbub.scheduling.tasks import Background
 from hubbub.testing import settle
@@ -105,3 +107,65 @@ async def test_before_welcome_and_where_a_route_reads_nothing_overtakes() -> Non
         owner.gate.set()
         await settle()
         assert owner.begun == ["first", "quick"]
+
+
+class Reader:
+    """A transport, as far as it is told to read or not."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def stop_reading(self) -> None:
+        self.told.append("stop")
+
+    def read_on(self) -> None:
+        self.told.append("on")
+
+
+async def test_nothing_is_read_while_too_much_waits_and_again_when_half_of_it_is_done() -> None:
+    owner, reader = Owner(), Reader()
+    owner.outbound.transport = reader
+    owner.turns = Turns(
+        owner.background.begin, Owner.do, owner, Limits(waiting=10, waiting_bytes=1000), context=Context()
+    )
+    await called(lambda: owner.turns.submit(message("first"), "x" * 9999))
+    assert reader.told == []  # it does not wait
+    for name in "abcd":
+        await called(lambda name=name: owner.turns.submit(message(name), "x" * 300))  # type: ignore[misc]
+    assert reader.told == ["stop"]
+    assert owner.turns.stopped
+    # What passes the queue is weighed with it.
+    await called(lambda: owner.turns.overtake(message("e"), "x" * 300))
+    await called(lambda: owner.turns.overtake(message("f"), "x" * 300))
+    owner.gate.set()
+    await settle()
+    assert sorted(owner.begun) == [*"abcdef", "first"]
+    assert reader.told == ["stop", "on"]
+    assert not owner.turns.stopped
+
+
+async def test_before_welcome_hardly_anything_waits_and_nothing_is_left_at_the_end() -> None:
+    owner, reader = Owner(), Reader()
+    owner.outbound.transport, owner.outbound.welcomed = reader, False
+    owner.turns = Turns(owner.background.begin, Owner.do, owner, Limits(first_message=100), context=Context())
+    await called(lambda: [owner.turns.submit(message(name), b"x" * 60) for name in "abc"])
+    assert reader.told == ["stop"]
+    owner.turns.clear()
+    assert reader.told == ["stop", "on"]
+    owner.gate.set()
+    await settle()
+
+
+def test_what_waits_is_weighed_as_what_it_takes_and_rather_more() -> None:
+    assert weight(message("a"), b"12345") == 5
+    for one in ("{}", "[]", '{"a":1}', "1.5", '"ab"', "1000"):
+        text = '{"type":"a","a":[' + ",".join([one] * 2000) + "]}"
+        tracemalloc.start()
+        fields = decode(text, depth=32)
+        took, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert took * 0.8 < weight(Message("a", fields, None), text)
+    prose = '{"type":"a","text":"' + "and so on " * 1000 + '"}'
+    assert weight(message("a"), prose) < 1.1 * len(prose)
+    several = [Join(RoomName("a" * 100), since, None) for since in (None, Since(None, 1), Since("e" * 1000, 1))]
+    assert [weight(each, "x" * 9999) for each in several] == [100, 100, 1100]

@@ -41,12 +41,23 @@ def test_the_limits() -> None:
     limits, rate, room, beat = Limits(), Rate(), RoomRate(), Heartbeat()
     assert {what: limit for what, limit, _ in rows(sections(PAGE)["Limits"])} == {
         "message from a client": size(limits.message),
+        "first message, where it brings the credential": (
+            f"{size(limits.credential + limits.first_message)}: a credential and {size(limits.first_message)}"
+        ),
         "nesting of JSON": f"{limits.depth}",
+        "values in the JSON of a message": f"{limits.nodes:,}",
         "name of a room or user": size(limits.name),
         "rooms a connection": f"{limits.rooms}",
         "what a connection shows": size(limits.presence),
         "messages waiting": f"{limits.waiting}, and joins and leaves of {limits.rooms} rooms and `@me` beside them",
+        "what waits of them, as it is in memory": (
+            f"{size(limits.waiting_bytes)}; {size(limits.first_message)} before `welcome`"
+        ),
         "messages a second": f"{rate.messages:g}, and {rate.burst} at once; no limit in development",
+        "bytes a second, inflated": (
+            f"{size(int(rate.bytes))}, and {size(rate.bytes_burst)} at once; no limit in development"
+        ),
+        "both, of all a user's connections on one worker": {4.0: "four times as much"}[rate.tabs],
         "messages refused for their rate": f"{rate.refusals}, regained at one a second",
         "what clients publish into a room, on one worker": f"{room.messages:g} messages and {size(int(room.bytes))} a "
         f"second, {room.burst} and {size(room.burst_bytes)} at once, one user half of that; no limit in development",
@@ -69,7 +80,7 @@ def test_the_numbers_in_the_text_are_those_of_the_table() -> None:
     text, limits = read(PAGE), Limits()
     assert f"alone, within {limits.authenticate:g} s |" in text
     assert f"Up to {limits.waiting} may wait" in text
-    assert f"nesting up to {limits.depth}." in text
+    assert f"nesting up to {limits.depth}, up to {limits.nodes:,} values." in text
     assert f"have 1 to {limits.name} bytes" in text
     assert f"is in {limits.rooms} rooms" in text
     assert f"at most {size(limits.presence)} of JSON, nested" in text

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import InvalidMessage
-from hubbub.protocol.codec import decode, encode
+from hubbub.protocol.codec import check_nodes, decode, encode
 
 NOT_JSON = "not JSON"
 TOO_DEEP = "JSON is nested deeper than 32"
@@ -251,3 +251,49 @@ def test_a_damaged_message_is_a_message_or_a_refusal_that_can_be_sent(
 )
 def test_words_of_json_in_any_order_are_a_message_or_a_refusal_that_can_be_sent(text: str) -> None:
     try_to_read(text)
+
+
+def values(text: str, limit: int) -> bool:
+    """Whether it has no more than so many."""
+    try:
+        check_nodes(text, limit)
+    except InvalidMessage:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('{"a":1}', 2),
+        ('{"a":1,"b":2}', 3),
+        ('{"a":[1,2,3],"b":{"c":null}}', 7),
+        ('{"a":"1,2,[3],{4}"}', 2),
+        (r'{"a":"\"1,2,[","b\\":"]\\\",,,[["}', 3),
+        (r'{"a":"\\","b":"\\\"","c":[1]}', 5),
+        ('{"a":{},"b":[]}', 5),  # what is empty counts twice
+    ],
+)
+def test_values_are_counted_and_what_stands_in_strings_is_not(text: str, count: int) -> None:
+    json.loads(text)
+    assert values(text, count)
+    assert not values(text, count - 1)
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_no_more_values_than_are_counted(value: object) -> None:
+    def number(value: object) -> int:
+        if isinstance(value, dict):
+            return 1 + (sum(map(number, value.values())) or 1)
+        if isinstance(value, list):
+            return 1 + (sum(map(number, value)) or 1)
+        return 1
+
+    for ascii_only in (True, False):
+        text = json.dumps({"a": value}, ensure_ascii=ascii_only)
+        assert values(text, number({"a": value}))
+        assert not values(text, number({"a": value}) - 1)

@@ -150,13 +150,13 @@ class _Refused(Exception):
 
 #: Stands for the buffer of a parser that has given its last item.
 _OVER = bytearray()
+_NO_REST = (b"", 0)
 
 
 class Parser:
     """One client's frames. `limit` is in bytes of a message, inflated; `inflate` is there where RFC 7692 was agreed."""
 
     __slots__ = (
-        "_at",
         "_body",
         "_buffer",
         "_count",
@@ -189,8 +189,7 @@ class Parser:
         # Of a text that is not whole, the bytes from its start on that are characters.
         self._valid = 0
         # What was not looked at yet, and where that begins.
-        self._rest = b""
-        self._at = 0
+        self._rest = _NO_REST
         self.more: bool = False
         """There is something that was not looked at yet."""
         self.assembling: bool = False
@@ -206,18 +205,18 @@ class Parser:
         items: list[Item] = []
         at, frames, cost = 0, 0, self.cost
         if self.more:
+            rest, at = self._rest
+            self.more, self._rest = False, _NO_REST
             if data:
-                data = self._rest[self._at :] + data
-            else:
-                at, data = self._at, self._rest
-            self.more, self._rest = False, b""
+                at, rest = 0, rest[at:] + data
+            data = rest
         try:
             if self._buffer is not None:
                 at = self._resume(data, at, items)
             end = len(data)
             while at < end:
                 if len(items) + frames >= most or self.cost - cost >= INFLATED:
-                    self.more, self._rest, self._at = True, data, at
+                    self.more, self._rest = True, (data, at)
                     break
                 if self._body is None:
                     at = texts(data, at, self.limit, items, most - frames)
