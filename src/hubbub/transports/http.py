@@ -11,9 +11,12 @@ and with what it leaves open about where a request ends:
   it). By httptools a request that would change to anything but a WebSocket, as the JDK's client and curl offer h2c, has
   no body, and its body is the next request: behind a proxy that means well, anybody's.
 - An upgrade that comes behind a request waits for that one's answer. What comes behind an upgrade is the WebSocket's.
+- Of requests that came behind each other all know when their client has gone. uvicorn tells the last one alone, and
+  those before it go on to write, each with a traceback: a line of log for a few bytes.
 """
 
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -117,6 +120,16 @@ else:
         _behind: bytes | None = None
         """What came behind an upgrade that waits for the answer to the request before it."""
 
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._unanswered: deque[Any] = deque()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            for cycle in self._unanswered:
+                cycle.disconnected = True
+                cycle.message_event.set()
+            super().connection_lost(exc)
+
         def _read(self, data: bytes) -> None:
             self._unset_keepalive_if_required()
             if self._behind is not None:
@@ -174,7 +187,10 @@ else:
             self._lines = 0
             self.scope["http_version"] = self.parser.get_http_version()
             if not self._is_foreign():
+                before = self.cycle
                 super().on_headers_complete()
+                if self.cycle is not before:
+                    self._unanswered.append(self.cycle)
 
         def on_body(self, body: bytes) -> None:
             self._fresh = True
@@ -185,6 +201,7 @@ else:
                 super().on_message_complete()
 
         def on_response_complete(self) -> None:
+            self._unanswered.popleft()
             super().on_response_complete()
             if self._behind is not None and not self.transport.is_closing():
                 self._change(self._behind)

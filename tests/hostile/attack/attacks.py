@@ -99,7 +99,7 @@ _LARGE = text(type="say", room=TALK.format(0), text="x" * 60_000)
 _JOINS = b"".join(text(type="join_room", room=TALK.format(number)) for number in range(ROOMS))
 _AGAIN = text(type="join_room", room=KEPT.format(0), since={"offset": 0})
 _POST = b"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-_BODY = _POST.replace(b"{path}", b"/body") + b"Content-Length: 300000000\r\n\r\n"
+_BODY = _POST.replace(b"{path}", b"/api/messages") + b"Content-Length: 300000000\r\n\r\n"
 _H2C = (
     _POST.replace(b"{path}", b"/body").replace(b"\r\nContent", b"\r\nConnection: Upgrade, HTTP2-Settings\r\nContent", 1)
     + b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: 13\r\n\r\n"
@@ -245,12 +245,12 @@ ATTACKS: dict[str, Attack] = {
         ),
         Attack(
             name="body",
-            says="bodies of 300 MB",
+            says="bodies of 300 MB for the publishing routes, without a key",
             sockets=2,
             opening=_said(_BODY),
             again=b"x" * _PIECE,
             asks=True,
-            bounded=frozenset({413}),
+            bounded=frozenset({401, 413}),
         ),
         Attack(
             name="unread",

@@ -8,11 +8,13 @@ from pydantic import BaseModel
 
 from hubbub import History, Hub, JWTAuth
 from hubbub.integrations.operations import operations
+from hubbub.integrations.publishing import publishing
 
 hub = Hub(auth=JWTAuth(), announce_users=os.environ.get("ATTACK_ANNOUNCE") == "1")
 app = FastAPI()
 app.include_router(hub.router)
 app.include_router(operations())
+app.include_router(publishing(keys=["whoever knows this may publish 0123456789"]))
 
 _LARGE = b"x" * 1_000_000
 
