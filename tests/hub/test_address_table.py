@@ -89,3 +89,20 @@ def test_nobody_is_remembered_whose_allowances_are_whole() -> None:
     assert len(addresses) == 2
     addresses.failed(b"c", 3.1)
     assert len(addresses) == 2
+
+
+def test_what_is_known_to_be_refused_is_known_without_asking_for_anything() -> None:
+    addresses = table(connections=1, handshakes=1, burst=2, failures=5)
+    assert addresses.refuses(A, 0) is None
+    addresses.enter(A, 0)
+    assert why(addresses.refuses(A, 0)) == ("too many connections", 5)
+    addresses.leave(A, 0)
+    assert addresses.refuses(A, 0) is None
+    addresses.enter(A, 0)
+    addresses.enter(A, 0)
+    assert why(addresses.refuses(A, 0.25)) == ("too many handshakes", 0.75)
+    addresses.leave(A, 0.25)
+    assert addresses.refuses(A, 1) is None
+    for _ in range(5):
+        addresses.failed(A, 1)
+    assert why(addresses.refuses(A, 1)) == ("too many failures", 10)

@@ -8,9 +8,10 @@ from hubbub.errors import NotJoined, Unavailable
 from hubbub.options import History, RoomOptions
 from hubbub.protocol.envelope import Kind
 from hubbub.protocol.join_room import Since
+from hubbub.rooms.joins import Allowed
 from hubbub.testing import settle
-from hubbub.types import Position, user_topic
-from tests.kit.joining import KEEP, JoiningRoom, message
+from hubbub.types import Position, RoomName, user_topic
+from tests.kit.joining import KEEP, STEPS, JoiningRoom, message
 from tests.kit.recipients import Reader
 
 
@@ -206,3 +207,59 @@ async def test_one_who_joins_again_and_asks_for_nothing_gets_what_is_kept_as_it_
     await task
     assert [each.get("offset", each["type"]) for each in ann.told[1:]] == [1, 2, 2, "user_left_room"]
     assert ann.told[3]["type"] == "room_joined"
+
+
+async def test_who_may_not_read_what_is_kept_is_handed_nothing_and_loses_nothing_that_comes_meanwhile() -> None:
+    s = JoiningRoom()
+    ann = s.member()
+    deaf = Allowed(history=False)
+    task = await s.join(ann, keep=KEEP, since=Since("e", 1), allowed=deaf)
+    for step in STEPS[:-1]:
+        await s.answer(s.broker.only(step))
+    await s.answer(s.broker.only("read room:r"), 1, 2, top=2)
+    await task
+    assert ann.told == [{"type": "room_joined", "room": "r", "members": ["ann"], "recovered": False}]
+    task = await s.join(ann, keep=KEEP, since=Since("e", 1), allowed=deaf)
+    s.send(offset=3)
+    assert ann.told[1:] == [{"type": "m", "offset": 3}], "as it comes"
+    await s.answer_all()
+    await task
+    s.send(offset=4)
+    assert ann.told[2:] == [ann.told[0], {"type": "m", "offset": 4}]
+    s.membership.gone(ann)
+    await s.is_empty()
+
+
+async def test_who_may_not_see_who_is_there_is_told_of_it_again_when_it_may_or_is_out() -> None:
+    s = JoiningRoom()
+    ann = s.member()
+    blind = Allowed(presence=False)
+    task = await s.join(ann, allowed=blind)
+    s.send(Kind.NOTICE, b'{"type":"n"}')
+    await s.answer_all()
+    await task
+    s.send(Kind.NOTICE, b'{"type":"n"}')
+    s.send()
+    assert ann.told == [{"type": "room_joined", "room": "r"}, {"type": "m"}]
+    assert ann.blind == {"r"}
+    task = await s.join(ann)
+    await s.answer_all()
+    await task
+    s.send(Kind.NOTICE, b'{"type":"n"}')
+    assert ann.told[2:] == [{"type": "room_joined", "room": "r", "members": ["ann"]}, {"type": "n"}]
+    for ends in (lambda: s.membership.leave(ann, RoomName("r")), lambda: s.membership.gone(ann)):
+        task = await s.join(ann, allowed=blind)
+        await s.answer_all()
+        await task
+        ends()
+        assert ann.blind == frozenset()
+    await s.is_empty()
+
+
+async def test_of_a_join_that_fails_nothing_is_left() -> None:
+    s = JoiningRoom()
+    ann = s.member()
+    task = await s.join(ann, allowed=Allowed(presence=False))
+    await s.broker.only("subscribe room:r").fail()
+    assert isinstance(task.exception(), Unavailable)
+    assert ann.blind == frozenset()
