@@ -32,10 +32,15 @@ _doors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[Door]] = weakr
 
 
 def stand_at(door: Door) -> Callable[[], None]:
-    """Have it asked of each handshake in the event loop that runs; what is returned ends that."""
+    """Have it asked of each handshake in the event loop that runs; what is returned ends that, also twice."""
     doors = _doors.setdefault(asyncio.get_running_loop(), [])
     doors.append(door)
-    return lambda: doors.remove(door)
+
+    def leave() -> None:
+        if door in doors:
+            doors.remove(door)
+
+    return leave
 
 
 def refusal(scope: Mapping[str, Any]) -> Refusal | None:

@@ -66,10 +66,15 @@ _watchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[Watcher]] =
 
 
 def watch(watcher: Watcher) -> Callable[[], None]:
-    """Have it called for each socket that ends so in the event loop that runs; what is returned ends that."""
+    """Have it called for each socket that ends so in the event loop that runs; what is returned ends that, also twice."""
     watchers = _watchers.setdefault(asyncio.get_running_loop(), [])
     watchers.append(watcher)
-    return lambda: watchers.remove(watcher)
+
+    def end() -> None:
+        if watcher in watchers:
+            watchers.remove(watcher)
+
+    return end
 
 
 def _count(transport: asyncio.BaseTransport, what: Count) -> None:
