@@ -49,6 +49,7 @@ async def test_what_is_refused_for_a_right_is_not_half_done(url: str, admin: Red
         broker = worker.broker
         await hears.broker.subscribe(ROOM)
         await without_it(lambda: broker.publish(ROOM, b"said", keep=KEEP, idempotency_key="k"))
+        await without_it(lambda: broker.revoke(b"word", 4e9, Announcement(ROOM, b"revoked")))
         joined, left = Announcement(ROOM, b"joined"), Announcement(ROOM, b"left")
         await without_it(lambda: broker.enter(ROOM, "ann", "here", joined))
         await without_it(lambda: broker.leave(ROOM, "ann", "here", left))
@@ -77,7 +78,8 @@ async def test_what_is_refused_for_a_right_is_not_half_done(url: str, admin: Red
         await until(lambda: {*hears.data(ROOM)[-2:]} == {b"swept", b"<1>"}, "all is told")
         past = await broker.read(ROOM, KEEP, limit=10)
         assert (past.top.offset, [(entry.offset, entry.data) for entry in past.entries]) == (1, [(1, b"said")])
-        assert hears.data(ROOM)[:-2] == [b"said", b"joined", b"left", b"joined", b"<2>", b"<1>", b"left"]
+        assert hears.data(ROOM)[:-2] == [b"said", b"revoked", b"joined", b"left", b"joined", b"<2>", b"<1>", b"left"]
+        assert [each.word for each in await broker.revoked(0, 10)] == [b"word"]
         assert await broker.shown(ROOM) == {"eve": b"1"}
         _, edges = await broker.edges(10)
         assert [(edge.member, edge.here) for edge in edges] == [
