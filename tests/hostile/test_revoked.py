@@ -75,12 +75,10 @@ async def test_fifty_sockets_of_one_token_on_three_workers_and_who_comes_back(wo
         tabs = [await let_in(stack, workers[number % 3], token) for number in range(50)]
         stays = await let_in(stack, workers[1], other)
         before = [worker.count(Count.CREDENTIALS_REVOKED) for worker in workers]
-        began = time.monotonic()
         await workers[0].hub.revoke(token="ann-1", until=time.time() + 3600)
         # Here it holds when the call returns, elsewhere as soon as it is heard.
         await refused(workers[0], token)
         assert {await tab.closed() for tab in tabs} == {4001}
-        assert time.monotonic() - began < 15  # a second, on a machine that has nothing else to do
         for worker in workers:
             await refused(worker, token)
             first = await Tab(worker.server.ws).connect()
