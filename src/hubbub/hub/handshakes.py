@@ -47,6 +47,7 @@ from hubbub.protocol.messages import SUBPROTOCOL, check_name, check_user
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.transports.asgi import GONE
+from hubbub.transports.descriptors import reserve_left
 from hubbub.transports.doors import Refusal
 from hubbub.types import User, UserId
 
@@ -231,6 +232,9 @@ class Handshakes:
 
     def _make_room(self, beside: int) -> None:
         self._check_accepting()
+        if reserve_left() < 1.0:
+            self._metrics.count(Count.CROWDED_SOCKETS)
+            raise HTTPException(503, "this worker may open no more sockets", RETRY_AFTER)
         # Handshakes that are being examined count as well, this one too: all of them may be let in.
         if beside + self.under_way > self._limits.connections:
             raise HTTPException(503, "this worker is full", RETRY_AFTER)

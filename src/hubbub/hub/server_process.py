@@ -14,6 +14,7 @@ from typing import Any
 
 from hubbub.hub.client_address import Proxies
 from hubbub.options import Limits
+from hubbub.transports.descriptors import descriptors
 
 _log = logging.getLogger("hubbub.server")
 
@@ -50,7 +51,15 @@ class ServerProcess:
         return max([int(count) for count in known if count is not None and str(count).isdecimal()] or [1])
 
     def tell_of_limits(self, limits: Limits) -> None:
-        """Warn where the server reads less than a message may have: it would close who sends more."""
+        """Warn where the server reads less than a message may have, or the process may open fewer sockets."""
+        allowed = descriptors()
+        if allowed is not None and allowed.for_clients < limits.connections and self._is_for_others:
+            _log.warning(
+                "Limits.connections is %d, but this process may open %d files, of which %d are for sockets: more are "
+                "refused with 503. Raise the limit (ulimit -n, LimitNOFILE=), or say fewer connections",
+                limits.connections,
+                *(allowed.limit, allowed.for_clients),
+            )
         most = self._configured("ws_max_size")
         if isinstance(most, int) and most < limits.message:
             _log.warning(
@@ -64,6 +73,11 @@ class ServerProcess:
         """Those that are named, and what the server makes of them."""
         believes_all = self._configured("forwarded_allow_ips") in ("*", ["*"]) and self._configured("proxy_headers")
         return replace(proxies, believes_all=bool(believes_all), unix_only=bool(self._configured("uds")))
+
+    @property
+    def _is_for_others(self) -> bool:
+        """No test, and not on the developer's own machine."""
+        return self.server is not None and not self.reloads and os.environ.get("HUBBUB_DEV") != "1"
 
     def _configured(self, name: str) -> Any:
         return getattr(getattr(self.server, "config", None), name, None)

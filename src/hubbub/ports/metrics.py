@@ -23,6 +23,8 @@ class Count(StrEnum):
     """By the application."""
     CLOSED_SOCKETS = "sockets_closed"
     """WebSockets on plain routes whose client broke the rules."""
+    CROWDED_SOCKETS = "sockets_without_descriptor"
+    """Refused because the process was about to have no file descriptor left."""
     DROPPED_SOCKETS = "sockets_dropped"
     """Without a word: what was sent was not taken, a ping not answered, or the end not agreed."""
     CREDENTIALS_MALFORMED = "credentials_malformed"

@@ -20,6 +20,8 @@ class Refusal(NamedTuple):
     status: HTTPStatus
     what: Count
     text: str
+    retry_after: int | None = None
+    """Seconds."""
 
 
 INVALID = Refusal(HTTPStatus.BAD_REQUEST, Count.INVALID_REQUESTS, "Invalid HTTP request received.")
@@ -31,6 +33,9 @@ TOO_LARGE = Refusal(
 )
 TOO_SLOW = Refusal(
     HTTPStatus.REQUEST_TIMEOUT, Count.LATE_BODIES, "The body of the request did not come in the time allowed."
+)
+FULL = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, Count.CROWDED_SOCKETS, "This worker may open no more sockets.", retry_after=2
 )
 TOO_MANY = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,

@@ -9,6 +9,7 @@
 - A request that is on its way when the server ends is answered. uvicorn closes all sockets without a request then,
   which a client that has just connected, or is in the middle of a head, sees as an end without a word.
 - A socket that is closed with something of the peer's unread lingers, so that the answer arrives (`lingering.py`).
+- A socket that takes one of the last file descriptors is answered 503 (`descriptors.py`).
 - No request, nor the WebSocket that comes after it on the same socket, finds the context variables of the one before.
   asyncio reads on with those of whoever has it read on, which in uvicorn is the request that was answered: behind a
   proxy that keeps its sockets, one user's tenant and trace would be the next one's.
@@ -18,6 +19,7 @@ A TLS handshake that does not proceed is not seen here: asyncio gives it 60 s.
 
 import asyncio
 import contextvars
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +27,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hubbub.ports.metrics import Count
 from hubbub.transports.body_pace import BodyPace, Flow
-from hubbub.transports.http_bounds import HEAD, TOO_SLOW, Refusal
+from hubbub.transports.descriptors import reserve_left
+from hubbub.transports.http_bounds import FULL, HEAD, TOO_SLOW, Refusal
 from hubbub.transports.lingering import End, Lingering
 from hubbub.transports.telling import telling_of
 from hubbub.transports.timeouts import STALLED, Stall, or_abort
@@ -34,6 +37,8 @@ ON_ITS_WAY = 2.0
 """Seconds after a socket was opened, or a head begun, in which a server that ends waits for the request."""
 UNREAD = 0.05
 """Seconds for what may have been sent already, on any socket. uvicorn sleeps for twice as long then anyway."""
+_LINGER = 0.5
+"""As much of the descriptors in reserve is for sockets that are refused and wait until the peer has heard of it."""
 LINGERING = 5.0
 """Seconds for a peer to end after its last answer, or to take something of it."""
 TAKES_NOTHING = f"it took nothing of an answer for {STALLED:g} s"
@@ -63,7 +68,12 @@ class HttpSocket(_Base):
         self.transport = cast(
             "asyncio.Transport", Lingering(transport, LINGERING, self._end, self.server_state, patient=True)
         )
-        self._wait_for_head()
+        peer = transport.get_extra_info("socket")
+        left = reserve_left(peer.fileno() if peer is not None else -1)
+        if left == 1.0:
+            self._wait_for_head()
+        else:
+            self._refuse(FULL, at_once=left < _LINGER)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
@@ -168,14 +178,14 @@ class HttpSocket(_Base):
 
     # The end.
 
-    def _refuse(self, refusal: Refusal) -> None:
-        """Nothing is read any more. Nothing is said in the middle of another's answer."""
+    def _refuse(self, refusal: Refusal, *, at_once: bool = False) -> None:
+        """Nothing is read any more. Nothing is said in the middle of another's answer. `at_once`: without lingering."""
         if self._deaf:
             return
         self._deaf = True
         self._stop_waiting()
         self._stop_watching(writing=False)
-        status, what, text = refusal
+        status, what, text, retry_after = refusal
         telling_of(self.server_state).refused(self.transport, what, status, text)
         cycle = self.cycle
         if self._answering() and not cycle.more_body:
@@ -185,13 +195,14 @@ class HttpSocket(_Base):
             cycle.disconnected = True
             cycle.message_event.set()
         if cycle is None or not (cycle.more_body and cycle.response_started):
-            self._answer(status, text)
-        self.transport.close()
+            self._answer(status, text, () if retry_after is None else (b"retry-after: %d" % retry_after,))
+        (cast("Lingering", self.transport).transport if at_once else self.transport).close()
 
-    def _answer(self, status: HTTPStatus, text: str) -> None:
+    def _answer(self, status: HTTPStatus, text: str, headers: Iterable[bytes]) -> None:
         head = [
             f"HTTP/1.1 {status.value} {status.phrase}".encode(),
             *(b"%s: %s" % header for header in self.server_state.default_headers),
+            *headers,
             b"content-type: text/plain; charset=utf-8",
             b"content-length: %d" % len(text),
             b"connection: close",
