@@ -34,7 +34,7 @@ async def test_an_attack_is_bounded_and_the_server_ends_in_its_midst(name: str) 
             await ann.join("talk:0")
             memory = resident(server.pid)
             with attacking(server, attack, sockets=8) as [crowd]:
-                await until(lambda: crowd.tally.opened >= min(8, attack.sockets), "they are at it")
+                await until(lambda: crowd.at_it, "they are at it")
                 if name not in LATER:
                     await until(lambda: attack.bounded & crowd.tally.told or not attack.bounded, "bounded")
                 assert (await ann.request("ping", ts=1))["ts"] == 1

@@ -24,8 +24,8 @@ from tests.hostile.attack.wire import close_code
 
 #: Sockets that were closed with a code and stay, at most.
 _STAYING = 2_000
-#: Seconds after which an attack that cannot connect counts as begun.
-_AT_IT = 5.0
+#: Seconds after which an attack that is not answered counts as begun.
+_AT_IT = 15.0
 _READ = select.EPOLLIN | select.EPOLLRDHUP
 _GONE = select.EPOLLHUP | select.EPOLLERR
 
@@ -77,12 +77,13 @@ class Crowd:
         self._sockets: dict[int, _Socket] = {}
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
+        self._begun: set[int] = set()
         self.tally = Tally()
 
     @property
     def at_it(self) -> bool:
-        """Whether each socket has sent something, or was opened to send nothing."""
-        return self.tally.opened >= self._wanted and bool(self.tally.sent)
+        """Whether each socket has had its first answer, or has sent all that it says before one."""
+        return len(self._begun) >= self._wanted
 
     def run(self, until: Callable[[], bool]) -> Tally:
         for number in range(self._wanted):
@@ -147,6 +148,8 @@ class Crowd:
             if each.at < len(each.out):
                 return
         attack = self._attack
+        if attack.asks or not each.out:
+            self._begun.add(each.number)
         if each.again and attack.every == 0:
             each.at = 0
         elif attack.asks and attack.again and not each.again:
@@ -193,6 +196,7 @@ class Crowd:
                 return True
             status = int(head[9:12]) if head.startswith(b"HTTP/1.") and head[9:12].isdigit() else 0
             self.tally.answers[status] += 1
+            self._begun.add(each.number)
             if status != 101:
                 self._gone(each, told=True)
                 return False
@@ -228,6 +232,7 @@ class Crowd:
         each.sock.close()
         if each.closed:
             return
+        self._begun.add(each.number)
         self.tally.dropped += not told
         self._at(self._attack.pause, lambda: self._open(each.number))
 
