@@ -66,7 +66,7 @@ _watchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[Watcher]] =
 
 
 def watch(watcher: Watcher) -> Callable[[], None]:
-    """Have it called for each socket that ends so in the event loop that runs; what is returned ends that, also twice."""
+    """Have it called for each socket that ends so in the loop that runs; what is returned ends that, also twice."""
     watchers = _watchers.setdefault(asyncio.get_running_loop(), [])
     watchers.append(watcher)
 
