@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo examples test check format bench attack soak way clean
+.PHONY: help install demo examples test check format bench attack soak way autobahn fuzz noise churn clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -55,6 +55,18 @@ soak: install ## ten minutes of everything going wrong, nothing may be lost; SEC
 
 way: install ## trace a room message through the rooms, and put its way into docs/explain/architecture.md
 	$(BIN)/python -m tests.architecture.way --write
+
+autobahn: install ## Autobahn's 517 cases against the transports; PYTHON2=… where Python 2.7 is, CASES='6.4.* 7.1.5' for some, PAGE=1
+	$(BIN)/python -m tests.autobahn $(CASES) $(if $(PAGE),--page)
+
+fuzz: install ## ten minutes of each target, led by what it reaches; FUZZ=codec for one, SECONDS=60 for less, KEEP=1
+	$(BIN)/python -m tests.fuzz $(FUZZ) --seconds $(or $(SECONDS),600) $(if $(KEEP),--keep)
+
+noise: install ## a million random frames and envelopes at a running server; FRAMES=20000 for fewer, SEED=7 to do one again
+	$(BIN)/python -m tests.hostile.noise --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
+
+churn: install ## a million come, join, talk, leave and go, on uvloop and on asyncio; CYCLES=50000 for fewer, LOOPS=uvloop, VALKEY=1
+	$(BIN)/python -m tests.churn --cycles $(or $(CYCLES),1000000) $(if $(LOOPS),--loops $(LOOPS)) $(if $(VALKEY),--valkey)
 
 clean: ## remove what was built here
 	rm -rf $(VENV) src/*.egg-info src/hubbub/*.so .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

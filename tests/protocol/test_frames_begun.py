@@ -1,5 +1,7 @@
 """Text that is wrong is refused where it is wrong, not at the end of its message: a peer may never come to that."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_a_part_of_a_fragment_is_enough() -> None:
 def test_a_character_may_be_cut_anywhere(said: str, cuts: list[int], size: int) -> None:
     whole = said.encode()
     edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
-    parts = [whole[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [whole[a:b] for a, b in pairwise(edges)]
     sent = b"".join(
         frame((FIN if at == len(parts) - 1 else 0) | (CONT if at else TEXT), part) for at, part in enumerate(parts)
     )

@@ -132,9 +132,13 @@ class Closing:
 
 @dataclass(slots=True)
 class Broken:
-    """The peer broke the protocol or a bound: close 1002, 1007, 1008 or 1009. The last item there is."""
+    """The peer broke the protocol or a bound: close 1002, 1007, 1008 or 1009. The last item there is.
+
+    `ended`: by a close frame, so that nothing more will come of it.
+    """
 
     close: Close
+    ended: bool = False
 
 
 Item: TypeAlias = str | bytes | Ping | Pong | Closing | Broken
@@ -371,8 +375,12 @@ class Parser:
             items.append(Pong(payload))
         elif payload:
             code = int.from_bytes(payload[:2], "big")
-            if not _may_be_sent(code):  # nor may one byte, which is at most 255
-                raise _Refused(PROTOCOL_ERROR)
-            self._end(items, Closing(code, payload[2:].decode()))
+            try:
+                reason = payload[2:].decode()
+            except UnicodeDecodeError:
+                self._end(items, Broken(NOT_UTF8, ended=True))
+                return
+            # Nor may one byte be sent, which is at most 255.
+            self._end(items, Closing(code, reason) if _may_be_sent(code) else Broken(PROTOCOL_ERROR, ended=True))
         else:
             self._end(items, Closing(NO_CODE, ""))

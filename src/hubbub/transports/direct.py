@@ -295,13 +295,15 @@ class DirectTransport(asyncio.Protocol):
                     (self.writer.socket.write if self.writer.busy else self.writer.send)(close_frame(code))
                 self._leave(code, reason)
                 self._let_go()
-            case Broken(close):
+            case Broken(close, ended):
                 if close is closes.TOO_BIG and self._parser.limit < self._limit:
                     close = FIRST_TOO_BIG
                 # No frame of it will be read, so that it ends or is quiet must do: `lingering.py` says why.
                 self._quiet = Deadline(lingering.QUIET, self._let_go)
                 self._driven.close(close)
-                if self._close_sent:
+                if self._close_sent and ended:
+                    self._let_go()
+                elif self._close_sent:
                     self._quiet.start()
 
     def _is_flooding(self) -> bool:

@@ -331,7 +331,8 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
                     first, size, *rest = close_frame(code, reason)
                     self.conn.receive_data(bytes((first, size | _MASKED, 0, 0, 0, 0, *rest)))
                     self.handle_events()
-                case Broken(close):
+                case Broken(close, ended):
+                    self._answered = ended
                     self._fail(close)
 
     def _pass_on(self, message: str | bytes) -> None:
