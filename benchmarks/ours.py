@@ -17,7 +17,7 @@ from hubbub import Hub, JWTAuth, Rate
 from hubbub.integrations.operations import operations
 from hubbub.ports.metrics import Tally
 
-hub = Hub(auth=JWTAuth(), rate=Rate(messages=1_000_000, burst=1_000_000))
+hub = Hub(auth=JWTAuth(), rate=Rate(messages=1_000_000, burst=1_000_000, bytes=1e12, bytes_burst=1 << 40))
 app = FastAPI()
 app.include_router(hub.router)
 app.include_router(operations())

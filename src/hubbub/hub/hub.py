@@ -75,7 +75,7 @@ class Hub(HookDecorators):
     user, also of one who is not there; the user's tabs get it by joining the room `@me` with `since`; default and
     False as `history` of `rooms`. `leaving`: how long users are believed to be there, and how a worker goes; default
     `Leaving()`, its window from HUBBUB_DRAIN.
-    `rate`: messages a client may send, default `Rate()`, none in development (HUBBUB_DEV=1). `room_rate`: what clients
+    `rate`: how fast a client may send, default `Rate()`, none in development (HUBBUB_DEV=1). `room_rate`: what clients
     may have published into one room, to one user or to everyone, through one worker; default a quarter of
     `Limits.outbox` a second, none in development. `addresses`: what the clients of one address may have, default
     `Addresses()`, nothing is limited in development. `audit`: a record in the logger `hubbub.audit` of each who comes,
