@@ -9,7 +9,8 @@ a chain of calls or a generator, as websockets has, costs several times as much 
 What came in one piece may be forty thousand frames, or inflate to a thousand times its size. So it is read in portions;
 the parser keeps the rest, as it came, until it is asked again.
 
-It is longer than others: what a frame may be depends on the message that it is a part of, and is read with it.
+It is longer than others: what a frame may be depends on the message that it is a part of, and is read with it; and
+frames in and frames out are one section of the RFC.
 """
 
 from codecs import utf_8_decode
