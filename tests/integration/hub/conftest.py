@@ -28,8 +28,8 @@ def valkey(_valkey_of_the_session: str) -> str:
 
 @pytest.fixture
 def keys(valkey: str) -> Callable[[], list[str]]:
-    """What is in it, but for what ends by itself: the one lease of each node, when users left, what hubs declared,
-    what is revoked."""
+    """What is in it, but for what ends by itself: the lease of each node, when users left or history began, what was
+    declared and revoked."""
 
     def read() -> list[str]:
         with redis.Redis.from_url(valkey) as client:
@@ -37,7 +37,7 @@ def keys(valkey: str) -> Callable[[], list[str]]:
         return [
             key
             for key in found
-            if not key.endswith((":leases", ":left", ":words", ":version", ":revoked", ":revocations"))
+            if not key.endswith((":leases", ":left", ":words", ":version", ":begun", ":revoked", ":revocations"))
         ]
 
     return read
