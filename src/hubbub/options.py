@@ -143,7 +143,7 @@ class Rate:
 class RoomRate:
     """How much may be published into one room through one worker; more is `rate_limited`, with `retry_after`.
 
-    Who reads as fast as that is never closed for being too slow. One user's messages may come to half of it. It holds
+    Who reads as fast as that is never closed for being too slow. One user has half of it in the long run. It holds
     for what clients' messages and joins bring about; where `@hub.rooms(rate=)` declares one, for all that is published
     into the room. A message larger than what is left goes through, and the next waits for it.
     """

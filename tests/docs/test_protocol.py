@@ -60,7 +60,7 @@ def test_the_limits() -> None:
         "both, of all a user's connections on one worker": {4.0: "four times as much"}[rate.tabs],
         "messages refused for their rate": f"{rate.refusals}, regained at one a second",
         "what clients publish into a room, on one worker": f"{room.messages:g} messages and {size(int(room.bytes))} a "
-        f"second, {room.burst} and {size(room.burst_bytes)} at once, one user half of that; no limit in development",
+        f"second, {room.burst} and {size(room.burst_bytes)} at once, one user half as fast; no limit in development",
         "what joins are handed, a connection": f"{limits.replay_rate:g} messages and {size(limits.replay_bytes)} a "
         f"second, at once all that {limits.rooms} rooms and `@me` have; all tabs of a user {handing.TABS} times "
         "as much; no limit in development",

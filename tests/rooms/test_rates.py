@@ -42,17 +42,22 @@ def passed(rates: RoomRates, *, declared: RoomRate | None = None, size: int = 1,
 
 
 @pytest.mark.usefixtures("ann")
-def test_one_publisher_has_half_of_it_and_leaves_the_other_half_to_the_others(rates: RoomRates) -> None:
-    assert passed(rates) == 4
+def test_one_publisher_has_half_of_what_is_regained_and_leaves_the_other_half_to_the_others(
+    rates: RoomRates, clock: ManualClock
+) -> None:
+    assert passed(rates) == 8
     PUBLISHER.set(UserId("bob"))
-    assert passed(rates) == 4
-    PUBLISHER.set(UserId("cat"))
     assert passed(rates) == 0
+    clock.move(0.4)
+    PUBLISHER.set(UserId("ann"))
+    assert passed(rates) == 2
+    PUBLISHER.set(UserId("bob"))
+    assert passed(rates) == 2
 
 
 @pytest.mark.usefixtures("ann")
 def test_bytes_count_as_well(rates: RoomRates) -> None:
-    assert passed(rates, size=150) == 3
+    assert passed(rates, size=150) == 6
 
 
 def test_the_application_is_bounded_where_it_declared_a_rate_and_nowhere_else(rates: RoomRates) -> None:

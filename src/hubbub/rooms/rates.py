@@ -3,8 +3,8 @@
 A reader has no more unsent than it may, as long as no more is sent to it than it reads. One member that publishes as
 fast as its own allowance lets it could else have every slower one closed with 1013, and stay.
 
-What clients bring about is bounded everywhere, so that nobody need declare anything; one of them has half of what a
-room has, so that it can neither expel nor silence the others. What the application publishes of its own accord is
+What clients bring about is bounded everywhere, so that nobody need declare anything; one of them has half of it in the
+long run, so that it can neither expel nor silence the others. What the application publishes of its own accord is
 bounded where it declared a rate for the room: a dashboard knows best how fast it is. The bounds are those of one
 worker, which knows at once who publishes through it.
 """
@@ -25,21 +25,22 @@ from hubbub.types import Topic, UserId, room_of
 #: Whose message or join is being handled, and what is begun by that; None for what the application does of its own.
 PUBLISHER: ContextVar[UserId | None] = ContextVar("hubbub_publisher", default=None)
 
-#: Of a room's allowance one publisher has this part.
+#: Of what a room regains one publisher has this part.
 _SHARE = 0.5
 
 _log = logging.getLogger("hubbub.rates")
 
 
 class _Topic:
-    __slots__ = ("all", "full", "publishers", "rate")
+    __slots__ = ("all", "publishers", "rate")
 
     def __init__(self, rate: RoomRate, now: float) -> None:
         self.rate = rate
         self.all = _allowance(rate, now)
-        # Where nothing is missing of the whole, nothing is of the parts: they are regained as fast.
-        self.full = self.all.full
         self.publishers: dict[UserId, Allowance] = {}
+
+    def full(self, now: float) -> bool:
+        return self.all.full(now) and all(each.full(now) for each in self.publishers.values())
 
 
 class RoomRates:
@@ -123,6 +124,5 @@ class Rate:
 
 
 def _allowance(rate: RoomRate, now: float, share: float = 1.0) -> Allowance:
-    return Allowance(
-        rate.messages * share, rate.bytes * share, max(1.0, rate.burst * share), rate.burst_bytes * share, now
-    )
+    """`share`: in the long run. At once one may say what all may: it is regained faster than one alone goes on."""
+    return Allowance(rate.messages * share, rate.bytes * share, rate.burst, rate.burst_bytes, now)
