@@ -62,19 +62,14 @@ class Telling:
         self._log.stop()
 
 
-_watchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[Watcher]] = weakref.WeakKeyDictionary()
+_watchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, set[Watcher]] = weakref.WeakKeyDictionary()
 
 
 def watch(watcher: Watcher) -> Callable[[], None]:
     """Have it called for each socket that ends so in the loop that runs; what is returned ends that, also twice."""
-    watchers = _watchers.setdefault(asyncio.get_running_loop(), [])
-    watchers.append(watcher)
-
-    def end() -> None:
-        if watcher in watchers:
-            watchers.remove(watcher)
-
-    return end
+    watchers = _watchers.setdefault(asyncio.get_running_loop(), set())
+    watchers.add(watcher)
+    return lambda: watchers.discard(watcher)
 
 
 def _count(transport: asyncio.BaseTransport, what: Count) -> None:
