@@ -1,10 +1,10 @@
 """Sockets that are opened and kept until a worker may open no more: it goes on, and says no to whoever comes then."""
 
+import errno
 import os
 import resource
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from hubbub.hub import handshakes
 from hubbub.ports.metrics import Count, Tally
-from hubbub.transports.descriptors import descriptors, reserve_left
+from hubbub.transports import descriptors
 from tests.kit.raw_peers import both
 from tests.kit.running import Served
 from tests.kit.waiting import tries
@@ -90,32 +90,26 @@ async def test_a_handshake_is_refused_by_http_on_any_server(ws: str, monkeypatch
         assert server.hub.metrics.counts[Count.CROWDED_SOCKETS] == 1
 
 
-@pytest.fixture
-def soft_limit() -> Iterator[int]:
-    """Of this process, for a moment: 16 more than are open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def test_what_is_left_of_the_reserve(monkeypatch: pytest.MonkeyPatch) -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert descriptors.descriptors() == (soft, min(256, soft // 8))
     lowest = os.open(os.devnull, os.O_RDONLY)
-    os.close(lowest)
-    # Of what is left an eighth of the limit is reserved, and all of it where that is more.
-    limit = lowest + 16
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    yield limit
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_what_is_left_of_the_reserve(soft_limit: int) -> None:
-    allowed = descriptors()
-    assert allowed is not None
-    assert (allowed.limit, allowed.reserve) == (soft_limit, min(256, soft_limit // 8))
-    opened, left = [], []
+    opened, left = [lowest], []
+    monkeypatch.setattr(descriptors, "descriptors", lambda: descriptors.Descriptors(lowest + 16, 8))
     try:
-        for _ in range(15):
+        for _ in range(13):
+            left.append(descriptors.reserve_left())
             opened.append(os.open(os.devnull, os.O_RDONLY))
-            left.append(reserve_left())
-        opened.append(os.open(os.devnull, os.O_RDONLY))
-        assert reserve_left() == 0.0
     finally:
         for each in opened:
             os.close(each)
     assert left == sorted(left, reverse=True)
-    assert 0 < left[-1] < 1
+    assert left[0] == 1.0
+    assert left[-1] <= 3 / 8
+    assert descriptors.reserve_left(lowest + 11) <= 4 / 8  # whatever has been closed below it
+
+    def full(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", full)
+    assert descriptors.reserve_left() == 0.0
