@@ -86,10 +86,10 @@ async def test_a_peer_that_hears_why_it_is_closed_and_says_so_is_not_waited_for(
 
 @ROUTES
 async def test_a_peer_whose_own_close_is_wrong_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """Cases 7.3.2, 7.5.1 and 7.9.x: it says no more."""
+    """Cases 7.3.2, 7.3.6, 7.5.1 and 7.9.x: it says no more."""
     monkeypatch.setattr(lingering, "QUIET", 120.0)
     async with both(hub_of(limits=Limits(closing=120.0))) as server:
-        for payload, code in ((b"\x03", 1002), (b"\x03\xed", 1002), (b"\x03\xe8\xff", 1007)):
+        for payload, code in ((b"\x03", 1002), (b"\x03\xed", 1002), (b"\x03\xe8\xff", 1007), (b"\x03\xe8" * 63, 1002)):
             async with server.peer(path) as peer:
                 await peer.send(frame(CLOSE, payload))
                 assert await peer.closed() == code

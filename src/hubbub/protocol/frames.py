@@ -148,9 +148,9 @@ Item: TypeAlias = str | bytes | Ping | Pong | Closing | Broken
 class _Refused(Exception):
     """What the peer sent ends the connection."""
 
-    def __init__(self, close: Close) -> None:
+    def __init__(self, close: Close, *, ended: bool = False) -> None:
         super().__init__(close.reason)
-        self.close = close
+        self.broken = Broken(close, ended)
 
 
 #: Stands for the buffer of a parser that has given its last item.
@@ -232,7 +232,7 @@ class Parser:
             if self._payload_at:
                 self._check_begun()
         except _Refused as refused:
-            self._end(items, Broken(refused.close))
+            self._end(items, refused.broken)
         except UnicodeDecodeError:
             self._end(items, Broken(NOT_UTF8))
         self.assembling = self._body is not None or (self._buffer is not None and self._buffer is not _OVER)
@@ -309,7 +309,7 @@ class Parser:
         else:
             allowed = first in _STARTS or (first in _COMPRESSED_STARTS and self.inflate is not None)
         if not allowed or second < _MASKED:
-            raise _Refused(PROTOCOL_ERROR)
+            raise _Refused(PROTOCOL_ERROR, ended=first == _CLOSE)
 
     def _bound(self, first: int, size: int) -> None:
         """A data frame that is announced. Raises _Refused."""
