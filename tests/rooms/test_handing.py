@@ -76,6 +76,7 @@ def test_nothing_is_kept_of_who_is_gone_and_has_it_all_again() -> None:
         tab = worker.tab(f"user{number}")
         worker.joins(tab)
         worker.handing.gone(tab)
+        worker.handing.handed(tab, Cost(1, 1))
         worker.clock.move(1.9)
     assert len(worker.handing) == 0
     assert worker.handing.users <= 5

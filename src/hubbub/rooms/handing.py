@@ -77,8 +77,8 @@ class Handing:
             each.take(rooms * EACH, 0)
 
     def handed(self, member: Recipient, cost: Cost) -> None:
-        """So much it was answered."""
-        if self._limited:
+        """So much it was answered. Nothing is noted of one that has gone meanwhile."""
+        if member in self._members:
             for each in self._of(member, self._clock.now()):
                 each.take(*cost)
 
