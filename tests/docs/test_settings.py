@@ -21,7 +21,8 @@ SECTIONS = {
 
 
 def flags(command: str) -> set[str]:
-    parameters = COMMAND.commands[command].params  # type: ignore[attr-defined]
+    """But for those that are there to be refused."""
+    parameters = [each for each in COMMAND.commands[command].params if not getattr(each, "hidden", False)]  # type: ignore[attr-defined]
     return {flag for each in parameters for flag in (*each.opts, *each.secondary_opts) if flag.startswith("--")} - {
         "--help"
     }

@@ -269,10 +269,10 @@ def accelerate(data: bytes) -> None:
         for limit in (b - 1, 2**70, a * 300):
             ours: list[str] = []
             theirs: list[str] = []
-            at = min(a, len(sent)) if how & 8 else 0
-            assert C.texts(sent, at, limit, ours) == PYTHON.texts(sent, at, limit, theirs)
+            at, most = min(a, len(sent)) if how & 8 else 0, 1 + (how >> 4)
+            assert C.texts(sent, at, limit, ours, most) == PYTHON.texts(sent, at, limit, theirs, most)
             assert ours == theirs
-        assert outcome(C.texts, sent, a - 128, b, []) in (IndexError, outcome(PYTHON.texts, sent, a - 128, b, []))
+        assert outcome(C.texts, sent, a - 128, b, [], 9) in (IndexError, outcome(PYTHON.texts, sent, a - 128, b, [], 9))
     elif how & 3 == 1:
         for text in (rest.decode("utf-8", "replace"), rest.decode("latin-1")):
             assert same(C.plain(text), PYTHON.plain(text)), (C.plain(text), PYTHON.plain(text))

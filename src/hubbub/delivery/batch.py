@@ -179,7 +179,8 @@ class Batcher:
         for several, members in groups.items():
             self._share(members, several[0].messages if len(several) == 1 else _in_order(several))
         for target, shared in private.items():
-            said = _listed(own[target])
+            alone = own[target]
+            said = [Outgoing(alone)] if isinstance(alone, Prepared) else alone
             messages = _in_order(shared, said)
             for outgoing in messages:
                 if outgoing.envelope is not None:
@@ -265,10 +266,6 @@ def _in_order(batches: Iterable[_TopicBatch], said: Iterable[Outgoing] = ()) -> 
     return messages
 
 
-def _listed(said: Prepared | list[Outgoing]) -> list[Outgoing]:
-    return [Outgoing(said)] if isinstance(said, Prepared) else said
-
-
 def _answer(own: dict[Target, Prepared | list[Outgoing]]) -> None:
     """What nobody shares. Those who get one message, nearly all, are written to in one go."""
     targets: list[Target] = []
@@ -278,7 +275,7 @@ def _answer(own: dict[Target, Prepared | list[Outgoing]]) -> None:
             targets.append(target)
             messages.append(said)
         else:
-            _give_one(target, _listed(said))
+            _give_one(target, [Outgoing(said)] if isinstance(said, Prepared) else said)
     if targets:
         writers = [target.writer for target in targets]
         for index in writers[0].write_each(writers, messages):

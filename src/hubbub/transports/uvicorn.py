@@ -84,6 +84,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         self._assembly: Deadline | None = None
         self._pings: TokenBucket | None = None
         self._parser: Parser | None = None
+        self._reads_on = False
         self._answered = False
         """The peer has said the end as well, though nothing of it is read any more."""
 
@@ -117,9 +118,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             if len(self._early) > _EARLY:
                 self.transport.pause_reading()
         elif self._parser is not None:
-            items = self._parser.feed(data)
-            self._hear(items)
-            self._watch_assembly(self._parser, anew=any(isinstance(item, str | bytes) for item in items))
+            self._read(self._parser, data)
 
     def _begin(self, data: bytes) -> None:
         """The whole head, as uvicorn's HTTP class has written it anew."""
@@ -174,7 +173,10 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         if self._taken is not None:
             await self._taken.wait()
             return {"type": "websocket.disconnect", "code": closes.FINISHED.code}
-        return await super().receive()
+        message = await super().receive()
+        if self._parser is not None and self._parser.more and not self.transport.is_closing():
+            self.transport.pause_reading()  # which uvicorn has just resumed
+        return message
 
     def _settle(self) -> None:
         """Accepted, and nobody took the socket over in the same turn: an ordinary route."""
@@ -296,8 +298,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
     def _discard(self, data: bytes) -> None:
         """What comes after the end: all that is looked for is the peer's own."""
         cast("Lingering", self.transport).heard()
-        items = self._parser.feed(data) if self._parser is not None else []
-        if ends_in_close(data) or any(isinstance(item, Closing) for item in items):
+        if ends_in_close(data) or (self._parser is not None and _says_the_end(self._parser, data)):
             self._answered = True
             self.transport.close()
 
@@ -311,6 +312,24 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._assembly.cancel()
         cast("Lingering", self.transport).lost()
         super().connection_lost(exc)
+
+    def _read(self, parser: Parser, data: bytes = b"") -> None:
+        """A portion of it, and the next in another turn of the loop, with nothing read from the socket until then."""
+        items = parser.feed(data)
+        self._hear(items)
+        self._watch_assembly(parser, anew=any(isinstance(item, str | bytes) for item in items))
+        if parser.more and not self.transport.is_closing():
+            self.transport.pause_reading()
+            if not self._reads_on:
+                self._reads_on = True
+                self.loop.call_soon(self._read_on, parser)
+
+    def _read_on(self, parser: Parser) -> None:
+        self._reads_on = False
+        if not self.transport.is_closing():
+            self._read(parser)
+            if not (parser.more or self.read_paused):
+                self.transport.resume_reading()
 
     def _hear(self, items: list[Item]) -> None:
         for item in items:
@@ -389,6 +408,14 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+
+def _says_the_end(parser: Parser, data: bytes) -> bool:
+    """Whether a close frame is in it, or in what was left to be read."""
+    items = parser.feed(data)
+    while parser.more and not any(isinstance(item, Closing) for item in items):
+        items = parser.feed(b"")
+    return any(isinstance(item, Closing) for item in items)
 
 
 def _inflate(agreed: PerMessageDeflate | None) -> Inflate | None:

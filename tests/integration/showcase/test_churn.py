@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import os
 import random
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
