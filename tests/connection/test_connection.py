@@ -16,7 +16,7 @@ from hubbub.errors import ConnectionClosed, NotJoined
 from hubbub.hub.declarations import Declarations
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.settings import HubSettings
-from hubbub.options import Heartbeat, Limits
+from hubbub.options import Heartbeat, Limits, Rate
 from hubbub.ports.broker import Announcement
 from hubbub.ports.metrics import Count
 from hubbub.protocol.codec import Prepared
@@ -36,6 +36,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.closes: list[Close] = []
+        self.pauses: list[float] = []
         self.flushed = 0
         self.written: list[Prepared] = []
 
@@ -65,6 +66,9 @@ class Wire:
     def close(self, close: Close) -> None:
         self.closes.append(close)
 
+    def pause_reading(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
 
 class Slow(MemoryBroker):
     """Says that a member is there when the gate is opened."""
@@ -83,11 +87,10 @@ class Slow(MemoryBroker):
 class OneConnection:
     """A hub that nobody serves. `broker.gate` lets in."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, heartbeat: Heartbeat | None = None, rate: Rate | None = None, **limits: Any) -> None:
         self.clock, self.broker = ManualClock(), Slow()
-        settings = HubSettings(
-            limits=Limits(**limits), heartbeat=Heartbeat(interval=1e9, timeout=1e9), clock=self.clock
-        )
+        heartbeat = heartbeat or Heartbeat(interval=1e9, timeout=1e9)
+        settings = HubSettings(limits=Limits(**limits), heartbeat=heartbeat, rate=rate, clock=self.clock)
         self.running = Runtime(settings, Declarations(), self.broker, dict)
         self.wire = Wire()
 
@@ -230,4 +233,20 @@ async def test_a_refusal_is_counted_and_said_to_who_understands_it(text: bool) -
     said = [json.loads(message.data) for message in s.wire.written]
     assert [(each["type"], each["code"], each["id"]) for each in said] == ([] if text else [("error", "not_joined", 7)])
     assert s.running.endpoint.context.metrics.counts[Count.REFUSED] == 1  # type: ignore[attr-defined]
+    await s.running.stop()
+
+
+async def test_a_message_that_is_read_slowly_because_it_is_large_says_that_its_sender_is_there() -> None:
+    s = OneConnection(Heartbeat(interval=5.0, timeout=2.0), Rate(bytes=1000.0, bytes_burst=1000), message=1_000_000)
+    s.broker.gate.set()
+    connection = await s.connect(User(UserId("ann")))
+    connection.weigh(1_000_000)
+    for _ in range(60):
+        connection.weigh(64 * 1024)  # what was in the socket: a part of it
+        # Whatever it answers stands behind that, and is read before anybody takes it for dead.
+        assert 0 < s.wire.pauses[-1] <= 1.0
+        s.clock.move(s.wire.pauses[-1])
+    assert s.wire.closes == []
+    s.clock.move(10.0)
+    assert s.wire.closes == [closes.NO_HEARTBEAT]
     await s.running.stop()

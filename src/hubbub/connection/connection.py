@@ -322,8 +322,11 @@ class Connection:
             haste.no_room(self, event)
 
     def weigh(self, size: int) -> None:
-        if haste.weigh(self, size, self._context.clock.now()):
-            self._context.metrics.count(Count.READ_LATER)
+        # Its answer to a `ping` may stand behind a message of which we read a part now and then.
+        self._deadlines.heard = True
+        context = self._context
+        if haste.weigh(self, size, context.clock.now(), timeout=context.heartbeat.timeout):
+            context.metrics.count(Count.READ_LATER)
 
     def flooded(self) -> None:
         """It sent too much for too long."""

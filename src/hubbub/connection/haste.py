@@ -23,6 +23,8 @@ from hubbub.types import RoomName
 _TOO_FAST = 0.25
 # Of whom more bytes came than may, nothing is read for longer at a stretch: it would seem dead, whatever its rate.
 LONGEST = 5.0
+# Nor for longer than that part of the time in which it has to answer a `ping`.
+_OF_ITS_TIME = 0.5
 
 
 class _Side(Protocol):
@@ -92,11 +94,14 @@ def too_fast(client: Client, event: Event, wait: float) -> None:
     _refuse(client, event, wait)
 
 
-def weigh(client: Client, size: int, now: float) -> bool:
-    """So many bytes have come from it. Whether they were too many: then nothing is read for as long as that takes."""
+def weigh(client: Client, size: int, now: float, *, timeout: float) -> bool:
+    """So many bytes have come from it. Whether they were too many: then nothing is read for as long as that takes.
+
+    `timeout`: in how many seconds it has to answer a `ping`.
+    """
     wait = 0.0 if client.throttle is None else client.throttle.weigh(now, size)
     if wait and client.outbound.transport is not None:
-        client.outbound.transport.pause_reading(min(wait, LONGEST))
+        client.outbound.transport.pause_reading(min(wait, LONGEST, timeout * _OF_ITS_TIME))
     return wait > 0
 
 
