@@ -46,7 +46,7 @@ _CHUNK = 64 * 1024
 """Joined into one write for a reader that is behind: enough for a good rate, little to be stuck with."""
 _WEIGHED = 4 * 1024
 """Bytes that are told of together: smaller messages are not worth a call each."""
-_DISCARDED, _DISCARDING = 1024, 0.01
+DISCARDED, _DISCARDING = 1024, 0.01
 """Frames that are read after the end in one go, only to find the peer's own end; and seconds until the next."""
 _DISCARDED_BYTES = 64 * 1024 * 1024
 """Bytes a second that are read after the end."""
@@ -205,7 +205,7 @@ class DirectTransport(asyncio.Protocol):
         self._weight += len(data)
         items, self._unread = self._unread, None
         if items is None or data:
-            most = 1 if first else PORTION if self._close is None else _DISCARDED
+            most = 1 if first else PORTION if self._close is None else DISCARDED
             items = (items or []) + parser.feed(data, most)
         for at, item in enumerate(items):
             if type(item) is str or isinstance(item, (str, bytes)):

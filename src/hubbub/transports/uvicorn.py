@@ -168,6 +168,9 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         if self.close_timer is not None and message["type"] == "websocket.close":
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(self.close_timeout, cast("Lingering", self.transport).give_up)
+            if self._parser is not None and self._parser.more:
+                self.transport.pause_reading()  # what is left comes first, and the peer's end may be in it
+                self._read_soon(self._parser)
 
     async def receive(self) -> Any:
         if self._taken is not None:
@@ -176,6 +179,7 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
         message = await super().receive()
         if self._parser is not None and self._parser.more and not self.transport.is_closing():
             self.transport.pause_reading()  # which uvicorn has just resumed
+            self._read_soon(self._parser)
         return message
 
     def _settle(self) -> None:
@@ -298,9 +302,20 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
     def _discard(self, data: bytes) -> None:
         """What comes after the end: all that is looked for is the peer's own."""
         cast("Lingering", self.transport).heard()
-        if ends_in_close(data) or (self._parser is not None and _says_the_end(self._parser, data)):
+        if ends_in_close(data) or self._says_the_end(data):
             self._answered = True
             self.transport.close()
+
+    def _says_the_end(self, data: bytes) -> bool:
+        """Whether a close frame is in it, or in what was left to be read. Of a flood only the form is looked at."""
+        parser = self._parser
+        if parser is None:
+            return False
+        _leave_unread(parser)
+        items = parser.feed(data, direct.DISCARDED)
+        if parser.more:
+            self._parser = None
+        return any(isinstance(item, Closing) for item in items)
 
     # The routes that are no hub's.
 
@@ -315,18 +330,24 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
 
     def _read(self, parser: Parser, data: bytes = b"") -> None:
         """A portion of it, and the next in another turn of the loop, with nothing read from the socket until then."""
+        if self.close_sent:
+            _leave_unread(parser)
         items = parser.feed(data)
         self._hear(items)
         self._watch_assembly(parser, anew=any(isinstance(item, str | bytes) for item in items))
         if parser.more and not self.transport.is_closing():
             self.transport.pause_reading()
-            if not self._reads_on:
-                self._reads_on = True
-                self.loop.call_soon(self._read_on, parser)
+            self._read_soon(parser)
+
+    def _read_soon(self, parser: Parser) -> None:
+        """When the application has taken what was read: what is left may inflate to a thousand times its size."""
+        if not (self._reads_on or self.read_paused):
+            self._reads_on = True
+            self.loop.call_soon(self._read_on, parser)
 
     def _read_on(self, parser: Parser) -> None:
         self._reads_on = False
-        if not self.transport.is_closing():
+        if not (self.read_paused or self.transport.is_closing()):
             self._read(parser)
             if not (parser.more or self.read_paused):
                 self.transport.resume_reading()
@@ -410,12 +431,20 @@ class HubbubProtocol(WebSocketsSansIOProtocol):
             self._stall = None
 
 
-def _says_the_end(parser: Parser, data: bytes) -> bool:
-    """Whether a close frame is in it, or in what was left to be read."""
-    items = parser.feed(data)
-    while parser.more and not any(isinstance(item, Closing) for item in items):
-        items = parser.feed(b"")
-    return any(isinstance(item, Closing) for item in items)
+class _Unread(Inflate):
+    """Where nobody is to see what comes."""
+
+    def __call__(self, data: bytes | bytearray, limit: int) -> bytes:
+        return b""
+
+
+_UNREAD = _Unread(bits=0)
+
+
+def _leave_unread(parser: Parser) -> None:
+    """All that is looked for from now on is the peer's own end."""
+    if parser.inflate is not None:
+        parser.inflate = _UNREAD
 
 
 def _inflate(agreed: PerMessageDeflate | None) -> Inflate | None:
