@@ -189,7 +189,7 @@ else:
             if not self._is_foreign():
                 before = self.cycle
                 super().on_headers_complete()
-                if self.cycle is not before:
+                if self.cycle is not before and not self.cycle.response_complete:
                     self._unanswered.append(self.cycle)
 
         def on_body(self, body: bytes) -> None:
@@ -201,7 +201,9 @@ else:
                 super().on_message_complete()
 
         def on_response_complete(self) -> None:
-            self._unanswered.popleft()
+            # It is not there where a task that is begun eagerly has answered before it was noted.
+            if self._unanswered and self._unanswered[0].response_complete:
+                self._unanswered.popleft()
             super().on_response_complete()
             if self._behind is not None and not self.transport.is_closing():
                 self._change(self._behind)
