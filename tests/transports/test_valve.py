@@ -5,9 +5,9 @@ import asyncio
 from hubbub import closes
 from hubbub.protocol.frames import PORTION
 from tests.kit.loop import called
-from tests.kit.raw_peers import PING, TEXT, frame
+from tests.kit.raw_peers import CLOSE, PING, TEXT, frame
 from tests.kit.waiting import until
-from tests.transports.driven import Ends
+from tests.transports.driven import Ends, ends_of
 
 TEXTS = [str(number) for number in range(1000)]
 FRAMES = b"".join(frame(TEXT, text.encode()) for text in TEXTS)
@@ -76,6 +76,14 @@ async def test_the_end_is_not_waited_for_by_a_peer_that_is_not_read(ends: Ends) 
     ends.driven.close(closes.FINISHED)
     await asyncio.get_running_loop().sock_sendall(ends.there, b"\x88\x82\0\0\0\0\x03\xe8")
     assert (await ends.rest())[:4] == b"\x88\x0a\x03\xe8"
+
+
+async def test_the_end_of_a_peer_that_sent_too_much_is_not_waited_for_either() -> None:
+    async with ends_of(closing=60.0) as ends:
+        ends.transport.pause_reading(60.0)
+        ends.transport.close(closes.RESTARTING)
+        await asyncio.get_running_loop().sock_sendall(ends.there, frame(CLOSE, b"\x03\xf4"))
+        await until(lambda: ends.gone, "its end was heard", within=5.0)
 
 
 async def test_bytes_are_told_of_in_large_pieces(ends: Ends) -> None:

@@ -144,6 +144,9 @@ class DirectTransport(asyncio.Protocol):
             self._set_alarm(self._closing)
             self.flush()
             self.read_on()
+            if self._valve is not None:
+                # Whoever sent too much is to be heard as well: its own end may have less time than it was to wait.
+                self._valve.hasten(_DISCARDING)
 
     def pause_reading(self, seconds: float) -> None:
         if not self.writer.gone:

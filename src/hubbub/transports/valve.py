@@ -55,6 +55,15 @@ class Valve:
                 self._until = 0.0
                 self._timer = asyncio.get_running_loop().call_later(0, self._over)
 
+    def hasten(self, seconds: float) -> None:
+        """No pause that has begun lasts longer than that from now on."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        if self._timer is not None and self._until > until:
+            self._timer.cancel()
+            self._until = until
+            self._timer = loop.call_at(until, self._over)
+
     def end(self) -> None:
         """The socket is gone."""
         self.stopped = True
