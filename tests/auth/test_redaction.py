@@ -286,3 +286,44 @@ def test_it_stays_through_the_servers_own_set_up() -> None:
             logger = logging.getLogger(name)
             logger.handlers[:], logger.propagate = handlers, propagate
             logger.setLevel(level)
+
+
+def _record(error: BaseException | None, text: str = "failed", *args: object) -> logging.LogRecord:
+    told = None if error is None else (type(error), error, error.__traceback__)
+    return logging.LogRecord("hubbub.dispatch", logging.ERROR, "/app/main.py", 7, text, args, told)
+
+
+def _raised(error: Exception, scope: dict[str, Any]) -> Exception:
+    try:
+        raise error
+    except ValueError as raised:
+        concern(raised, Handshake(scope))
+        return raised
+
+
+def test_a_line_that_cannot_be_made_raises_nothing_and_shows_nothing() -> None:
+    record = _record(None, "%d of %s", "eyJ", "s3cret")
+    assert RedactCredentials().filter(record)
+    assert record.getMessage() == "a line of /app/main.py:7 (TypeError) is left out"
+
+
+@pytest.mark.parametrize("size", [5, 12])
+def test_however_many_secrets_a_stranger_presents_a_line_costs_little(size: int) -> None:
+    # Within a head of 64 KiB, and quoted one by one.
+    values = [f"{number:0{size}x}" for number in range(60_000 // (size + 3))]
+    scope = {"type": "websocket", "headers": [(b"cookie", ";".join(f"a={each}" for each in values).encode())]}
+    for several in (400, len(values)):
+        scope["headers"] = [(b"cookie", ";".join(f"a={each}" for each in values[:several]).encode())]
+        record = _record(_raised(ValueError(" ".join(values[:several])), scope))
+        began = time.process_time()
+        RedactCredentials().filter(record)
+        assert time.process_time() - began < 0.25
+        shown = logging.Formatter().format(record)
+        assert "ValueError" in shown
+        assert not any(value in shown.split() for value in values[1:several])
+
+
+def test_short_secrets_are_hidden_where_they_stand_alone() -> None:
+    text = "abcd abcde xabcd abcd_x (abcd)abcdef,abc-d abc-de"
+    hidden = "REDACTED REDACTED xabcd REDACTED_x (REDACTED)abcdef,REDACTED abc-de"
+    assert without(text, {"abcd", "abcde", "abc-d"}) == hidden

@@ -12,11 +12,12 @@ its shape (a JWT, a header, a parameter, a password in a URL), and where the exc
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
 from hubbub.auth.carriers import BEARER
+from hubbub.errors import described
 from hubbub.protocol.concern import concerned
 
 #: Where uvicorn and its WebSocket implementations log.
@@ -57,6 +58,10 @@ _LINE = re.compile(
     r"\b((?:set-)?cookie: ?(?=[^\s\"'=;:]+=)|(?:proxy-)?authorization: ?)[^\s\"'][^\n\"']*", re.IGNORECASE
 )
 _PASSWORD = re.compile(r"(://[^\s/@:\"']*:)[^\s/@\"']+(?=@)")
+#: Secrets of one handshake that are looked for. No browser has so many cookies, and each is looked for by itself.
+_MOST = 500
+# Where one that stands alone may begin, and what may not stand behind it.
+_BEGINNING, _INSIDE = re.compile(r"(?<![^\W_])"), re.compile(r"[^\W_]")
 _PARAMETER = re.compile(r"\b((?:password|passwd|secret|api[_-]?key|jwt)=)[^&\s\"',\]})]+", re.IGNORECASE)
 
 
@@ -82,12 +87,28 @@ def redact(text: str) -> str:
 
 def without(text: str, secrets: Iterable[str]) -> str:
     """The text without these, which it may quote. A short one only where it stands alone: it may be any word's part."""
+    short: set[str] = set()
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _OF_USE:
             text = text.replace(secret, _HIDDEN)
         elif len(secret) >= _A_WORD and secret in text:
-            text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", _HIDDEN, text)
-    return text
+            short.add(secret)
+    return _without_words(text, short) if short else text
+
+
+def _without_words(text: str, secrets: Collection[str]) -> str:
+    # Not by a pattern for each, which a stranger chooses: to make one takes far longer than to look for it.
+    parts: list[str] = []
+    lengths = sorted({*map(len, secrets)}, reverse=True)
+    done = 0
+    for beginning in _BEGINNING.finditer(text):
+        at = beginning.start()
+        for end in (at + length for length in lengths if at >= done):
+            if text[at:end] in secrets and not _INSIDE.match(text, end):
+                parts += (text[done:at], _HIDDEN)
+                done = end
+                break
+    return "".join((*parts, text[done:]))
 
 
 def secrets_of(scope: Mapping[str, Any]) -> set[str]:
@@ -124,11 +145,22 @@ def quotes(text: str, secret: str) -> bool:
 
 
 class RedactCredentials(logging.Filter):
-    """Lets every record through, rewritten where it held a credential."""
+    """Lets every record through, rewritten where it held a credential. Raises nothing, whatever is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
+        try:
+            self._look(record, error)
+        except Exception as odd:  # noqa: BLE001 - whoever logs goes on, as it does where a handler cannot write a line
+            # What it holds was not looked at, so nothing of it is shown.
+            _leave_out(record, error, f"a line of {record.pathname}:{record.lineno} ({type(odd).__qualname__})")
+        return True
+
+    def _look(self, record: logging.LogRecord, error: BaseException | None) -> None:
         secrets = {secret for handshake in concerned(error) for secret in secrets_of(handshake.scope())}
+        if len(secrets) > _MOST:
+            _leave_out(record, error, f"a line about a handshake that presents {len(secrets)} secrets")
+            return
         message = record.getMessage()
         if _clean(message, secrets) != message:
             _rewrite(record, secrets)
@@ -140,7 +172,12 @@ class RedactCredentials(logging.Filter):
                 record.exc_text, record.exc_info = clean, None
         if record.stack_info:
             record.stack_info = _clean(record.stack_info, secrets)
-        return True
+
+
+def _leave_out(record: logging.LogRecord, error: BaseException | None, what: str) -> None:
+    told = "" if error is None else f": {described(error)}"
+    record.msg, record.args = f"{what} is left out{told}", None
+    record.exc_info = record.exc_text = record.stack_info = None
 
 
 _formatter = logging.Formatter()
