@@ -12,10 +12,11 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 
-from hubbub import Connection, Hub
+from hubbub import Connection, Hub, Rate
 from hubbub.brokers.embedded import EmbeddedValkey
 from tests.kit.client import Tab
-from tests.kit.serving import Address, Names, serving
+from tests.kit.inside import inside
+from tests.kit.serving import Address, Names, serving, simple
 from tests.kit.waiting import until
 
 
@@ -124,6 +125,50 @@ async def test_put_out_while_it_asks_to_come_in_again(workers: list[Worker], by:
         here.open()
         assert (await again)["code"] == "forbidden"
         assert await hub.room("room:vip").members() == []
+
+
+@pytest.mark.parametrize("end", _ENDS, ids=["remove", "close", "leave"])
+async def test_removed_while_it_is_asked_what_it_may_in_a_room_it_was_put_into(end: Any) -> None:
+    hub, gate, asked = Hub(auth=Names()), asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> bool:
+        asked.set()
+        await gate.wait()
+        return True
+
+    @hub.rooms("room:{name}", may_read_history=slowly)
+    async def may(name: str) -> bool:
+        return True
+
+    async with serving(simple(hub)) as server, Tab(server.ws, token="alice") as alice:
+        await hub.user("alice").join("room:vip")
+        await asked.wait()
+        await end(hub)
+        await hub.user("alice").send({"type": "mark"})
+        await alice.receive("mark")
+        gate.set()
+        await alice.nothing("room_joined", during=0.1)
+
+
+async def test_nothing_is_left_of_who_went_while_its_credential_was_looked_up() -> None:
+    names = Names()
+    hub, told = Hub(auth=names, rate=Rate()), []
+    hub.on_connect(lambda: told.append("connected"))
+    async with serving(simple(hub)) as server:
+        names.gate = asyncio.Event()
+        tab = Tab(server.ws, token=None)
+        await tab.connect()
+        await tab.say('{"type": "auth", "token": "alice"}')
+        await until(lambda: names.asked, "it is looked up")
+        await tab.close()
+        runtime = inside(hub)
+        await until(lambda: not runtime.endpoint.connections, "it is gone")
+        names.gate.set()
+        await until(lambda: not len(runtime.parts.background), "nothing of it goes on")
+        assert runtime.hooks is not None
+        allowances = runtime.endpoint.context.allowances
+        assert allowances is not None
+        assert (told, len(runtime.hooks), len(allowances)) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("way", ["handshake", "first message", "hook"])

@@ -93,6 +93,8 @@ class Reader:
     `membership`: who ends its memberships when the application does.
     """
 
+    loaded = False
+
     def __init__(
         self,
         name: str,

@@ -24,6 +24,8 @@ def test_what_cannot_be_read_is_none(data: bytes) -> None:
 
 def test_what_another_release_says_is_none() -> None:
     assert Revocation.decode(b'["key","a",0,0]') is None
+    # Nor what is no time: whoever starts reads all that is remembered, and would not start.
+    assert Revocation.decode(b'["token","a",0,1%b]' % (b"0" * 400)) is None
 
 
 def test_what_is_said_is_read() -> None:

@@ -263,3 +263,20 @@ async def test_of_a_join_that_fails_nothing_is_left() -> None:
     await s.broker.only("subscribe room:r").fail()
     assert isinstance(task.exception(), Unavailable)
     assert ann.blind == frozenset()
+
+
+async def test_who_is_told_again_is_told_what_it_may_see_by_then() -> None:
+    s = JoiningRoom()
+    ann = s.member()
+    await s.joined(ann)
+    # It joins again, and may see less from now on; what was left out of notices is told behind that.
+    joining = await s.join(ann, allowed=Allowed(presence=False, history=False), keep=KEEP)
+    telling = asyncio.create_task(s.membership.tell_again(ann, RoomName("r"), RoomOptions(presence=True, history=KEEP)))
+    await settle()
+    while not (joining.done() and telling.done()):
+        await s.answer_all()
+        await settle()
+    assert await telling
+    assert ann.told[1:] == [{"type": "room_joined", "room": "r"}] * 2
+    s.membership.gone(ann)
+    await s.is_empty()

@@ -56,6 +56,15 @@ def test_one_publisher_has_half_of_what_is_regained_and_leaves_the_other_half_to
 
 
 @pytest.mark.usefixtures("ann")
+def test_what_others_left_no_room_for_costs_a_publisher_nothing(rates: RoomRates, clock: ManualClock) -> None:
+    assert passed(rates) == 8
+    PUBLISHER.set(UserId("bob"))
+    assert passed(rates) == 0
+    clock.move(1.0)
+    assert passed(rates) == 8
+
+
+@pytest.mark.usefixtures("ann")
 def test_bytes_count_as_well(rates: RoomRates) -> None:
     assert passed(rates, size=150) == 6
 

@@ -207,8 +207,11 @@ class Connection:
         if not self.outbound.welcomed:
             self.put_in(room)
             return
-        options, allowed = self._context.declared.options_of(room), await self._context.allowed(room, self)
-        await self._context.membership.join(self.outbound, room, options, allowed=allowed)
+        membership, options = self._context.membership, self._context.declared.options_of(room)
+        # From before it is asked what it may there: who is removed meanwhile is in no room yet.
+        with membership.removals.ask() as asked:
+            allowed = await self._context.allowed(room, self)
+            await membership.join(self.outbound, room, options, asked=asked, allowed=allowed)
 
     async def set_presence(self, presence: Mapping[str, Any] | BaseModel, room: str | None = None) -> None:
         """Show this beside the user's name, in one room with presence data; default in all of them, and in later ones.

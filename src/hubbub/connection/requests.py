@@ -256,14 +256,13 @@ class Requests:
             user = await self._authenticate(token, client.id, client.user)
         except CredentialError as error:
             raise Unauthorized(text_of(error), field="token") from None
-        if client.outbound.closed:
-            return  # see `_admit`
-        client.become(user)
-        self._confirm(client, id)
+        if not client.outbound.closed:
+            client.become(user)
+            self._confirm(client, id)
 
     async def _admit(self, client: Client, user: User, id: RequestId | None) -> None:
         if client.outbound.closed:
-            return  # while it was asked who that is: what were taken for it from now on, nobody would give back
+            return  # while it was looked up: what it took from here on nobody would give back
         client.become(user)
         if self._too_many(client, user):
             return

@@ -45,7 +45,7 @@ class Revocation(NamedTuple):
         try:
             of, name, before, until = json.loads(data)
             return cls(Revoked(of), str(name), float(before), float(until))
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             return None
 
 

@@ -112,9 +112,12 @@ class Membership:
         """
         if member.loaded:
             return False
-        allowed = Allowed(history=(member, room) not in self._without_history)
-        join = Joining(member, room, room_topic(room), options, allowed=allowed)
+        join = Joining(member, room, room_topic(room), options)
         await self._joins.begin(join)
+        # Not before: the join that it waited for may have ended with other rights.
+        join.allowed = Allowed(
+            history=(member, room) not in self._without_history, presence=room not in (member.blind or ())
+        )
         try:
             return not self._registry.in_room(member, room) or await self._answers.answer_again(join) or True
         except Unavailable:

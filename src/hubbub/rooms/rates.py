@@ -106,6 +106,10 @@ class Rate:
             # First: one who is over its own is not to use up the others'.
             if wait := mine.spend(now, size):
                 return wait
+            if wait := here.all.spend(now, size):
+                # Nor to pay for what others left no room for, as often as it tries.
+                mine.take(-1, -size)
+            return wait
         return here.all.spend(now, size)
 
     async def spend_patiently(self, topic: Topic, size: int, patience: float) -> float:
