@@ -247,6 +247,25 @@ class TestBeforeTheFirstMessage:
 
         asyncio.run(main())
 
+    def test_of_very_many_that_began_no_more_is_remembered(self, url: str, admin: Redis) -> None:
+        """Clients may bring about as many as they like. Those of before go on, unless they are lost."""
+
+        async def main() -> None:
+            async with running(RedisBroker(url)) as (worker,):
+                before = (await worker.broker.read(ROOM, KEEP, limit=1)).top
+                first = await publish(worker)
+                now = admin.zscore(BEGUN, META)
+                for part in range(5):
+                    admin.zadd(BEGUN, {f"{part}:{number}": now for number in range(50_000)})
+                await worker.broker.publish(room_topic("other"), b"x", keep=KEEP)
+                assert admin.zcard(BEGUN) == 1
+                assert await publish(worker) == Position(first.epoch, 2)
+                admin.delete(META)
+                after = (await worker.broker.read(ROOM, KEEP, limit=1)).top
+                assert not goes_on(before.epoch, after.epoch)
+
+        asyncio.run(main())
+
 
 def test_the_layout_is_what_other_programs_and_releases_rely_on(url: str, admin: Redis) -> None:
     async def main() -> None:

@@ -152,6 +152,24 @@ class TestAllStreams:
         all_.lose("a", 0.0)
         assert not goes_on(before.epoch, all_.append("a", b"x", KEEP, days * DAY)[0].epoch)
 
+    def test_of_so_many_that_began_no_more_is_remembered(self) -> None:
+        """Nor are new ones refused for it. Those of before go on, unless they are lost."""
+        numbers = count(1)
+        all_ = Streams(lambda: f"e{next(numbers)}", memory=100_000, begun=100)
+        before, _ = all_.read("first", KEEP, 0.0, since=None, limit=9)
+        first, _ = all_.append("first", b"x", KEEP, 0.0)
+        for number in range(500):
+            all_.lose(f"r{number}", 1.0)
+            assert len(all_.begun) <= 100
+        assert all_.append("first", b"x", KEEP, 2.0)[0] == Position(first.epoch, 2)
+        all_.lose("first", 3.0)
+        again, _ = all_.append("first", b"x", KEEP, 4.0)
+        for number in range(500):
+            all_.lose(f"r{number}", 5.0)
+        for epoch in (all_.read("new", KEEP, 6.0, since=None, limit=9)[0].epoch, again.epoch):
+            assert not goes_on(before.epoch, epoch)
+            assert not goes_on(first.epoch, epoch)
+
     def test_take_no_more_than_they_may(self) -> None:
         all_ = Streams(lambda: "e", memory=100_000)
 

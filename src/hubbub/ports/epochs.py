@@ -3,7 +3,8 @@
 It is the broker's own name for what it has not lost, and the day: the first message begins the topic's history under
 the epoch of its day. A position from before it is one of that history where it is of the same day or of the day before:
 for no longer than a broker remembers what began (`BEGUN_KNOWN`), so that a history that was begun and lost since is
-known to have been there, and the next one gets a name of its own. `docs/explain/delivery.md` has the reasoning.
+known to have been there, and the next one gets a name of its own. Where very many began within that time a broker takes
+another name, and forgets them all. `docs/explain/delivery.md` has the reasoning.
 """
 
 import re

@@ -20,6 +20,8 @@ from hubbub.types import Position
 _STREAM, _ENTRY = 1024, 160
 #: And what is remembered of one that began.
 _BEGUN = 200
+#: Topics of which that is remembered, at most: clients may bring about as many as they like.
+BEGUN_MOST = 250_000
 
 
 class Stream:
@@ -128,9 +130,11 @@ class Streams:
     `memory`: bytes they take at most, about.
     """
 
-    def __init__(self, new_epoch: Callable[[], str], *, memory: int = BROKER_MEMORY) -> None:
+    def __init__(self, new_epoch: Callable[[], str], *, memory: int = BROKER_MEMORY, begun: int = BEGUN_MOST) -> None:
         self._new_epoch = new_epoch
         self._memory = memory
+        # A quarter of the memory, or new topics would be refused for what is long gone.
+        self._begun_most = min(begun, memory // 4 // _BEGUN)
         self._streams: dict[str, Stream] = {}
         self._life = new_epoch()
         # When a topic's history began, the oldest first: `ports/epochs.py`.
@@ -212,6 +216,10 @@ class Streams:
         return stream
 
     def _note(self, topic: str, now: float) -> None:
+        if len(self._begun) >= self._begun_most:
+            # What is forgotten has no name in common with what comes: a position from before any message is lost.
+            self._begun.clear()
+            self._life = self._new_epoch()
         self._begun.pop(topic, None)  # what was noted last stands last
         self._begun[topic] = now
 
