@@ -97,6 +97,15 @@ def test_all_tabs_of_a_user_share_what_four_of_them_may_send() -> None:
     assert (other.spend(0.0), other.weigh(0.0, 100), other.refused(0.0)) == (0.0, 0.0, True)
 
 
+def test_what_the_users_allowance_refuses_costs_the_connection_nothing() -> None:
+    users = allowances(messages=1.0, burst=2, tabs=1)
+    one, other = Throttle(users), Throttle(users)
+    for tab in (one, other):
+        tab.belongs_to(ANN, 0.0)
+    assert [one.spend(0.0), one.spend(0.0), other.spend(0.0), other.spend(0.0)] == [0.0, 0.0, 1.0, 1.0]
+    assert [other.spend(2.0), other.spend(2.0), other.spend(2.0)] == [0.0, 0.0, 1.0]
+
+
 def test_who_comes_back_has_no_more_left_than_when_he_went() -> None:
     users = allowances(messages=1.0, burst=10, tabs=1)
     for _ in range(2):

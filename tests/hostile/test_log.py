@@ -34,6 +34,7 @@ from fastapi.requests import HTTPConnection
 from pydantic import BaseModel
 import uvicorn
 from hubbub import Connection, Hub, InvalidCredential, User
+from hubbub.scheduling.limited_log import LimitedLog
 
 class Believes:
     cookie, bearer = "sid", True
@@ -113,6 +114,7 @@ async def plain(connection: Annotated[Connection, Depends(hub.accept)], texts: Q
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.DEBUG)
+    LimitedLog.__init__.__kwdefaults__["burst"] = sys.maxsize  # all of them are looked at
     uvicorn.run(app, port=0, log_level="debug", ws=sys.argv[1])
 """
 WHAT = (

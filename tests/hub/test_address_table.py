@@ -82,6 +82,15 @@ def test_the_one_heard_last_is_remembered_longest() -> None:
     assert addresses.barred(b"1", 0) is None, "forgotten"
 
 
+def test_who_is_only_looked_at_keeps_nobody_in_memory() -> None:
+    addresses = table(handshakes=1, burst=1, failures=1)
+    addresses.failed(A, 0)
+    addresses.failed(B, 0)
+    assert addresses.barred(A, 19) is None
+    addresses.failed(b"c", 20)
+    assert len(addresses) == 1
+
+
 def test_nobody_is_remembered_whose_allowances_are_whole() -> None:
     addresses = table(handshakes=10, burst=20, failures=3)
     addresses.failed(A, 0)

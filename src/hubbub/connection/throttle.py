@@ -135,9 +135,15 @@ class Throttle(Allowance):
 
     def spend(self, now: float) -> float:
         """A message: 0.0, or the seconds until there may be one."""
-        wait = (self.messages or self.begin(now)).spend(now)
+        own = self.messages or self.begin(now)
+        wait = own.spend(now)
         whose = self._whose
-        return wait if wait or whose is None else (whose.messages or whose.begin(now)).spend(now)
+        if wait or whose is None:
+            return wait
+        wait = (whose.messages or whose.begin(now)).spend(now)
+        if wait:
+            own.give_back()  # nothing was let through that it would have paid for
+        return wait
 
     def weigh(self, now: float, size: int) -> float:
         wait = super().weigh(now, size)

@@ -113,8 +113,8 @@ class AddressTable:
         entry = self._busy.get(key) or self._idle.get(key)
         if entry is None:
             return None
-        self._regain(entry, now)
-        over = entry.failures - self._options.failures + 1
+        # It is only looked at: what was heard last is last in its order.
+        over = entry.failures - (now - entry.heard) * self._regained - self._options.failures + 1
         return TooMuch("too many failures", over / self._regained) if over > 0 else None
 
     def _heard(self, key: bytes, now: float) -> _Entry:
