@@ -156,6 +156,7 @@ async def test_silent_ones_of_one_address(server_options: dict[str, Any]) -> Non
         assert (await come(server, HOSTILE)).status == 101, "who is known at once waits for nothing"
         assert (await come(server, HONEST, "/ws")).status == 101
         assert [await peer.closed() for peer in silent[:2]] == [4002, 4002]
+        await until(lambda: not inside(server.hub).endpoint.handshakes.unauthenticated, "their sockets are gone")
         assert (await come(server, HOSTILE, "/ws")).status == 101
 
 

@@ -81,7 +81,7 @@ async def test_ten_thousand_joins_of_one_connection() -> None:
         for number in range(128):
             await ann.join(f"open:{number}")
         for number in range(128, 10_000):
-            with pytest.raises(Refusal, match="too_many_rooms"):
+            with pytest.raises(Refusal, match=r"too_many_rooms|rate_limited"):
                 await ann.join(f"open:{number}")
         assert len(rooms_of(hub)) == 128
         await ann.close()
@@ -96,7 +96,7 @@ async def test_rooms_that_come_and_go_leave_nothing(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(module, "KNOWN" if module is handles else "_KNOWN", 64)
     hub = hub_of()
     async with Node(hub) as node, Tab(node, "ann") as ann:
-        alone = inside(hub).parts.left_over()
+        alone = inside(hub).parts.left_over() | {"handing": 1}  # what she was handed, while she is there
 
         async def cycles(first: int, several: int) -> int:
             for number in range(first, first + several):

@@ -192,7 +192,8 @@ class Dispatch:
         kind = f"{function.name} failed by {type(error).__qualname__}"
         text, args = "%s failed for connection %s", (function.name, caller.id)
         if isinstance(error, WrongAnswer):
-            self.told.tell(kind, f"{text}: %s", *args, error, level=logging.ERROR)
+            # Its text is ours, and there are few of them.
+            self.told.tell(f"{function.name} failed: {error}", f"{text}: %s", *args, error, level=logging.ERROR)
         elif isinstance(error, ValidationError):
             # Its text quotes what was validated, which mostly is the message.
             self.told.tell(kind, f"{text}: %s: %s", *args, described(error), faults_of(error), level=logging.ERROR)
