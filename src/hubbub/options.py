@@ -1,4 +1,7 @@
-"""What an application may set, in small frozen groups. None is unlimited."""
+"""What an application may set, in small frozen groups. None is unlimited.
+
+Longer than other files: nearly all of it is said to whoever sets something.
+"""
 
 import math
 from collections.abc import Sequence

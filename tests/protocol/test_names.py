@@ -1,5 +1,6 @@
 """What may be an id, a name, a key and a user, and what is said of what may not."""
 
+import json
 import math
 import sys
 import unicodedata
@@ -10,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.errors import InvalidMessage
-from hubbub.protocol.messages import check_id, check_key, check_name, check_room, check_user, is_own_room
+from hubbub.protocol.messages import (
+    check_id,
+    check_key,
+    check_name,
+    check_room,
+    check_shared,
+    check_user,
+    expiring,
+    is_own_room,
+)
 from hubbub.types import User, UserId
 
 CONTROLS = "".join(char for char in map(chr, range(sys.maxunicode)) if unicodedata.category(char) == "Cc")
@@ -115,6 +125,18 @@ def test_what_is_no_key_fails_in_the_senders_turn(key: object) -> None:
 def test_a_key_that_is_none_is_called_by_its_field() -> None:
     with pytest.raises(ValueError, match=r"^idempotency_key has 1 to 128 bytes$"):
         check_key("", field="idempotency_key")
+
+
+def test_a_users_own_room_is_none_that_others_name() -> None:
+    assert check_shared("team:7", limit=6) == "team:7"
+    with pytest.raises(InvalidMessage, match="each user's own") as refused:
+        check_shared("@me", limit=6, field="rooms[3]")
+    assert refused.value.field == "rooms[3]"
+
+
+@pytest.mark.parametrize(("left", "told"), [(59.9994, 59_999), (0.0, 0), (-1.0, 0)])
+def test_what_is_left_of_a_credential_is_milliseconds(left: float, told: int) -> None:
+    assert json.loads(expiring(left).data) == {"type": "expiring", "expires_in": told}
 
 
 def test_a_user_has_one_room_of_its_own() -> None:

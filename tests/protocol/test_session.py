@@ -193,6 +193,13 @@ def test_a_frame_has_a_size(state: State) -> None:
         assert session(state).receive(frame) != end
 
 
+def test_a_frame_has_so_many_values() -> None:
+    full = Session(Limits(nodes=100), credential=True)
+    for many in ({"of": [{}] * 100}, {str(number): 1 for number in range(100)}):
+        assert refused(full.receive(json.dumps({"type": "x", **many})))[:2] == ("invalid_message", "")
+    assert isinstance(full.receive(json.dumps({"type": "x", "of": [{}] * 30})), Message)
+
+
 def test_binary_is_not_spoken() -> None:
     for state in (State.CHECKING, State.OPEN):
         assert session(state).receive(b"{}") == End(closes.BINARY)

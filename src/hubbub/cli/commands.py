@@ -1,6 +1,8 @@
 """The commands and their flags, as typer reads them. What a flag is worth is decided in `hubbub.cli.settings`.
 
 Flags that are also variables are taken as text: one place checks them, and says in one line what is wrong.
+
+A little longer than other files: nearly all of it is what `--help` says.
 """
 
 import os

@@ -3,6 +3,8 @@
 One for a worker, called for one request of a connection at a time. Whatever is refused is answered with its `id`;
 whatever fails is answered `internal`, logged with the connection's id, and costs the connection nothing but that
 answer, unless it fails before anybody is authenticated: then there is nobody to answer, and it is closed.
+
+A little longer than other files: every request has its line here, and all of them end in the same way.
 """
 
 import logging

@@ -5,6 +5,8 @@ Origin that is not ours, 503 when there is no room or no broker. But a browser s
 handshake, only 1006, and a client that cannot tell "fetch a new token" from "the network is down" comes back for ever:
 so where there is an Origin, a bad credential is accepted and closed with 4001 (`farewells.py`). The Origin is checked
 first, so that nobody's cookie is looked at for a hostile page.
+
+A little longer than other files: each way of being refused counts, is told and is answered in the same breath.
 """
 
 import asyncio

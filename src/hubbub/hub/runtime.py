@@ -1,6 +1,8 @@
 """The life of one worker: a hub that was started, from its first word to the broker to its last.
 
 What it consists of is made by `hub/composition.py`; here stands in which order it starts, drains and stops.
+
+Longer than other files: the order in which parts start is the order in which they stop, turned round.
 """
 
 import asyncio

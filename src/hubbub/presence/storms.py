@@ -12,6 +12,8 @@ is collected until it is calm again, and told twice a second:
 
 So whoever keeps a list by what it is told has the right one in the end, whatever it was spared. As in `diffs.py`, a
 user's own tabs are not told of it, and one who has joined since the last time is told where each has come to.
+
+A little longer than other files: what the two kinds of clients are told is one state, and is forgotten together.
 """
 
 from collections.abc import Callable, Collection, Iterator

@@ -2,6 +2,8 @@
 
 A store is to a `MemoryBroker` what the server is to a `RedisBroker`. Everything is done in the turn of the loop in
 which it is asked for, so each call is atomic. What has run out is forgotten when a later call comes by.
+
+A line longer than other files: every kind of state of a broker is named here once.
 """
 
 import logging
