@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from hubbub import Connection, Credential, Hub, Limits, User
+from hubbub import Connection, Credential, Heartbeat, Hub, Limits, User
 from hubbub.hub.current import HubDep
 from hubbub.types import UserId
 from tests.kit.inside import inside
@@ -25,7 +25,8 @@ class Anybody:
         return User(UserId(credential.value))
 
 
-hub = Hub(auth=Anybody(), limits=Limits(closing=2.0))
+#: The clients answer no ping, and how long a cycle takes decides nothing.
+hub = Hub(auth=Anybody(), limits=Limits(closing=2.0), heartbeat=Heartbeat(interval=600, timeout=600))
 
 
 class Say(BaseModel):

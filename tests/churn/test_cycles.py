@@ -10,7 +10,7 @@ import pytest
 from tests.churn.measuring import measure
 
 #: `CHURN_CYCLES=50000` for more.
-CYCLES = int(os.environ.get("CHURN_CYCLES", "2000"))
+CYCLES = int(os.environ.get("CHURN_CYCLES", "600"))
 
 
 @pytest.mark.slow

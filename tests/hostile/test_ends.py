@@ -16,7 +16,7 @@ from hubbub import Connection, ConnectionClosed, Hub, Limits
 from hubbub.brokers.memory.broker import MemoryBroker
 from hubbub.testing import Node
 from hubbub.types import Topic
-from tests.kit.inside import inside
+from tests.kit.inside import inside, without_lingering
 from tests.kit.raw_peers import CLOSE, OURS, Peer, frame
 from tests.kit.serving import DEFAULTS, Names, at_rest, left_behind, serving, simple
 from tests.kit.waiting import until
@@ -102,6 +102,7 @@ async def test_all_orders_of_what_may_end_a_connection(ws: str, caplog: pytest.L
         call.cancel()
 
     async with serving(app, **{**OURS, "ws": ws}) as server:
+        without_lingering(hub)
         for order in itertools.permutations((sent, closed, gone, cancelled)):
             for turns in (0, 3):
                 peer = await Peer(server, "/mine?token=ann").open()
@@ -169,6 +170,7 @@ async def test_a_call_that_is_cancelled_at_any_await(caplog: pytest.LogCaptureFi
         '{"type": "leave_room", "room": "open:a", "id": 3}',
     ]
     async with Node(app) as node:
+        without_lingering(hub)
         baseline: set[asyncio.Task[Any]] | None = None
         for turns in itertools.count():
             ended = await one_call(node, said, turns)

@@ -20,7 +20,7 @@ from tests.kit.serving import Names, serving, simple
 from tests.kit.waiting import until
 
 KEEP = History(size=100, ttl=3600)
-FAST = Rate(messages=10_000, burst=10_000)
+FAST = Rate(messages=10_000, burst=10_000, bytes=1 << 30, bytes_burst=1 << 30)
 
 
 class DirectMessage(BaseModel):

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from hubbub import Connection, Hub, HubDep, RateLimited, RoomRate
+from hubbub import Connection, Hub, HubDep, Rate, RateLimited, RoomRate
 from hubbub.integrations.publishing import publishing
 from hubbub.ports.metrics import Count, Tally
 from tests.kit.client import Tab
@@ -25,6 +25,8 @@ from tests.kit.waiting import until
 #: More than an outbox and what the kernel takes.
 FLOOD, LARGE = 120, "x" * 60_000
 READERS = 3
+#: Who publishes is read as fast as they send: only what they publish is bounded.
+FAST = Rate(bytes=1 << 30, bytes_burst=1 << 30)
 
 
 class Say(BaseModel):
@@ -85,7 +87,7 @@ async def read(peer: Peer, messages: int) -> None:
 
 @pytest.mark.parametrize("to", ["room", "each", "everyone", "user"])
 async def test_a_member_that_publishes_too_much_is_told_and_the_readers_stay(to: str) -> None:
-    hub, app = application()
+    hub, app = application(rate=FAST)
     async with (
         serving(app, **OURS) as address,
         reading_nothing(address) as readers,

@@ -27,6 +27,11 @@ def _runtime(hub: Hub) -> Runtime | None:
     return hub._life.runtime  # noqa: SLF001 - a hub shows nobody how it runs
 
 
+def without_lingering(hub: Hub) -> None:
+    """From now on a subscription without a reason ends in the next turn of the loop, not a second later."""
+    inside(hub).parts.subscriptions._linger = 0.0  # noqa: SLF001 - as below
+
+
 def listener(broker: Any) -> Listener:
     """Of a RedisBroker that was started, as the rest here."""
     found: Listener | None = broker._listener  # noqa: SLF001 - nor does a broker
