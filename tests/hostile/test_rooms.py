@@ -105,7 +105,7 @@ async def test_rooms_that_come_and_go_leave_nothing(monkeypatch: pytest.MonkeyPa
             assert not rooms_of(hub)
             await until(lambda: inside(hub).parts.left_over() == alone, "the topics are given up")
             gc.collect()
-            modules = [type(each).__module__ for each in gc.get_objects()]
+            modules = [str(type(each).__module__) for each in gc.get_objects()]
             return sum(name.startswith("hubbub.") and not name.startswith("hubbub.testing") for name in modules)
 
         before = await cycles(0, 200)

@@ -29,7 +29,7 @@ def _runtime(hub: Hub) -> Runtime | None:
 
 def without_lingering(hub: Hub) -> None:
     """From now on a subscription without a reason ends in the next turn of the loop, not a second later."""
-    inside(hub).parts.subscriptions._linger = 0.0  # noqa: SLF001 - as below
+    inside(hub).parts.subscriptions.linger = 0.0
 
 
 def listener(broker: Any) -> Listener:

@@ -23,6 +23,7 @@ def test_it_is_what_each_room_would_have_been_sent(message: Any) -> None:
     for room in rooms:
         assert composed.to(room) == compose(message, limit=LIMIT, room=room)
     assert composed.to(None) == compose(message, limit=LIMIT)
+    assert len(composed) == len(composed.to(None))
 
 
 def test_it_is_not_changed_by_what_becomes_of_the_message_afterwards() -> None:

@@ -67,7 +67,8 @@ class Subscriptions:
         self._broker = broker
         self._clock = clock
         self._spawn = spawn
-        self._linger = linger
+        self.linger: float = linger
+        """Seconds from the last reason for a topic to its end."""
         self._ended = ended
         self._topics: dict[Topic, _Topic] = {}
 
@@ -101,7 +102,7 @@ class Subscriptions:
         entry.reasons -= 1
         if entry.reasons == 0 and entry.lingering is None:
             entry.lingering = self._clock.call_at(
-                self._clock.now() + self._linger, lambda: self._look_again(topic, entry)
+                self._clock.now() + self.linger, lambda: self._look_again(topic, entry)
             )
 
     def stop(self) -> None:
