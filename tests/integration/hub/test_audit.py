@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import websockets
 from fastapi import HTTPException
+from websockets.asyncio.client import connect
 
 from hubbub import Addresses, Connection, Hub, Limits, User
 from hubbub.connection.audit import FIELDS
@@ -43,7 +44,7 @@ def records(caplog: pytest.LogCaptureFixture) -> Records:
 
 async def turned_away(url: str, **options: Any) -> int | None:
     """The close code of who is let in no further."""
-    async with websockets.connect(url, **options) as socket:
+    async with connect(url, **options) as socket:
         await socket.wait_closed()
         return socket.close_code
 
@@ -86,12 +87,12 @@ async def test_one_record_of_each_event(records: Records) -> None:
             assert await records.next() == record("kicked", "bob", connection=id, code=4003, cause="for spam")
 
         with pytest.raises(websockets.InvalidStatus):
-            await websockets.connect(f"{server.ws}/ws?token=nobody-s3cr3t")
+            await connect(f"{server.ws}/ws?token=nobody-s3cr3t")
         assert await records.next() == record("refused", code=401, cause="credential other")
         assert await turned_away(f"{server.ws}/ws?token=old-s3cr3t", origin=server.url) == 4001
         assert await records.next() == record("refused", code=4001, cause="credential expired", origin=server.url)
         with pytest.raises(websockets.InvalidStatus):
-            await websockets.connect(
+            await connect(
                 f"{server.ws}/ws",
                 origin="https://me:s3cr3t@evil.example/s3cr3t",
                 additional_headers={"Cookie": "session=ann"},
@@ -111,7 +112,7 @@ async def test_the_address_is_the_clients_and_a_line_has_one_form(
     hub = Hub(auth=Names(), audit=True, addresses=Addresses(proxies=["127.0.0.1"], connections=1))
     async with serving(simple(hub)) as server:
         headers = {"X-Forwarded-For": "evil, 2001:db8::7"}
-        async with websockets.connect(f"{server.ws}/ws?token=ann%20lee%22%20user%3Dbob", additional_headers=headers):
+        async with connect(f"{server.ws}/ws?token=ann%20lee%22%20user%3Dbob", additional_headers=headers):
             await until(records, "it came")
             [line] = [record.getMessage() for record in caplog.records if record.name == "hubbub.audit"]
             [record] = records()
@@ -121,7 +122,7 @@ async def test_the_address_is_the_clients_and_a_line_has_one_form(
             )
             caplog.clear()
             with pytest.raises(websockets.InvalidStatus):
-                await websockets.connect(f"{server.ws}/ws?token=ann", additional_headers=headers)
+                await connect(f"{server.ws}/ws?token=ann", additional_headers=headers)
             refused = await records.next()
             assert (refused["event"], refused["address"], refused["code"]) == ("refused", "2001:db8::7", 429)
         await until(records, "it went")
@@ -134,7 +135,7 @@ async def test_of_a_flood_so_many_are_written_and_the_rest_counted(
     hub = Hub(auth=Names(), audit=True)
     async with serving(simple(hub)) as server:
         answers = await asyncio.gather(
-            *(websockets.connect(f"{server.ws}/ws?token=no") for _ in range(30)), return_exceptions=True
+            *(connect(f"{server.ws}/ws?token=no") for _ in range(30)), return_exceptions=True
         )
         assert all(isinstance(answer, websockets.InvalidStatus) for answer in answers)
     written = [each for each in caplog.records if each.name == "hubbub.audit"]
