@@ -46,7 +46,7 @@ async def turned_away(url: str, **options: Any) -> int | None:
     """The close code of who is let in no further."""
     async with connect(url, **options) as socket:
         await socket.wait_closed()
-        return socket.close_code
+        return socket.protocol.close_code
 
 
 async def test_one_record_of_each_event(records: Records) -> None:
