@@ -46,7 +46,7 @@ _CHUNK = 64 * 1024
 """Joined into one write for a reader that is behind: enough for a good rate, little to be stuck with."""
 _WEIGHED = 4 * 1024
 """Bytes that are told of together: smaller messages are not worth a call each."""
-DISCARDED, _DISCARDING = 1024, 0.01
+DISCARDED, _DISCARDING = 256, 0.02
 """Frames that are read after the end in one go, only to find the peer's own end; and seconds until the next."""
 _DISCARDED_BYTES = 64 * 1024 * 1024
 """Bytes a second that are read after the end."""
