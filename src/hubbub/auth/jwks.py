@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from email.message import Message
-from ipaddress import ip_address
 from types import ModuleType
 from typing import IO, Any
 from urllib.parse import SplitResult, urlsplit
@@ -25,6 +24,7 @@ from urllib.parse import SplitResult, urlsplit
 from anyio import to_thread
 
 from hubbub.auth.keys import Key, choose, key_of_certificate, key_of_jwk
+from hubbub.auth.origin import is_loopback
 from hubbub.errors import ConfigurationError, InvalidCredential, Unavailable
 
 _log = logging.getLogger("hubbub.jwks")
@@ -124,7 +124,7 @@ class FetchedKeys:
         """In a thread. Raises whatever goes wrong."""
         began = time.monotonic()
         handlers: list[urllib.request.BaseHandler] = [_SameHost(self._address)]
-        if _is_loopback(self._address):
+        if is_loopback(self._address.hostname):
             handlers.append(urllib.request.ProxyHandler({}))
         opener = urllib.request.build_opener(*handlers)
         request = urllib.request.Request(self._url, headers={"Accept": "application/json"})  # noqa: S310 - `_checked`
@@ -179,20 +179,11 @@ def _checked(url: str) -> SplitResult:
         usable = bool(address.hostname) and address.port != 0
     except (ValueError, AttributeError, TypeError):
         raise ConfigurationError("jwks_url is an https URL") from None
-    if not usable or not (address.scheme == "https" or (address.scheme == "http" and _is_loopback(address))):
+    if not usable or not (address.scheme == "https" or (address.scheme == "http" and is_loopback(address.hostname))):
         raise ConfigurationError("jwks_url is an https URL: who can change what is read there decides who is let in")
     if address.username is not None or address.password is not None:
         raise ConfigurationError("jwks_url has no user and password: the keys are public")
     return address
-
-
-def _is_loopback(address: SplitResult) -> bool:
-    if address.hostname == "localhost":
-        return True
-    try:
-        return ip_address(address.hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _keys_of(document: Any, algorithms: Sequence[str], jwt: ModuleType) -> dict[str, Key]:

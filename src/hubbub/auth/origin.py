@@ -213,3 +213,11 @@ def _in_punycode(entry: str) -> str:
     except idna.IDNAError:
         return entry
     return f"{scheme}{separator}{encoded}{colon}{port}"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a name or an address, without brackets, is this machine's own; None is nobody's."""
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return host == "localhost"

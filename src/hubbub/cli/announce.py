@@ -1,8 +1,8 @@
 """What `hubbub serve` says when it starts: what development allows, and where it serves."""
 
-import ipaddress
 from urllib.parse import urlsplit
 
+from hubbub.auth.origin import is_loopback
 from hubbub.cli.listening import address
 from hubbub.cli.settings import Settings
 
@@ -31,7 +31,7 @@ def what_development_allows(settings: Settings, *, showcase: bool, generated: bo
         lines.append("  HUBBUB_DEV=1 for the application")
     if generated:
         lines.append("  HUBBUB_SECRET was not set: one was generated, and its tokens end with this process")
-    if settings.uds is None and not _loopback(settings.host):
+    if settings.uds is None and not is_loopback(settings.host):
         lines.append(f"  everybody who reaches {settings.host} may do so")
     return "\n".join(lines)
 
@@ -41,10 +41,3 @@ def _without_credentials(broker: str) -> str:
     if not parts.netloc:
         return parts.scheme or broker
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

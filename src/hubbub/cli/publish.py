@@ -1,6 +1,5 @@
 """`hubbub publish`: a message to a room of a running server, over HTTP."""
 
-import ipaddress
 import json
 import re
 from typing import Any, NoReturn
@@ -8,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from hubbub.auth.origin import is_loopback
 from hubbub.cli.settings import Settings
 from hubbub.errors import ConfigurationError, HubbubError
 
@@ -45,7 +45,7 @@ def publish(
         headers["Authorization"] = f"Bearer {key.get_secret_value()}"
     try:
         # A proxy from the environment would be asked for its own loopback.
-        with httpx.Client(timeout=TIMEOUT, trust_env=not _loopback(target)) as client:
+        with httpx.Client(timeout=TIMEOUT, trust_env=not is_loopback(urlsplit(target).hostname)) as client:
             answer = client.post(target, params=params, content=message.encode(), headers=headers)
     except httpx.TimeoutException:
         raise PublishError(f"No answer from {url} within {TIMEOUT:.0f} seconds") from None
@@ -80,14 +80,6 @@ def _target(url: str, room: str) -> str:
         # The text itself is not repeated: somebody may have put a password into it.
         raise ConfigurationError("--url is the server's address, like http://127.0.0.1:8000, without user and password")
     return f"{url.rstrip('/')}/api/rooms/{quote(room, safe='')}/messages"
-
-
-def _loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _refusal(answer: httpx.Response, url: str, *, with_key: bool) -> str:
