@@ -12,7 +12,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
 from hashlib import blake2b
 
 from hubbub.errors import ConfigurationError, Unavailable
@@ -22,6 +21,7 @@ from hubbub.ports.broker import LIVING, Broker, Declared, is_in_trouble
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import placeholders, shape
 from hubbub.rooms.retention import Retention, Word, word
+from hubbub.scheduling.tasks import repeat
 from hubbub.types import NodeId, Topic, room_of
 
 _log = logging.getLogger("hubbub.retention")
@@ -97,15 +97,7 @@ class RetentionWord:
 
     async def keep_settled(self) -> None:
         """Every second, and when `resumed`, until cancelled."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_INTERVAL):
-                    await self._soon.wait()
-            self._soon.clear()
-            try:
-                await self.settle()
-            except Exception:  # noqa: BLE001 - whatever it is, the next look may find it gone
-                _log.exception("what is kept could not be agreed on; it is tried again")
+        await repeat(self.settle, _INTERVAL, self._soon, _log, "what is kept could not be agreed on")
 
     def resumed(self) -> None:
         """The broker is back, and may have forgotten."""

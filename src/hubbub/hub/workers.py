@@ -16,6 +16,7 @@ from hubbub.hub.revoking import Revoking
 from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.rooms.removals import Removals
+from hubbub.scheduling.tasks import repeat
 from hubbub.types import WORKERS, RoomName
 
 _log = logging.getLogger("hubbub.revocations")
@@ -45,15 +46,7 @@ class WorkersTopic:
 
     async def keep_settled(self) -> None:
         """Every second, and when `resumed`, until cancelled."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_INTERVAL):
-                    await self._soon.wait()
-            self._soon.clear()
-            try:
-                await self.settle()
-            except Exception:  # noqa: BLE001 - whatever it is, the next look may find it gone
-                _log.exception("what is revoked could not be read; it is tried again")
+        await repeat(self.settle, _INTERVAL, self._soon, _log, "what is revoked could not be read")
 
     def resumed(self) -> None:
         """The broker is back: something may have been missed, and it may have forgotten."""

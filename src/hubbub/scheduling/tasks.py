@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
 from hubbub.scheduling.eager import Eager
@@ -30,6 +31,21 @@ class Begin(Protocol):
 
         `context`: nobody else's; default the hub's own.
         """
+
+
+async def repeat(
+    work: Callable[[], Coroutine[Any, Any, None]], every: float, soon: asyncio.Event, log: logging.Logger, failed: str
+) -> None:
+    """Do it each `every` seconds, and when `soon` is set, until cancelled. Where it raises, `failed` says so."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every):
+                await soon.wait()
+        soon.clear()
+        try:
+            await work()
+        except Exception:
+            log.exception("%s; it is tried again", failed)
 
 
 class Background:
