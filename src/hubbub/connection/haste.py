@@ -89,9 +89,10 @@ def take_joins(
         is_borne(client, now)
 
 
-def too_fast(client: Client, event: Event, wait: float) -> None:
-    """It has `wait` seconds to go until it may say this."""
-    _refuse(client, event, wait)
+def too_fast(client: Client, event: Event, wait: float | None) -> None:
+    """It has `wait` seconds to go until it may say this, None: nobody knows."""
+    retry_after = None if wait is None else math.ceil(wait * 1000)
+    client.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None), named(event))
 
 
 def weigh(client: Client, size: int, now: float, *, timeout: float) -> bool:
@@ -109,11 +110,6 @@ def no_room(client: Client, event: Event) -> None:
     """As much waits as may."""
     if client.outbound.transport is not None:
         client.outbound.transport.pause_reading(_TOO_FAST)
-    _refuse(client, event, None)
+    too_fast(client, event, None)
     if client.text:
         client.flooded()
-
-
-def _refuse(client: Client, event: Event, wait: float | None) -> None:
-    retry_after = None if wait is None else math.ceil(wait * 1000)
-    client.refuse(RateLimited(retry_after=retry_after), getattr(event, "id", None), named(event))
