@@ -16,7 +16,8 @@ RoomName = NewType("RoomName", str)
 ConnectionId = NewType("ConnectionId", str)
 NodeId = NewType("NodeId", str)
 
-#: What the broker knows: a room, a user, everyone, or one of two lists. Built by the functions below and nowhere else.
+#: What the broker knows: a room, a user, a worker, everyone, or one of two lists. Built by the functions below and
+#: nowhere else.
 Topic = NewType("Topic", str)
 
 #: The name of a user's own room on the wire. Reserved: no application room may be called so.
@@ -26,7 +27,7 @@ EVERYONE = Topic("everyone")
 #: Counted, never published to: which users have a connection, and which rooms have a member.
 ONLINE = Topic("online")
 OCCUPIED = Topic("occupied")
-#: Heard by every worker, whoever is connected to it: who was sent away, and what was revoked.
+#: Heard by every worker, whoever is connected to it: who was sent away, what was revoked, and what is asked.
 WORKERS = Topic("workers")
 
 
@@ -36,6 +37,11 @@ def room_topic(room: str) -> Topic:
 
 def user_topic(user: str) -> Topic:
     return Topic(f"user:{user}")
+
+
+def node_topic(node: NodeId) -> Topic:
+    """Heard by that worker alone."""
+    return Topic(f"node:{node}")
 
 
 def shown_as(topic: Topic) -> RoomName:

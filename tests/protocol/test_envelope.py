@@ -49,6 +49,8 @@ def test_the_kinds_keep_their_numbers_because_two_releases_may_share_a_broker() 
         "CHANGED": 11,
         "REMOVED": 13,
         "REVOKED": 14,
+        "ASKED": 15,
+        "ANSWERED": 16,
     }
 
 

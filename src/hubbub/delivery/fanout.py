@@ -40,6 +40,8 @@ _NOTICES = (Kind.NOTICE, Kind.SHOWN)
 _PLACES = {
     **dict.fromkeys((Kind.DISCONNECT, Kind.PUT_IN, Kind.TAKE_OUT), "user:"),
     **dict.fromkeys((Kind.CLOSE_ROOM, Kind.REMOVE, Kind.CAME, Kind.WENT, Kind.CHANGED), "room:"),
+    **dict.fromkeys((Kind.REMOVED, Kind.REVOKED, Kind.ASKED), WORKERS),
+    Kind.ANSWERED: "node:",
 }
 
 _HEAD = len(FOR_ALL)
@@ -131,7 +133,7 @@ class Fanout:
         self._note = note
 
     def on_workers(self, hear: Hear) -> None:
-        """Call `hear` for what is said to all workers."""
+        """Call `hear` for what is said to all workers, or to this one."""
         self._hear = hear
 
     def on_notice(self, take: Take) -> None:
@@ -180,8 +182,8 @@ class Fanout:
             case Kind.CAME | Kind.WENT | Kind.CHANGED:
                 if self._note is not None:
                     self._note(topic, envelope)
-            case Kind.REMOVED | Kind.REVOKED:
-                if self._hear is not None and topic == WORKERS:
+            case Kind.REMOVED | Kind.REVOKED | Kind.ASKED | Kind.ANSWERED:
+                if self._hear is not None:
                     self._hear(envelope)
         return None
 

@@ -96,16 +96,15 @@ class Cluster:
             await self._broker.report(self._node, self._describe(), _BELIEVED)
 
     async def report(self) -> None:
-        """`tell` until cancelled, and that it is gone at the end."""
-        try:
-            while True:
-                await self.tell()
-                await asyncio.sleep(_INTERVAL)
-        finally:
-            try:
-                await self._broker.withdraw(self._node)
-            except Unavailable:
-                pass  # what was said last is forgotten by itself
+        """`tell` until cancelled."""
+        while True:
+            await self.tell()
+            await asyncio.sleep(_INTERVAL)
+
+    async def leave(self) -> None:
+        """Tell the others that this node is gone."""
+        with suppress(Unavailable):  # what was said last is forgotten by itself
+            await self._broker.withdraw(self._node)
 
     async def stats(self) -> Stats:
         """Raises Unavailable."""

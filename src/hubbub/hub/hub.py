@@ -28,6 +28,7 @@ from hubbub.hub.gate import Gate
 from hubbub.hub.hook_declarations import HookDeclarations
 from hubbub.hub.hook_decorators import HookDecorators
 from hubbub.hub.lifecycle import Lifecycle
+from hubbub.hub.questions import Workers
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import (
@@ -136,6 +137,7 @@ class Hub(HookDecorators):
             hold_call=hold_call,
             clock=clock,
         )
+        self.workers: Workers = Workers(lambda: self._here.questions)
         self.router: APIRouter = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
         self.router.add_api_route(path, upgrade_required, include_in_schema=False, route_class_override=UpgradeRequired)
@@ -388,7 +390,9 @@ class Hub(HookDecorators):
         redaction.install()
         chosen = self._name is not None or not isinstance(self._broker, str)
         title = None if chosen else str(getattr(self._app, "title", ""))
-        running = Runtime(self._settings, self._declarations, broker, self._scope, title=title)
+        running = Runtime(
+            self._settings, self._declarations, broker, self._scope, title=title, known=self.workers.known
+        )
         try:
             await running.start()
         except BaseException:

@@ -6,8 +6,9 @@ Longer than other files: the order in which parts start is the order in which th
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from types import MappingProxyType
 from typing import Any
 
 from hubbub import closes
@@ -32,6 +33,7 @@ from hubbub.hub.edges import Edges
 from hubbub.hub.endpoint import Endpoint
 from hubbub.hub.gate import Gate
 from hubbub.hub.handshakes import Handshakes
+from hubbub.hub.questions import Answer, Questions
 from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.revoking import Revoking
 from hubbub.hub.server_process import ServerProcess
@@ -53,7 +55,7 @@ _ARRIVAL = 5.0
 
 
 class Runtime:
-    """`scope`: as `hubbub.hub.edges` has it.
+    """`scope`: as `hubbub.hub.edges` has it. `known`: what other workers may ask, as `hubbub.hub.questions` has it.
 
     `title`: of the application, where it may meet another by accident; None where its name was chosen.
     """
@@ -66,6 +68,7 @@ class Runtime:
         scope: Callable[[], dict[str, Any]],
         *,
         title: str | None = None,
+        known: Mapping[str, Answer] = MappingProxyType({}),
     ) -> None:
         self.stopping = False
         self._title = title
@@ -119,7 +122,8 @@ class Runtime:
             self.parts.background.spawn,
             lambda: self.endpoint.connections,
         )
-        self._workers = WorkersTopic(broker, self.parts.fanout, removals, self.revoking)
+        self.questions = Questions(broker, self.node, known, self.parts.background.spawn)
+        self._workers = WorkersTopic(broker, self.parts.fanout, removals, self.revoking, self.questions)
         refusals = Refusals(self.parts.clock, metrics)
         self.gate = Gate(
             settings.addresses,
@@ -239,10 +243,12 @@ class Runtime:
             last.push_async_callback(parts.background.end, within=FAREWELL)
             last.push_async_callback(parts.lease.stop)
             last.push_async_callback(self._end_hooks)
+            last.push_async_callback(self.cluster.leave)
             last.push_async_callback(_cancelled, self._always)
             for part in (
                 *self._bounded_logs,
                 self._still_valid,
+                self.questions,
                 parts.rates,
                 parts.handing,
                 parts.positions,

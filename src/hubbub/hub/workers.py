@@ -2,7 +2,7 @@
 
 A topic of a room or a user is heard where somebody is in it. Who is on the way in is in none yet, and what was said
 meanwhile would come too early for it. Removals are for those who are on the way in just then, and forgotten with them;
-what is revoked is remembered, and read again by who may have missed something.
+what is revoked is remembered, and read again by who may have missed something; what is asked is answered at once.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from contextlib import suppress
 from hubbub.closes import short
 from hubbub.delivery.fanout import Fanout
 from hubbub.errors import Unavailable
+from hubbub.hub.questions import Questions
 from hubbub.hub.revoking import Revoking
 from hubbub.ports.broker import Broker
 from hubbub.protocol.envelope import Envelope, Kind
@@ -28,10 +29,13 @@ _INTERVAL = 1.0
 class WorkersTopic:
     """`settled`: it is heard, and all that is revoked is known."""
 
-    def __init__(self, broker: Broker, fanout: Fanout, removals: Removals, revoking: Revoking) -> None:
+    def __init__(
+        self, broker: Broker, fanout: Fanout, removals: Removals, revoking: Revoking, questions: Questions
+    ) -> None:
         self._broker = broker
         self._removals = removals
         self._revoking = revoking
+        self._questions = questions
         self._soon = asyncio.Event()
         self.settled: bool = False
         fanout.on_workers(self._heard)
@@ -56,6 +60,9 @@ class WorkersTopic:
     def _heard(self, envelope: Envelope) -> None:
         if envelope.kind is Kind.REVOKED:
             self._revoking.heard(envelope.payload)
+            return
+        if envelope.kind is not Kind.REMOVED:
+            self._questions.heard(envelope)
             return
         room = None if envelope.key is None else RoomName(envelope.key)
         self._removals.note(envelope.only, room, short(envelope.payload))

@@ -66,6 +66,10 @@ class Kind(IntEnum):
     the reason, UTF-8."""
     REVOKED = 14
     """On WORKERS: credentials prove nobody from now on. Payload: see `hubbub.protocol.revocation`."""
+    ASKED = 15
+    """On WORKERS: answer this to a node. Payload: JSON, see `hubbub.hub.questions`."""
+    ANSWERED = 16
+    """On a node's topic: what another answers. Payload: the same."""
 
 
 _NOBODY: frozenset[str] = frozenset()
