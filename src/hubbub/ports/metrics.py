@@ -1,6 +1,8 @@
-"""What is counted. Names are constants here, so that a counter cannot be misspelt into existence."""
+"""What is counted and measured. Names are constants here, so that a counter cannot be misspelt into existence."""
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -75,9 +77,23 @@ class Count(StrEnum):
     """What was published did not come back for too long, though no connection was seen to end."""
 
 
+class Observed(StrEnum):
+    LOOP_LAG = "loop_lag"
+    """Seconds by which the event loop was late for what it was to do."""
+
+
+#: The upper bounds of what falls together, in ascending order; beyond the last is one more.
+BOUNDS: dict[Observed, tuple[float, ...]] = {
+    Observed.LOOP_LAG: (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+}
+
+
 class Metrics(Protocol):
     def count(self, what: Count, by: int = 1) -> None:
         """Add to a counter. Called on hot paths: must be cheap and must not raise."""
+
+    def observe(self, what: Observed, value: float) -> None:
+        """Add to a histogram. The same holds."""
 
 
 class _Counts(Counter[Count]):
@@ -86,11 +102,31 @@ class _Counts(Counter[Count]):
     __delitem__ = dict.__delitem__  # type: ignore[assignment]
 
 
+class Histogram:
+    """How many observations fell under each bound, the rest last, and their sum."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        # A bound belongs to what is under it, as Prometheus has it.
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+
 class Tally:
     """Counts in memory: the default, and what tests read."""
 
     def __init__(self) -> None:
         self.counts: Counter[Count] = _Counts()
+        self.histograms = {what: Histogram(bounds) for what, bounds in BOUNDS.items()}
 
     def count(self, what: Count, by: int = 1) -> None:
         self.counts[what] += by
+
+    def observe(self, what: Observed, value: float) -> None:
+        self.histograms[what].observe(value)
