@@ -152,7 +152,7 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
         if settings.proxies is None
         else ",".join(map(str, named_proxies(settings).networks)),
         "http": HTTP,
-        "ws": PROTOCOL,
+        "ws": PROTOCOL if settings.transport == "fast" else "auto",
         "ws_max_size": settings.max_message,
         "ws_per_message_deflate": False,
         "timeout_keep_alive": settings.timeout_keep_alive,

@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     min_body_rate: float = Field(default=500, gt=0, le=1e9)
     limit_head: int = Field(default=64 * 1024, ge=1024, le=1024 * 1024)
     limit_headers: int = Field(default=100, ge=10, le=10_000)
+    transport: Literal["fast", "asgi"] = "fast"
     limit_max_requests: int | None = Field(default=None, ge=1)
     limit_max_requests_jitter: int = Field(default=0, ge=0)
 
@@ -124,6 +125,7 @@ def write_environment(settings: Settings) -> None:
         "MIN_BODY_RATE": f"{settings.min_body_rate:g}",
         "LIMIT_HEAD": str(settings.limit_head),
         "LIMIT_HEADERS": str(settings.limit_headers),
+        "TRANSPORT": settings.transport,
         "LIMIT_MAX_REQUESTS": None if settings.limit_max_requests is None else str(settings.limit_max_requests),
         "LIMIT_MAX_REQUESTS_JITTER": str(settings.limit_max_requests_jitter),
     }

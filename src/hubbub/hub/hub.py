@@ -24,6 +24,7 @@ from hubbub.errors import ConfigurationError, Refused
 from hubbub.hub.cluster import Lease, Stats
 from hubbub.hub.declarations import Declarations, E, F
 from hubbub.hub.endpoint import Endpoint
+from hubbub.hub.fast_transport import take_fast_transport
 from hubbub.hub.gate import Gate
 from hubbub.hub.hook_declarations import HookDeclarations
 from hubbub.hub.hook_decorators import HookDecorators
@@ -380,6 +381,7 @@ class Hub(HookDecorators):
         broker = self._broker
         if isinstance(broker, str):
             broker = choose_broker(broker, name=_NAME if self._name is None else self._name, metrics=self.metrics)
+        take_fast_transport()
         process = ServerProcess()
         process.tell_of_limits(self.limits)
         if not broker.shared and (workers := process.workers) > 1:

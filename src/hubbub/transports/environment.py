@@ -20,3 +20,14 @@ def chosen(name: str, default: float) -> float:
     if not 0 < value < math.inf:
         raise ConfigurationError(f"HUBBUB_{name} is a number greater than 0, not {text!r}")
     return value
+
+
+def wants_fast() -> bool:
+    """Whether a server that was not told which WebSocket class to use gets ours: not where HUBBUB_TRANSPORT is `asgi`.
+
+    Raises ConfigurationError for what is neither `asgi` nor `fast`, the default.
+    """
+    text = os.environ.get("HUBBUB_TRANSPORT") or "fast"
+    if text not in ("fast", "asgi"):
+        raise ConfigurationError(f"HUBBUB_TRANSPORT is fast or asgi, not {text!r}")
+    return text == "fast"

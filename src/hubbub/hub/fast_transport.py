@@ -1,0 +1,87 @@
+"""The fast transport without a flag: a server that was not told which WebSocket class to use gets ours.
+
+uvicorn loads its protocol classes before it imports the application, so an import is too late to choose one; but it
+makes them anew for every socket, from its configuration, and takes no socket before the lifespan has started. So a hub
+that starts in uvicorn's lifespan puts our class there. The configuration is that of the server whose lifespan this is,
+found by the task that runs it: behind the handlers of signals (`server_process.py`) is the last server of a process,
+which need not be this one, and off the main thread none.
+
+What an operator has chosen stays: any `--ws`, uvicorn's own class by name too, and `--http` in any case, because what
+bounds requests is no affair of a hub that nobody asked. Elsewhere, and where it was chosen, a hub says once that it is
+slower than it might be. HUBBUB_TRANSPORT=asgi says that this is meant.
+"""
+
+import asyncio
+import logging
+import sys
+import weakref
+from types import FrameType
+from typing import Any
+
+from hubbub.transports import PROTOCOL
+from hubbub.transports.environment import wants_fast
+
+_log = logging.getLogger("hubbub.server")
+
+# What a package is called by those who type it.
+_SERVERS = {"uvicorn": "uvicorn", "hypercorn": "Hypercorn", "granian": "Granian", "gunicorn": "gunicorn -k asgi"}
+_DAPHNE = "daphne.server"
+
+_INSTEAD = (
+    "hubbub serve, fastapi run, uvicorn and gunicorn with uvicorn's worker have the fast transport, where they are not "
+    "told another --ws. HUBBUB_TRANSPORT=asgi says that this is meant"
+)
+
+_told: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+
+def take_fast_transport() -> None:
+    """Call where a hub starts. Raises ConfigurationError for a HUBBUB_TRANSPORT that is none."""
+    if not wants_fast():
+        return
+    frame = _outermost_of_this_task()
+    server = str(frame.f_globals.get("__name__", "")).partition(".")[0] if frame is not None else ""
+    if server == "uvicorn":
+        _of_uvicorn(getattr(frame.f_locals.get("self") if frame is not None else None, "config", None))
+    elif server in _SERVERS:
+        _tell_once(f"{_SERVERS[server]} has no other")
+    elif _DAPHNE in sys.modules:
+        _tell_once("Daphne has no other")
+
+
+def _of_uvicorn(config: Any) -> None:
+    own = getattr(config, "ws_protocol_class", None)
+    try:
+        from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+        from hubbub.transports.uvicorn import HubbubProtocol
+    # Made for the insides of uvicorn, ours may meet a later one in which anything is different.
+    except Exception as error:  # noqa: BLE001
+        _tell_once(f"the fast one does not fit this uvicorn: {type(error).__name__}")
+        return
+    if isinstance(own, type) and issubclass(own, HubbubProtocol):
+        return
+    if config.ws == "auto" and own is WebSocketsSansIOProtocol:
+        config.ws_protocol_class = HubbubProtocol
+        _log.info(
+            "sockets have the fast transport, %s: uvicorn was not told which. HUBBUB_TRANSPORT=asgi leaves it its own",
+            PROTOCOL,
+        )
+    else:
+        chosen = config.ws if isinstance(config.ws, str) else config.ws.__name__
+        _tell_once(f"uvicorn was told --ws {chosen}")
+
+
+def _tell_once(why: str) -> None:
+    """For all hubs of a worker."""
+    loop = asyncio.get_running_loop()
+    if loop not in _told:
+        _told.add(loop)
+        _log.warning("a hub's sockets go through ASGI, slower than they could: %s. %s", why, _INSTEAD)
+
+
+def _outermost_of_this_task() -> FrameType | None:
+    """That of the coroutine which the task was made of: in a lifespan, the server's."""
+    task = asyncio.current_task()
+    frame = getattr(task.get_coro(), "cr_frame", None) if task is not None else None
+    return frame if isinstance(frame, FrameType) else None
