@@ -3,8 +3,9 @@
 Before accept, by HTTP: 400 for a handshake that makes no sense, 401 for a credential that proves nobody, 403 for an
 Origin that is not ours, 503 when there is no room or no broker. But a browser shows a script nothing of a refused
 handshake, only 1006, and a client that cannot tell "fetch a new token" from "the network is down" comes back for ever:
-so where there is an Origin, a bad credential is accepted and closed with 4001 (`farewells.py`). The Origin is checked
-first, so that nobody's cookie is looked at for a hostile page.
+so where there is an Origin, a bad credential is accepted and closed with 4001 (`farewells.py`), unless the application
+wants nobody accepted who is not let in. The Origin is checked first, so that nobody's cookie is looked at for a hostile
+page.
 
 A little longer than other files: each way of being refused counts, is told and is answered in the same breath.
 """
@@ -63,6 +64,14 @@ _NOT_YET_TOLD = {400, 429, 503}
 # A page that may not connect is not its visitors' fault.
 _ITS_OWN_FAULT = {400, 401}
 
+# What a close would have said. To the others none would.
+_CLOSES = {
+    401: closes.CREDENTIAL_INVALID,
+    429: closes.OVERLOADED,
+    500: closes.OUR_FAULT,
+    503: closes.OVERLOADED,
+}
+
 #: What a client that was sent away should wait, in seconds. The broker or a place is usually back by then.
 RETRY_AFTER = {"Retry-After": "2"}
 
@@ -70,7 +79,8 @@ RETRY_AFTER = {"Retry-After": "2"}
 class Handshakes:
     """`gate` says who may begin at all, `refusals` is told of credentials that prove nobody.
 
-    `unready` says why this worker takes nobody now. `check_revoked` raises InvalidCredential.
+    `unready` says why this worker takes nobody now. `check_revoked` raises InvalidCredential. `by_http`: a bad credential
+    is not accepted, a browser's neither.
     """
 
     def __init__(
@@ -85,8 +95,10 @@ class Handshakes:
         limits: Limits,
         metrics: Metrics,
         clock: Clock,
+        by_http: bool = False,
         audit: Audit | None = None,
     ) -> None:
+        self._by_http = by_http
         self._authenticators = tuple(authenticators)
         self._origins = origins
         self.gate: Gate = gate
@@ -204,7 +216,7 @@ class Handshakes:
             return proved
         except CredentialError as error:
             self._tell_of_credential(websocket, presented, error)
-            if "origin" in websocket.headers:
+            if "origin" in websocket.headers and not self._by_http:
                 raise
             raise _unauthorized(error) from None
         except (TimeoutError, Unavailable):
@@ -287,7 +299,10 @@ async def _deny(websocket: WebSocket, refusal: HTTPException) -> None:
     """By HTTP where the server can (ASGI extension `websocket.http.response`); elsewhere every refusal is 403."""
     with suppress(*GONE):
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
-            response = JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)
+            said: dict[str, Any] = {"detail": refusal.detail}
+            if (close := _CLOSES.get(refusal.status_code)) is not None:
+                said |= {"code": close.code, "reason": close.reason}
+            response = JSONResponse(said, refusal.status_code, refusal.headers)
             await websocket.send_denial_response(response)
         else:
             await websocket.close()

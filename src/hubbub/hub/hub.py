@@ -76,7 +76,9 @@ class Hub(HookDecorators):
     `announce_users`: tell everyone `user_connected` and `user_disconnected`. `inbox`: what is kept of the messages to a
     user, also of one who is not there; the user's tabs get it by joining the room `@me` with `since`; default and
     False as `history` of `rooms`. `leaving`: how long users are believed to be there, and how a worker goes; default
-    `Leaving()`, its window from HUBBUB_DRAIN.
+    `Leaving()`, its window from HUBBUB_DRAIN. `refuse`: how a browser with an invalid credential is refused: "close",
+    the default, accepts it and closes with 4001, which its scripts can see; "http" answers 401 before accept, as for
+    everyone else, and they see 1006.
     `rate`: how fast a client may send, default `Rate()`, none in development (HUBBUB_DEV=1). `room_rate`: what clients
     may have published into one room, to one user or to everyone, through one worker; default a quarter of
     `Limits.outbox` a second, none in development. `addresses`: what the clients of one address may have, default
@@ -100,6 +102,7 @@ class Hub(HookDecorators):
         announce_users: bool = False,
         inbox: Keep = None,
         leaving: Leaving | None = None,
+        refuse: Literal["close", "http"] = "close",
         limits: Limits | None = None,
         heartbeat: Heartbeat | None = None,
         rate: Rate | None = None,
@@ -134,6 +137,7 @@ class Hub(HookDecorators):
             audit=asked_to_audit() if audit is None else audit,
             inbox=inbox,
             leaving=leaving_from_environment() if leaving is None else leaving,
+            refuse=refuse,
             metrics=self.metrics,
             hold_call=hold_call,
             clock=clock,

@@ -162,6 +162,7 @@ class Runtime:
             limits=limits,
             metrics=metrics,
             clock=self.parts.clock,
+            by_http=settings.refuse == "http",
             audit=audit,
         )
         self.endpoint = Endpoint(context, handshakes)

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any
+from typing import Any, Literal
 
 from hubbub.auth.origin import OriginRules
 from hubbub.brokers.choose import MEMORY, check_broker_url
@@ -58,6 +58,7 @@ class HubSettings:
     audit: bool = False
     inbox: Keep = None
     leaving: Leaving = field(default_factory=Leaving)
+    refuse: Literal["close", "http"] = "close"
     metrics: Metrics = field(default_factory=Tally)
     hold_call: bool | None = None
     clock: Clock | None = None
@@ -70,6 +71,8 @@ class HubSettings:
             if not isinstance(value, kinds):
                 wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
                 raise ConfigurationError(f"Hub({name}=…) is {wanted}, not {type(value).__name__}")
+        if self.refuse not in ("close", "http"):
+            raise ConfigurationError(f"Hub(refuse=…) is 'close' or 'http', not {self.refuse!r}")
         try:
             check_keep(self.inbox, "inbox")
             check_fits(self.inbox, self.limits)
