@@ -79,8 +79,8 @@ RETRY_AFTER = {"Retry-After": "2"}
 class Handshakes:
     """`gate` says who may begin at all, `refusals` is told of credentials that prove nobody.
 
-    `unready` says why this worker takes nobody now. `check_revoked` raises InvalidCredential. `by_http`: a bad credential
-    is not accepted, a browser's neither.
+    `unready` says why this worker takes nobody now. `check_revoked` raises InvalidCredential. `by_http`: a browser's
+    bad credential is not accepted either.
     """
 
     def __init__(
