@@ -19,8 +19,8 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt src/hubbub/_accelera
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[all]'
 	touch $@
 
-demo: install ## run the showcase on three workers: http://127.0.0.1:8000
-	$(BIN)/hubbub serve --dev --workers 3
+demo: install ## run the showcase on three workers: http://127.0.0.1:8000; what was said is kept in .hubbub
+	$(BIN)/hubbub serve --dev --workers 3 $(if $(HUBBUB_BROKER),,--data .hubbub)
 
 examples: install ## the tutorials' applications, each before and after its migration; EXAMPLE=client_id for one
 	$(BIN)/python -m examples $(EXAMPLE)

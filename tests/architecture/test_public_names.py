@@ -65,7 +65,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Worker": "connections facts node pid",
     },
     "hubbub.brokers.embedded": {
-        "EmbeddedValkey": "alive pid start stop url",
+        "EmbeddedValkey": "alive keeps pid start stop url",
     },
     "hubbub.brokers.redis": {
         "RedisBroker": (

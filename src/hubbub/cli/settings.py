@@ -36,7 +36,8 @@ def _lower(value: object) -> object:
 class Settings(BaseSettings):
     """Times are seconds, sizes bytes.
 
-    `broker` is a URL or `memory`; None is memory for one worker, an embedded Valkey for more.
+    `broker` is a URL or `memory`; None is memory for one worker, an embedded Valkey for more, and for one where `data`
+    says in which directory it is to keep what it is told.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore")
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=256)
     broker: str | None = None
     broker_memory: int = Field(default=BROKER_MEMORY, ge=LEAST_MEMORY)
+    data: str | None = None
     secret: SecretStr | None = None
     dev: bool = False
     publish_key: SecretStr | None = None
@@ -108,6 +110,7 @@ def write_environment(settings: Settings) -> None:
         "WORKERS": str(settings.workers),
         "BROKER": settings.broker,
         "BROKER_MEMORY": str(settings.broker_memory),
+        "DATA": settings.data,
         "SECRET": revealed(settings.secret),
         # Not removed where it is off: a worker that reads .env itself would turn it on again.
         "DEV": "1" if settings.dev else "0",

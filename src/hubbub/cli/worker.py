@@ -14,16 +14,18 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from socket import socket
-from typing import Any, Protocol
+from typing import Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.importer import ImportFromStringError, import_from_string
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import ChangeReload, Multiprocess
 
+from hubbub.cli.revival import Revival, Watched
 from hubbub.errors import ConfigurationError
 from hubbub.options import Limits
 
@@ -36,13 +38,6 @@ _POLL = 0.2
 
 class Asked(SystemExit):
     """The operator asked for the end, which is no fault of the application that is being imported."""
-
-
-class Watched(Protocol):
-    """A process the workers cannot do without."""
-
-    @property
-    def alive(self) -> bool: ...
 
 
 class WorkerConfig(uvicorn.Config):
@@ -110,14 +105,13 @@ class Supervisor(Multiprocess):
         self.status = 0
         self.failure: str | None = None
         self._patience = config.patience
-        self._broker = broker
+        self._broker = Revival(broker)
         self._failures = failures
         # A closed terminal means the end; without one, SIGHUP is an operator's request for a rolling restart.
         self._terminal = sys.stdin is not None and sys.stdin.isatty()
 
     def keep_subprocess_alive(self) -> None:
-        if self._broker is not None and not self._broker.alive and not self.should_exit.is_set():
-            logger.error("the embedded Valkey ended unexpectedly; stopping all workers")
+        if not self.should_exit.is_set() and not self._broker.is_there():
             self.status = 1
             self.should_exit.set()
         for process in self.processes:
@@ -154,6 +148,25 @@ class Supervisor(Multiprocess):
             if self.signal_queue.pop() in (signal.SIGTERM, signal.SIGINT):
                 for process in self.processes:
                     process.process.terminate()
+
+
+# Which class it is depends on what is installed.
+class Reloader(ChangeReload):  # type: ignore[misc, valid-type]
+    """One worker that is started again when a file changes, and its broker. `status` is the exit code, 0 or 1."""
+
+    def __init__(
+        self, config: WorkerConfig, target: Callable[..., None], sockets: list[socket], *, broker: Watched | None
+    ) -> None:
+        super().__init__(config, target, sockets)
+        self.status = 0
+        self._broker = Revival(broker)
+
+    def should_restart(self) -> list[Path] | None:
+        if not self.should_exit.is_set() and not self._broker.is_there():
+            self.status = 1
+            self.should_exit.set()
+        changed: list[Path] | None = super().should_restart()
+        return changed
 
 
 def _outlive_no_parent(patience: float) -> None:
