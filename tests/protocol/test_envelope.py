@@ -24,7 +24,12 @@ def packed(header: bytes, *, version: int = 1, kind: int = 1, length: int | None
 beside = st.none() | st.text().map(str.encode)
 
 
-@given(st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names, st.none() | anything, beside))
+traces = st.none() | st.text()
+
+
+@given(
+    st.builds(Envelope, st.sampled_from(Kind), st.binary(), names, names, names, st.none() | anything, beside, traces)
+)
 def test_what_goes_into_the_broker_comes_out_of_it(envelope: Envelope) -> None:
     assert Envelope.decode(envelope.encode()) == envelope
 
@@ -63,10 +68,12 @@ def test_the_layout_is_that_of_version_1() -> None:
         only=frozenset({"d"}),
         key="e",
         presence='{"é":{}}'.encode(),
+        trace="f",
     ).encode()
     version, kind, length = struct.unpack_from("!BBH", data)
     assert (version, kind) == (1, 5)
-    assert json.loads(data[4 : 4 + length]) == {"u": ["a", "b"], "c": ["c"], "o": ["d"], "k": "e", "p": '{"é":{}}'}
+    said = json.loads(data[4 : 4 + length])
+    assert said == {"u": ["a", "b"], "c": ["c"], "o": ["d"], "k": "e", "p": '{"é":{}}', "t": "f"}
     assert data[4 + length :] == b"\x00\xff"
 
 
@@ -86,7 +93,7 @@ def test_the_payload_is_never_looked_into(payload: bytes) -> None:
 
 
 def test_a_header_may_say_more_than_we_know() -> None:
-    header = b'{"u":["a"],"trace":"00-1"}'
+    header = b'{"u":["a"],"later":"00-1"}'
     assert Envelope.decode(packed(header, payload=b"x")) == Envelope(Kind.MESSAGE, b"x", without_users=frozenset({"a"}))
 
 

@@ -80,6 +80,7 @@ class Envelope(NamedTuple):
 
     `key`: of the value it is, where a slow reader needs only the latest. `presence`: of a notice, what those who asked
     for it get beside the payload, JSON. In the header, so that a release that does not know it delivers the payload.
+    `trace`: which trace it belongs to, see `hubbub.protocol.trace_context`; whatever stands there, it is delivered.
     """
 
     kind: Kind
@@ -89,6 +90,7 @@ class Envelope(NamedTuple):
     only: frozenset[str] = _NOBODY
     key: str | None = None
     presence: bytes | None = None
+    trace: str | None = None
 
     def encode(self) -> bytes:
         if not (
@@ -97,6 +99,7 @@ class Envelope(NamedTuple):
             or self.only
             or self.key is not None
             or self.presence is not None
+            or self.trace is not None
         ):
             return _HEADS[self.kind] + self.payload
         fields: dict[str, list[str] | str] = {
@@ -108,6 +111,8 @@ class Envelope(NamedTuple):
             fields["k"] = self.key
         if self.presence is not None:
             fields["p"] = self.presence.decode()
+        if self.trace is not None:
+            fields["t"] = self.trace
         # Where something is shown, as it is: escaped, a character of one byte or two would be six.
         text = json.dumps(fields, separators=(",", ":"), ensure_ascii=self.presence is None)
         header = text.encode("utf-8", "surrogatepass")
@@ -121,7 +126,7 @@ class Envelope(NamedTuple):
         bare = _BARE.get(data[:4])
         if bare is not None:
             # What calling it comes to, without the call.
-            return tuple.__new__(cls, (bare, data[4:], _NOBODY, _NOBODY, _NOBODY, None, None))
+            return tuple.__new__(cls, (bare, data[4:], _NOBODY, _NOBODY, _NOBODY, None, None, None))
         try:
             version, kind, length = _HEAD.unpack_from(data)
             if version != _VERSION:
@@ -138,6 +143,7 @@ class Envelope(NamedTuple):
                 only=frozenset(fields.get("o", ())),
                 key=_string(fields.get("k")),
                 presence=_text(fields.get("p")),
+                trace=trace if isinstance(trace := fields.get("t"), str) else None,
             )
         except UnknownEnvelope:
             raise
@@ -162,6 +168,17 @@ _HEADS = {kind: head for head, kind in _BARE.items()}
 
 FOR_ALL = _HEADS[Kind.MESSAGE]
 """A message to all members is this and its payload: what `Envelope.encode` makes of one, without the envelope."""
+
+
+def with_trace(data: bytes, trace: str) -> bytes:
+    """What `encode` made without a trace, with this one; the same bytes where the header has no room for it."""
+    length = int.from_bytes(data[2:4], "big")
+    end = _HEAD.size + length
+    field = b'"t":' + json.dumps(trace).encode()
+    header = data[_HEAD.size : end - 1] + b"," + field + b"}" if length else b"{" + field + b"}"
+    if len(header) > 0xFFFF:
+        return data
+    return b"".join((data[:2], len(header).to_bytes(2, "big"), header, data[end:]))
 
 
 def parted(data: bytes) -> tuple[Position | None, bytes]:
