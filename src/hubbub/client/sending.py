@@ -3,8 +3,8 @@
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -15,9 +15,9 @@ from hubbub.protocol import messages
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.protocol.for_each_room import ForEachRoom
 from hubbub.rooms.each_room import check_rooms
-from hubbub.rooms.publishing import check_ephemeral
+from hubbub.rooms.publishing import check_ephemeral, exclusion
 from hubbub.rooms.retention import Retention
-from hubbub.types import EVERYONE, OWN_ROOM, Position, RoomName, Topic, room_of, room_topic, user_topic
+from hubbub.types import EVERYONE, OWN_ROOM, Position, RoomName, Topic, User, room_of, room_topic, user_topic
 
 try:
     from hubbub.brokers.redis.keys import Keys
@@ -29,9 +29,14 @@ except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 Rs = TypeVar("Rs")
 
 _Message: TypeAlias = Mapping[str, Any] | BaseModel
+#: Whom a message is kept from, all tabs: a user, a user id, or several.
+_Exclude: TypeAlias = User | str | Iterable[User | str] | None
+
+_NOBODY: frozenset[str] = frozenset()
 
 #: Seconds for which what the hubs keep is not asked for again.
 _KNOWN = 10.0
@@ -44,6 +49,8 @@ class Sending(NamedTuple):
     message: _Message | ForEachRoom
     idempotency_key: str | None = None
     ephemeral: bool = False
+    excluded: frozenset[str] = _NOBODY
+    """User ids."""
 
 
 class Rules(NamedTuple):
@@ -75,14 +82,24 @@ class Asked(NamedTuple):
         return (True, position(answer)) if self.script is PUBLISH else (answer != 0, None)
 
 
+class _Send(Protocol[R_co]):
+    def __call__(
+        self, message: _Message, idempotency_key: str | None, ephemeral: bool, excluded: frozenset[str], /
+    ) -> R_co: ...
+
+
 class Recipients(Generic[R]):
     """A room or a user, or several rooms: then there is a list of positions, one for each of them."""
 
-    def __init__(self, send: Callable[[_Message, str | None, bool], R]) -> None:
+    def __init__(self, send: _Send[R]) -> None:
         self._send = send
 
-    def send(self, message: _Message, *, keep: bool = True, idempotency_key: str | None = None) -> R:
-        """To every tab there, on every worker. The position where it is kept, otherwise None.
+    def send(
+        self, message: _Message, *, exclude: _Exclude = None, keep: bool = True, idempotency_key: str | None = None
+    ) -> R:
+        """To every tab there, on every worker, but those of whom `exclude` names: a user, a user id or several.
+
+        Returns the position where it is kept, otherwise None.
 
         `keep`: False for what is good for this moment alone, as `hubbub.Room.send` has it. `idempotency_key`: sent
         again with the same one within five minutes, it is delivered once, and the position is the first one's; where
@@ -95,7 +112,7 @@ class Recipients(Generic[R]):
         once = messages.check_key(idempotency_key, field="idempotency_key")
         if keep is not True:
             check_ephemeral(keep, once)
-        return self._send(message, once, not keep)
+        return self._send(message, once, not keep, _users(exclude))
 
 
 class Publishing(ABC, Generic[R, Rs]):
@@ -121,9 +138,9 @@ class Publishing(ABC, Generic[R, Rs]):
         """Raises InvalidMessage for a bad id."""
         return self._recipients(user_topic(messages.check_name(id, limit=self._limits.name, field="user")))
 
-    def broadcast(self, message: _Message) -> R:
-        """To every connection of every worker; nothing is kept of it. Raises as `Recipients.send` does."""
-        return self._publish(Sending(EVERYONE, message))
+    def broadcast(self, message: _Message, *, exclude: _Exclude = None) -> R:
+        """To every connection of every worker; nothing is kept of it. As `Recipients.send`, also in what it raises."""
+        return self._publish(Sending(EVERYONE, message, excluded=_users(exclude)))
 
     def each_room(self, names: Iterable[str]) -> Recipients[Rs]:
         """Several rooms, at most `Limits.batch`, to send them the same in one go.
@@ -134,16 +151,16 @@ class Publishing(ABC, Generic[R, Rs]):
         rooms = check_rooms(names, self._limits)
         each = dict.fromkeys(rooms)
 
-        def send(message: _Message, idempotency_key: str | None, ephemeral: bool) -> Rs:
+        def send(message: _Message, key: str | None, ephemeral: bool, excluded: frozenset[str]) -> Rs:
             composed = ForEachRoom(message, each, limit=self._limits.payload)
-            sendings = [Sending(room_topic(room), composed, idempotency_key, ephemeral) for room in each]
+            sendings = [Sending(room_topic(room), composed, key, ephemeral, excluded) for room in each]
             return self._publish_each(rooms, sendings)
 
         return Recipients(send)
 
     def _recipients(self, topic: Topic) -> Recipients[R]:
-        def send(message: _Message, idempotency_key: str | None, ephemeral: bool) -> R:
-            return self._publish(Sending(topic, message, idempotency_key, ephemeral))
+        def send(message: _Message, key: str | None, ephemeral: bool, excluded: frozenset[str]) -> R:
+            return self._publish(Sending(topic, message, key, ephemeral, excluded))
 
         return Recipients(send)
 
@@ -174,4 +191,12 @@ class Publishing(ABC, Generic[R, Rs]):
             data = sending.message.to(room)
         else:
             data = messages.compose(sending.message, limit=self._limits.payload, room=room)
-        return Envelope(Kind.MESSAGE, data).encode()
+        return Envelope(Kind.MESSAGE, data, sending.excluded).encode()
+
+
+def _users(exclude: _Exclude) -> frozenset[str]:
+    """Raises TypeError. Of connections a publisher knows nothing."""
+    users, connections = exclusion(exclude)
+    if connections:
+        raise TypeError("exclude takes users and user ids here, and no connections")
+    return users
