@@ -18,13 +18,13 @@ from hubbub.brokers import data_directory
 from hubbub.brokers.data_directory import AOF_DIRECTORY, DataDirectory
 from hubbub.brokers.embedded import EmbeddedValkey, server_binary
 from hubbub.brokers.redis import RedisBroker
-from hubbub.errors import ConfigurationError
+from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History
 from hubbub.ports.broker import Broker
 from hubbub.types import Position, Topic
 from tests.kit.brokers import started
 from tests.kit.running import alive
-from tests.kit.waiting import wait_for
+from tests.kit.waiting import until, wait_for
 
 ROOM = Topic("room:kept")
 KEEP = History(size=100, ttl=3600)
@@ -238,3 +238,49 @@ def test_reading_what_was_kept_takes_as_long_as_it_takes_and_is_told(
     assert len(told) > 1
     assert told == sorted(told)
     assert 0 < told[-1] <= 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of a running process is Linux's")
+async def test_a_full_disk_refuses_what_is_to_be_kept_and_nothing_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
+    import resource
+
+    with running(tmp_path) as valkey:
+        async with started(RedisBroker(valkey.url, probe=0.2, silence=10.0)) as worker:
+            broker = worker.broker
+            await broker.subscribe(ROOM)
+            acknowledged = [await broker.publish(ROOM, b"0", keep=KEEP)]
+            [file] = (tmp_path / AOF_DIRECTORY).glob("*.incr.aof")
+            # What the server writes from now on does not fit; it is told so as by a disk that is full.
+            resource.prlimit(valkey.pid, resource.RLIMIT_FSIZE, (file.stat().st_size + 2000, resource.RLIM_INFINITY))
+
+            words: list[str] = []
+
+            async def is_refused() -> bool:
+                try:
+                    acknowledged.append(await broker.publish(ROOM, b"x" * 100, keep=KEEP))
+                except Unavailable as error:
+                    words.append(str(error.__cause__))
+                return bool(words)
+
+            await until(is_refused, "it is refused")
+            assert words[0].startswith("MISCONF Errors writing to the AOF file")
+            await until(lambda: broker.refusal is not None, "it says why")
+            await broker.publish(ROOM, b"live")
+            await until(lambda: b"live" in worker.data(ROOM), "what is not kept arrives")
+            limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(valkey.pid, resource.RLIMIT_FSIZE, limit)
+            await until(lambda: broker.refusal is None, "there is room again")
+            acknowledged.append(await broker.publish(ROOM, b"last", keep=KEEP))
+            assert await _on_disk(valkey)
+            kill(valkey)
+    with running(tmp_path) as valkey:
+        async with connected(valkey.url) as broker:
+            past = await broker.read(ROOM, KEEP, limit=100)
+            assert acknowledged == [Position(past.top.epoch, each + 1) for each in range(len(past.entries))]
+            assert past.entries[-1].data == b"last"
+
+
+async def _on_disk(valkey: EmbeddedValkey) -> bool:
+    with Redis.from_url(valkey.url) as client:
+        client.set("this", "too")
+        return bool(client.execute_command("WAITAOF", 1, 0, 0)[0] == 1)
