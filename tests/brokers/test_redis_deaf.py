@@ -136,7 +136,8 @@ class TestADeadLine:
         told, back = lines(caplog)
         assert "nothing came back for 0.4 s; trying again" in told
         assert back.endswith(" is back")
-        assert counts.counts == {Count.BROKER_DEAF: 1, Count.BROKER_LOST: 1, Count.BROKER_RECONNECTED: 1}
+        ends = {Count.BROKER_DEAF: 1, Count.BROKER_LOST: 1, Count.BROKER_RECONNECTED: 1}
+        assert counts.counts == {**ends, Count.RESUBSCRIBED: 1}
 
     async def test_of_the_commands_alone_is_theirs_to_replace(self, url: str) -> None:
         with Proxy(path_of(url)) as proxy:

@@ -52,7 +52,7 @@ def test_the_models_of_a_union_however_it_is_written(declared: Any, models: tupl
     handlers.declare(declared, 1)
     found = {type: handlers.get(type) for type in ("a", "b", "bb", "c")}
     assert {handler.model for handler in found.values() if handler} == set(models)
-    assert (found["b"] is found["bb"] is not None) == (B in models)
+    assert {found["b"] is not None, found["bb"] is not None} == {B in models}
 
 
 @pytest.mark.parametrize(

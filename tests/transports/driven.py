@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hubbub.closes import Close
+from hubbub.ports.metrics import Traffic
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.frames import Parser
 from hubbub.transports.direct import DirectTransport
@@ -30,6 +31,7 @@ class Driven:
         self.clear = False
         self.closes: list[Close] = []
         self.session = SimpleNamespace(limit=1 << 62)
+        self.traffic = Traffic()
 
     @property
     def outbound(self) -> "Driven":

@@ -30,6 +30,7 @@ from hubbub.connection import haste
 from hubbub.connection.admission import Admission
 from hubbub.connection.context import Context
 from hubbub.connection.deadlines import Deadlines, Expiring
+from hubbub.connection.endings import ended, refused
 from hubbub.connection.heartbeat import Beat, Pulse
 from hubbub.connection.iterator import MessageIterator
 from hubbub.connection.opening import Opening
@@ -38,7 +39,7 @@ from hubbub.connection.spawned import Spawned, closed_unless_begun
 from hubbub.connection.throttle import Throttle
 from hubbub.connection.turns import Turns
 from hubbub.errors import ConnectionClosed, NotJoined, Refused
-from hubbub.ports.metrics import Count
+from hubbub.ports.metrics import Count, Traffic
 from hubbub.ports.transport import NO_WORD, Transport
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
@@ -278,6 +279,10 @@ class Connection:
 
     # What the endpoint and the transport call.
 
+    @property
+    def traffic(self) -> Traffic:
+        return self._context.traffic
+
     def begin(self, transport: Transport, user: User | None) -> None:
         """The socket is accepted; `user` where the handshake's credential has proved one."""
         self.outbound.attach(transport)
@@ -414,6 +419,8 @@ class Connection:
     def refuse(self, error: Refused, id: RequestId | None, room: RoomName | None = None) -> None:
         self.answer(refusal(error, id, room))
         self._context.metrics.count(Count.REFUSED)
+        if (kind := refused(error)) is not None:
+            self._context.metrics.count(kind)
 
     def tick(self, now: float) -> None:
         """The time this connection asked to be woken at has come."""
@@ -452,6 +459,7 @@ class Connection:
     def _end(self, code: int, reason: str, *, by_client: bool) -> bool:
         if self.closed:
             return False
+        self._context.metrics.count(ended(code, by_client=by_client))
         if self._context.audit is not None:
             self._context.audit.ended(self, code, reason, by_client=by_client)
         self.outbound.end()

@@ -14,7 +14,7 @@ from hubbub.delivery.batch import Batcher
 from hubbub.handlers.hooks import ConnectionHooks
 from hubbub.options import Heartbeat, Limits
 from hubbub.ports.clock import Clock
-from hubbub.ports.metrics import Metrics
+from hubbub.ports.metrics import Metrics, Traffic
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.joins import Allowed
 from hubbub.rooms.membership import Membership
@@ -36,6 +36,7 @@ class Context:
     """What users may still send; None where there is no rate."""
     clock: Clock
     metrics: Metrics
+    traffic: Traffic
     endings: Endings
     audit: Audit | None
     """None where nobody asked for it."""

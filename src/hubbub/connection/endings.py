@@ -4,8 +4,9 @@ import logging
 
 from hubbub import closes
 from hubbub.closes import Close
-from hubbub.errors import Refused
+from hubbub.errors import ERROR_CODES, Refused
 from hubbub.ports.clock import Clock
+from hubbub.ports.metrics import Count
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.types import ConnectionId, RoomName, User
 
@@ -15,6 +16,24 @@ _log = logging.getLogger("hubbub.connection")
 _USUAL = {closes.FINISHED.code, closes.RESTARTING.code}
 # What loses messages: to be seen where an application sets up no logging, too.
 _GRAVE = {closes.TOO_SLOW.code, closes.POSITION_LOST.code}
+
+_CLOSED = {
+    code: Count(f"connections_closed_{code}")
+    for code in {each.code for each in (*closes.CLOSES, closes.PROTOCOL_ERROR)}
+}
+_LEFT = {code: Count(f"connections_left_{code}") for code in (1000, 1001, 1005, 1006)}
+_REFUSED = {code: Count(f"requests_refused_{code}") for code in ERROR_CODES if code != Refused.code}
+
+
+def ended(code: int, *, by_client: bool) -> Count:
+    """As what a connection that ended with this code is counted: one of few, whatever a client says."""
+    return _LEFT.get(code, Count.LEFT_OTHER) if by_client else _CLOSED.get(code, Count.CLOSED_OTHER)
+
+
+def refused(error: Refused) -> Count | None:
+    """As what a refusal counts beside `Count.REFUSED`; None for a code of the application's own."""
+    code = error.code
+    return _REFUSED.get(code) if type(code) is str else None
 
 
 class Endings:

@@ -20,6 +20,7 @@ from typing import Protocol, TypeAlias
 from hubbub import closes
 from hubbub.closes import Close
 from hubbub.delivery.batch import Batcher, Target
+from hubbub.delivery.journeys import Journeys
 from hubbub.delivery.message import Outgoing, wanted
 from hubbub.delivery.outbox import Lane
 from hubbub.delivery.registry import Registry
@@ -110,7 +111,16 @@ class _Paused:
 class Fanout:
     """`limit`: bytes that are collected for one paused recipient; one that would need more is closed with 1013."""
 
-    def __init__(self, registry: Registry[Recipient], batcher: Batcher, metrics: Metrics, *, limit: int) -> None:
+    def __init__(
+        self,
+        registry: Registry[Recipient],
+        batcher: Batcher,
+        metrics: Metrics,
+        *,
+        limit: int,
+        journeys: Journeys | None = None,
+    ) -> None:
+        self._journeys = journeys
         self._registry = registry
         self._batcher = batcher
         self._metrics = metrics
@@ -143,6 +153,9 @@ class Fanout:
     def deliver(self, topic: Topic, data: bytes, position: Position | None = None) -> Outgoing | None:
         """What the broker brought for a topic. The message it was, so that it can be handed out again."""
         outgoing: Outgoing | None
+        journeys = self._journeys
+        if journeys is not None and journeys.data == data and journeys.topic == topic:
+            journeys.arrive()
         if data.startswith(FOR_ALL) and data.isascii() and topic not in self._slow:
             # Nearly all are such, and need no envelope. The head, too, is ASCII.
             payload = data[_HEAD:] if position is None else wire.with_offset(data[_HEAD:], position.offset)
@@ -186,6 +199,10 @@ class Fanout:
                 if self._hear is not None:
                     self._hear(envelope)
         return None
+
+    def hears(self, topic: Topic) -> bool:
+        """Whether anybody here gets what is sent to it."""
+        return len(self._recipients(topic)) > 0
 
     def tell(self, topic: Topic, envelope: Envelope) -> None:
         """What this worker has to say to the topic's members, joining ones among them."""

@@ -9,6 +9,7 @@ allowed is named in the log, once, and counted every time.
 import logging
 import time
 import types
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import partial
 from inspect import isawaitable
@@ -33,7 +34,7 @@ from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Caller, Injected
-from hubbub.ports.metrics import Count, Metrics
+from hubbub.ports.metrics import SECONDS, Count, Histogram, Metrics
 from hubbub.protocol.concern import concern
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
@@ -100,9 +101,13 @@ class Dispatch:
             self._judge(error, function, caller)
         done, came = ended
         if done and (type(came) in _PLAIN or not isawaitable(came)):
+            # As `Histogram.observe`, without the call.
+            times = handler.times
+            times.counts[bisect_left(SECONDS, took)] += 1
+            times.sum += took
             return ended
         running = settled(came) if done else self.watched(function.name, coroutine, came)
-        return False, self._judged(function, running, caller)
+        return False, self._judged(function, self._timed(handler.times, started, running), caller)
 
     async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
         """The room's options. Raises UnknownRoom, Forbidden, or whatever else Refused the check came to."""
@@ -161,6 +166,12 @@ class Dispatch:
     ) -> Any:
         """What a check or a hook returns. Raises Refused, whatever happened."""
         return await self._judged(function, self.watched(function.name, function(caller, message, params)), caller)
+
+    async def _timed(self, times: Histogram, started: float, running: Awaitable[R]) -> R:
+        try:
+            return await running
+        finally:
+            times.observe(self._stopwatch() - started)
 
     async def _judged(self, function: Injected, running: Awaitable[R], caller: Caller) -> R:
         try:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from hubbub.errors import InvalidMessage
 from hubbub.handlers.models import models_of, types_of
 from hubbub.handlers.reading import not_its_own, reads_parsed
+from hubbub.ports.metrics import SECONDS, Histogram
 
 T = TypeVar("T")
 
@@ -20,6 +21,8 @@ _MAX_TEXT = 200
 class Handler(Generic[T]):
     model: type[BaseModel]
     function: T
+    times: Histogram = field(init=False, compare=False)
+    """Seconds from its begin to its end, waiting included."""
     _namespace: Mapping[str, Any] = field(init=False)
     """The model's own attributes: asking the model for one is slow, by way of Pydantic's metaclass."""
     _parsed: bool = field(init=False)
@@ -30,6 +33,7 @@ class Handler(Generic[T]):
     def __post_init__(self) -> None:
         parsed, model = reads_parsed(self.model), self.model
         sees = not parsed or model.model_config.get("extra", "ignore") != "ignore"
+        object.__setattr__(self, "times", Histogram(SECONDS))
         object.__setattr__(self, "_namespace", model.__dict__)
         object.__setattr__(self, "_parsed", parsed)
         object.__setattr__(self, "_withheld", not_its_own(model) if sees else frozenset())
@@ -81,11 +85,10 @@ class HandlerTable(Generic[T]):
         """
         handlers: dict[str, Handler[T]] = {}
         for model in models_of(declared):
-            handler = Handler(model, function)
             for type in types_of(model):
                 if other := handlers.get(type) or self._by_type.get(type):
                     raise ValueError(f"there is a handler for {type!r} already: {other.model.__name__}")
-                handlers[type] = handler
+                handlers[type] = Handler(model, function)  # one each: they are timed by type
         self._by_type.update(handlers)
         if at_once:
             self.at_once.update(handlers)

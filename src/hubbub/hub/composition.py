@@ -10,13 +10,14 @@ from typing import Any
 
 from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout, Recipient
+from hubbub.delivery.journeys import Journeys
 from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
 from hubbub.history.topic import Bounds
 from hubbub.options import Keep, Leaving, Limits, RoomRate
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
-from hubbub.ports.metrics import Metrics, Tally
+from hubbub.ports.metrics import Metrics, Tally, Traffic
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.leases import NodeLease
 from hubbub.presence.notices import Notices
@@ -40,7 +41,7 @@ from hubbub.rooms.subscriptions import Subscriptions
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
-from hubbub.types import NodeId, RoomName, room_topic
+from hubbub.types import NodeId, RoomName, Topic, room_topic
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05
@@ -58,6 +59,8 @@ class Parts:
     broker: Broker
     clock: Clock
     metrics: Metrics
+    traffic: Traffic
+    journeys: Journeys | None
     background: Background
     waker: Waker[Any]
     registry: Registry[Recipient]
@@ -134,10 +137,17 @@ def compose(
     spawn = background.spawn
 
     registry: Registry[Recipient] = Registry()
+    traffic = Traffic()
+    journeys: Journeys | None = None
+
+    def hears(topic: Topic) -> bool:
+        return fanout.hears(topic)
+
     if batcher is None:
         pause_share = _PAUSE_SHARE_WITH_OTHERS if broker.shared else 0.0
-        batcher = Batcher(home.loop, metrics, pause_share=pause_share)
-    fanout = Fanout(registry, batcher, metrics, limit=limits.outbox)
+        journeys = Journeys(home.loop, metrics, hears)
+        batcher = Batcher(home.loop, metrics, pause_share=pause_share, traffic=traffic, journeys=journeys)
+    fanout = Fanout(registry, batcher, metrics, limit=limits.outbox, journeys=journeys)
 
     diffs = Diffs(fanout, registry, clock, metrics)
     showing = Showing()
@@ -152,9 +162,10 @@ def compose(
         showing,
         edges=edges,
         grace=leaving.grace,
+        metrics=metrics,
     )
     presences = Presences(registry, showing, presence, limit=limits.presence)
-    lease = NodeLease(broker, node, presence, notices, clock, lease=leaving.lease)
+    lease = NodeLease(broker, node, presence, notices, clock, lease=leaving.lease, metrics=metrics)
     positions = Positions(broker, fanout, clock, metrics, spawn, limits, bounds)
 
     subscriptions = Subscriptions(broker, clock, spawn, ended=positions.forget)
@@ -162,7 +173,16 @@ def compose(
     attendance = Attendance(subscriptions, presence, presences)
     retention = Retention()
     answers = Answers(
-        registry, fanout, positions, diffs, storms, members, retention, limit=limits.outbox, shows=limits.payload
+        registry,
+        fanout,
+        positions,
+        diffs,
+        storms,
+        members,
+        retention,
+        metrics=metrics,
+        limit=limits.outbox,
+        shows=limits.payload,
     )
 
     removals = Removals()
@@ -175,7 +195,7 @@ def compose(
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
     handing = Handing(limits, clock, metrics, limited=limited)
     rates = RoomRates(room_rate, clock, metrics)
-    handles = Handles(broker, publish_queue, home, declared, retention, limits, rates, inbox=inbox)
+    handles = Handles(broker, publish_queue, home, declared, retention, limits, rates, inbox=inbox, journeys=journeys)
     membership = Membership(
         registry, fanout, attendance, answers, handles, removals, handing, limit=limits.rooms, moves=moves
     )
@@ -192,6 +212,8 @@ def compose(
         broker=broker,
         clock=clock,
         metrics=metrics,
+        traffic=traffic,
+        journeys=journeys,
         background=background,
         waker=Waker(clock, resolution=_RESOLUTION),
         registry=registry,

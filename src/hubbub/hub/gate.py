@@ -136,7 +136,10 @@ class Gate:
         """Before something else is looked at that can be guessed. Raises HTTPException 429."""
         client = self._client(scope)
         if self._limits and client.limited and client.address is not None:
-            self._check(self.table.barred(group_of(client.address), self._clock.now()), client)
+            barred = self.table.barred(group_of(client.address), self._clock.now())
+            if barred is not None:
+                self._metrics.count(Count.REFUSED_GUESSES)
+            self._check(barred, client)
 
     def failed(self, scope: Mapping[str, Any]) -> None:
         """It was guessed wrong."""

@@ -76,6 +76,14 @@ _CLOSES = {
 RETRY_AFTER = {"Retry-After": "2"}
 
 
+class _Refusal(HTTPException):
+    """`kind`: as what it is counted."""
+
+    def __init__(self, status: int, detail: str, kind: Count, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+        self.kind = kind
+
+
 class Handshakes:
     """`gate` says who may begin at all, `refusals` is told of credentials that prove nobody.
 
@@ -160,6 +168,8 @@ class Handshakes:
             self._check_accepting()  # which may have changed meanwhile
         except HTTPException as refusal:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
+            if isinstance(refusal, _Refusal):
+                self._metrics.count(refusal.kind)
             if refusal.status_code in _ITS_OWN_FAULT:
                 seat.failed()
             self._record(websocket, refusal.status_code, _cause(refusal.__context__) or refusal.detail)
@@ -170,6 +180,7 @@ class Handshakes:
             raise quiet(websocket, HandshakeRefused()) from None
         except CredentialError as error:
             self._metrics.count(Count.REFUSED_HANDSHAKES)
+            self._metrics.count(Count.REFUSED_CREDENTIAL)
             seat.failed()
             self._record(websocket, closes.CREDENTIAL_INVALID.code, _cause(error))
             if self.farewells.full:
@@ -196,15 +207,15 @@ class Handshakes:
             return self._user(user)
         if not self._authenticators:
             self.told.tell(_NO_AUTH, _NO_AUTH, level=logging.WARNING)
-            raise HTTPException(403, "this server has no way to authenticate anyone")
+            raise _Refusal(403, "this server has no way to authenticate anyone", Count.REFUSED_NO_AUTH)
         presented = examine(scope, self._authenticators, limit=self._limits.credential)
         if isinstance(presented, Malformed):
-            raise HTTPException(400, presented.reason)
+            raise _Refusal(400, presented.reason, Count.REFUSED_INVALID)
         cookie = isinstance(presented, Claim | Unusable) and presented.carrier is Carrier.COOKIE
         self._check_origin(websocket, required=cookie, cookie=cookie)
         if isinstance(presented, Absent):
             if len(self.unauthenticated) + self._guests_under_way >= self._limits.unauthenticated:
-                raise HTTPException(503, "too many connections wait to authenticate", RETRY_AFTER)
+                raise _Refusal(503, "too many connections wait to authenticate", Count.REFUSED_FULL, RETRY_AFTER)
             seat.wait()
             return None
         try:
@@ -220,12 +231,13 @@ class Handshakes:
                 raise
             raise _unauthorized(error) from None
         except (TimeoutError, Unavailable):
-            raise HTTPException(503, "the credential could not be checked in time", RETRY_AFTER) from None
+            late = "the credential could not be checked in time"
+            raise _Refusal(503, late, Count.REFUSED_LATE, RETRY_AFTER) from None
         except BaseException as error:  # the application's store, or its authenticator
             if is_our_end(error):
                 raise
             self.told.tell(_FAILED, "%s: %s", _FAILED, described(error), level=logging.ERROR)
-            raise HTTPException(500, "the credential could not be checked") from None
+            raise _Refusal(500, "the credential could not be checked", Count.REFUSED_FAILED) from None
 
     def _user(self, user: User | str) -> User:
         limit = self._limits.name
@@ -237,27 +249,27 @@ class Handshakes:
         try:
             return User(UserId(check_name(user, limit=limit, field="user")))
         except InvalidMessage as error:
-            raise HTTPException(400, error.message) from None
+            raise _Refusal(400, error.message, Count.REFUSED_INVALID) from None
 
     def _check_accepting(self) -> None:
         reason = self._unready()
         if reason is not None:
-            raise HTTPException(503, reason, RETRY_AFTER)
+            raise _Refusal(503, reason, Count.REFUSED_UNREADY, RETRY_AFTER)
 
     def _make_room(self, beside: int) -> None:
         self._check_accepting()
         if reserve_left() < 1.0:
             self._metrics.count(Count.CROWDED_SOCKETS)
-            raise HTTPException(503, "this worker may open no more sockets", RETRY_AFTER)
+            raise _Refusal(503, "this worker may open no more sockets", Count.REFUSED_DESCRIPTORS, RETRY_AFTER)
         # Handshakes that are being examined count as well, this one too: all of them may be let in.
         if beside + self.under_way > self._limits.connections:
-            raise HTTPException(503, "this worker is full", RETRY_AFTER)
+            raise _Refusal(503, "this worker is full", Count.REFUSED_FULL, RETRY_AFTER)
 
     def _check_origin(self, websocket: WebSocket, *, required: bool, cookie: bool = False) -> None:
         rule = self._origins.refusal(websocket.scope, required=required, cookie=cookie)
         if rule is not None:
             self.told.tell(_BAD_ORIGIN, "%s, %s: %s", _BAD_ORIGIN, shown(websocket.scope), rule)
-            raise HTTPException(403, "this Origin may not connect")
+            raise _Refusal(403, "this Origin may not connect", Count.REFUSED_ORIGIN)
 
     def _tell_of_credential(self, websocket: WebSocket, presented: Claim | Unusable, error: CredentialError) -> None:
         where = f"at a handshake of {websocket.client.host if websocket.client else 'a client'}"
@@ -277,7 +289,7 @@ class Handshakes:
 
 
 def _unauthorized(error: CredentialError) -> HTTPException:
-    return HTTPException(401, text_of(error), {"WWW-Authenticate": "Bearer"})
+    return _Refusal(401, text_of(error), Count.REFUSED_CREDENTIAL, {"WWW-Authenticate": "Bearer"})
 
 
 def _cause(error: BaseException | None) -> str:
@@ -292,7 +304,7 @@ def _check_features(scope: Scope) -> None:
         if features.offered(subprotocols) is not None and select_subprotocol(scope) is None:
             raise InvalidMessage(f"{features.SUBPROTOCOL}… stands beside {SUBPROTOCOL}, which was not offered")
     except InvalidMessage as error:
-        raise HTTPException(400, error.message) from None
+        raise _Refusal(400, error.message, Count.REFUSED_INVALID) from None
 
 
 async def _deny(websocket: WebSocket, refusal: HTTPException) -> None:

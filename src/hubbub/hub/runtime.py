@@ -258,6 +258,8 @@ class Runtime:
                 parts.waker,
             ):
                 last.callback(part.stop)
+            if parts.journeys is not None:
+                last.callback(parts.journeys.stop)
             last.callback(self._drain.close_all, closes.RESTARTING, window=self._settings.leaving.window)
             last.callback(parts.presence.stop)
 
@@ -310,6 +312,7 @@ def _context(
         allowances=None if settings.rate is None else UserAllowances(settings.rate, limits),
         clock=parts.clock,
         metrics=parts.metrics,
+        traffic=parts.traffic,
         endings=Endings(parts.clock),
         audit=audit,
         batcher=parts.batcher,

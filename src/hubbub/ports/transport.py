@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from hubbub.closes import Close
+from hubbub.ports.metrics import Traffic
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.session import Session
 
@@ -95,6 +96,10 @@ class Driven(Protocol):
     @property
     def outbound(self) -> Source:
         """What leaves the connection."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """Where bytes are counted."""
 
     def receive(self, data: str | bytes) -> None:
         """A whole message from the client."""

@@ -18,6 +18,7 @@ from typing import Any
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker, Held, Renewal, is_in_trouble
 from hubbub.ports.clock import Clock
+from hubbub.ports.metrics import Count, Metrics, Tally
 from hubbub.presence.notices import Notices
 from hubbub.presence.tracker import PresenceTracker
 from hubbub.scheduling.clock import wait_until
@@ -38,8 +39,17 @@ class NodeLease:
     """`lease`: seconds after which a dead node's users are announced as gone."""
 
     def __init__(
-        self, broker: Broker, node: NodeId, presence: PresenceTracker, notices: Notices, clock: Clock, *, lease: float
+        self,
+        broker: Broker,
+        node: NodeId,
+        presence: PresenceTracker,
+        notices: Notices,
+        clock: Clock,
+        *,
+        lease: float,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Tally()
         self._broker = broker
         self._node = node
         self._presence = presence
@@ -106,9 +116,11 @@ class NodeLease:
         try:
             renewal = await self._broker.renew(self._node, self._lease * _TTL)
         except Unavailable as error:
+            self._metrics.count(Count.LEASE_FAILED)
             self._in_doubt()
             self._failed(error, asked)
             return self._lease * _RETRY
+        self._metrics.count(Count.LEASE_RENEWED)
         self._failing_since, self._complained = None, False
         away = 0.0 if self._renewed is None else self._clock.now() - self._renewed
         first, self._renewed = self._renewed is None, asked
@@ -117,6 +129,7 @@ class NodeLease:
         if not lost:  # else not before all has been said again
             self._presence.believed_until = asked + self._lease * _TTL
         if lost:
+            self._metrics.count(Count.LEASE_LOST)
             _log.warning("this node was out of touch for %.1f s, and its users may have been announced as gone", away)
         elif renewal is Renewal.NEW and not first:
             _log.warning("the broker has forgotten who is here, and is told again")
@@ -165,6 +178,7 @@ class NodeLease:
         announce = [self._notices.announcement(held.topic, member, present=False) for member in held.members]
         changes = [self._notices.change(held.topic, member) for member in held.members]
         await self._broker.sweep(held, announce, changes, edge=self._presence.edge)
+        self._metrics.count(Count.PRESENCE_SWEPT, len(held.members))
 
     def _in_doubt(self) -> None:
         self._doubt, self._fresh = True, False

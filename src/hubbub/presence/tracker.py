@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Announcement, Broker, Change
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.ports.metrics import Count, Metrics, Tally
 from hubbub.presence.notices import Notices
 from hubbub.presence.occupancy import Occupancy
 from hubbub.presence.showing import Showing
@@ -89,7 +90,9 @@ class PresenceTracker:
         edges: bool = False,
         grace: float = 0.0,
         batch: int = _BATCH,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Tally()
         self._broker = broker
         self._node = node
         self._begin = begin
@@ -250,6 +253,7 @@ class PresenceTracker:
                 seat.told, anew, seat.anew = None, seat.anew, False
                 try:
                     await self._tell(topic, member, present=wanted, quietly=quietly, anew=anew)
+                    self._count(topic, present=wanted, quietly=quietly)
                     seat.told = wanted
                     seat.quiet = False
                 except Unavailable as error:
@@ -264,12 +268,23 @@ class PresenceTracker:
             if seat.told is wanted and seat.kept is None and not (wanted and seat.anew):
                 self._seats.pop((topic, member), None)
 
+    def _count(self, topic: Topic, *, present: bool, quietly: bool) -> None:
+        """As what it changed for others: nothing where it was known, nor that somebody has one tab more."""
+        if quietly:
+            return
+        if topic == ONLINE:
+            self._metrics.count(Count.ONLINE_CAME if present else Count.ONLINE_WENT)
+        elif room_of(topic) is not None:
+            self._metrics.count(Count.PRESENCE_CAME if present else Count.PRESENCE_WENT)
+
     async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool, anew: bool) -> None:
         announcement = None if quietly else self._notices.announcement(topic, member, present=present)
         if self._notices.shows(topic):
             # Who is waited for shows nothing any more, and a broker that forgot nothing still has what it did.
             quietly = quietly and not anew and self._showing.newest((topic, member)) is not None
             change = None if quietly else self._notices.change(topic, member)
+            if present and anew:
+                self._metrics.count(Count.PRESENCE_SHOWN)
             await self._tell_shown(topic, member, announcement, change, present=present)
             return
         tell = self._broker.enter if present else self._broker.leave

@@ -14,6 +14,7 @@ from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
 from hubbub.history.topic import Standing
 from hubbub.options import Slow
+from hubbub.ports.metrics import Count, Metrics
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.storms import Storms
 from hubbub.protocol import messages
@@ -53,9 +54,11 @@ class Answers:
         members: Members,
         retention: Retention,
         *,
+        metrics: Metrics,
         limit: int,
         shows: int,
     ) -> None:
+        self._metrics = metrics
         self._registry = registry
         self._fanout = fanout
         self._positions = positions
@@ -81,6 +84,8 @@ class Answers:
             position, recovered = None, None if join.since is None else False
         else:
             position, recovered = standing.position, standing.recovered
+        if recovered is not None:
+            self._metrics.count(Count.RESUMED if recovered else Count.RESUMED_IN_PART)
         shown = members if isinstance(members, Mapping) and PRESENCE in member.features else None
         missed = 0 if standing is None else sum(map(len, standing.missed))
         joined = partial(messages.room_joined, join.room, position=position, recovered=recovered, id=join.id)
@@ -98,6 +103,8 @@ class Answers:
         self._diffs.joined(join.topic, member)
         self._storms.joined(join.topic, member)
         if standing is not None:
+            if standing.missed:
+                self._metrics.count(Count.RESUMED_MESSAGES, len(standing.missed))
             self._fanout.replay(member, standing.missed)
 
     async def answer_again(self, join: Joining) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from hubbub.delivery.journeys import Journeys
 from hubbub.options import Keep, Limits
 from hubbub.ports.broker import Broker
 from hubbub.protocol import messages
@@ -34,8 +35,10 @@ class Handles:
         rates: RoomRates,
         *,
         inbox: Keep,
+        journeys: Journeys | None = None,
     ) -> None:
         self._broker = broker
+        self._journeys = journeys
         self._queue = queue
         self._home = home
         self._declared = declared
@@ -92,4 +95,5 @@ class Handles:
             room=room,
             own=own,
             rate=rate,
+            journeys=self._journeys,
         )

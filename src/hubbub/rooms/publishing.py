@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from hubbub.delivery.fanout import Recipient
+from hubbub.delivery.journeys import Journeys
 from hubbub.errors import Unavailable
 from hubbub.options import Keep
 from hubbub.ports.broker import Broker
@@ -83,6 +84,7 @@ class Sender:
     __slots__ = (
         "_as_of",
         "_broker",
+        "_journeys",
         "_keep",
         "_limit",
         "_loop",
@@ -109,8 +111,10 @@ class Sender:
         room: RoomName | None,
         own: Keep,
         rate: Rate | None = None,
+        journeys: Journeys | None = None,
     ) -> None:
         self.topic: Topic = topic
+        self._journeys = journeys
         self._rate = rate
         self._broker = broker
         self._queue = queue
@@ -181,6 +185,8 @@ class Sender:
                 raise Unavailable("this worker does not know yet what others keep")
             if self._rate is not None and not spent and (wait := self._rate.spend(self.topic, len(data))):
                 raise self._rate.refuse(self.topic, wait)
+            if once is None and self._journeys is not None and self._journeys.idle:
+                return await self._publish_timed(self._journeys, envelope, keep=keep)
             return await self._broker.publish(
                 self.topic, envelope, keep=self._keep if keep else None, idempotency_key=once
             )
@@ -191,6 +197,14 @@ class Sender:
     async def spend(self, size: int, patience: float) -> float:
         """Of its rate so many bytes, within `patience` seconds: those that are left. Raises RateLimited."""
         return patience if self._rate is None else await self._rate.spend_patiently(self.topic, size, patience)
+
+    async def _publish_timed(self, journeys: Journeys, envelope: bytes, *, keep: bool) -> Position | None:
+        journeys.begin(self.topic, envelope)
+        try:
+            return await self._broker.publish(self.topic, envelope, keep=self._keep if keep else None)
+        except BaseException:
+            journeys.forget(envelope)
+            raise
 
     async def _publish_patiently(self, envelope: bytes, once: str, patience: float, *, keep: bool) -> Position | None:
         loop = asyncio.get_running_loop()

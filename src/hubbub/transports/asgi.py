@@ -43,6 +43,7 @@ class ASGITransport:
     def __init__(self, websocket: WebSocket, driven: Driven, *, closing: float) -> None:
         self._websocket = websocket
         self._driven = driven
+        self._traffic = driven.traffic
         self._closing = closing
         self._close: Close | None = None
         self._pause = 0.0
@@ -109,7 +110,9 @@ class ASGITransport:
                 text = event.get("text")
                 data = text if text is not None else event.get("bytes") or b""
                 # A character has at most four bytes, and most have one.
-                self._driven.weigh(len(data) if text is None or text.isascii() else len(text.encode()))
+                size = len(data) if text is None or text.isascii() else len(text.encode())
+                self._traffic.bytes_in += size
+                self._driven.weigh(size)
                 self._driven.receive(data)
                 if self._stopped is not None:
                     await self._stopped
@@ -129,6 +132,7 @@ class ASGITransport:
             while messages := self._driven.outbound.take(1):
                 for message in messages:
                     await self._websocket.send({"type": "websocket.send", "text": message.text})
+                    self._traffic.bytes_out += len(message)
                     self._driven.outbound.sent(len(message))
             if self._close is not None:
                 await self._websocket.close(self._close.code, self._close.reason)

@@ -75,6 +75,7 @@ class DirectTransport(asyncio.Protocol):
         "_parser",
         "_pings",
         "_quiet",
+        "_traffic",
         "_unread",
         "_valve",
         "_waiting",
@@ -98,7 +99,8 @@ class DirectTransport(asyncio.Protocol):
         gone: Callable[["DirectTransport"], object],
     ) -> None:
         self._driven = driven
-        self.writer = SocketWriter(self, transport, bits)
+        self._traffic = driven.traffic
+        self.writer = SocketWriter(self, transport, bits, self._traffic)
         self._limit = limit
         # Nobody's first message is as long as any message may be.
         self._parser = Parser(limit=min(limit, driven.session.limit), inflate=inflate, fragments=FRAGMENTS)
@@ -206,6 +208,7 @@ class DirectTransport(asyncio.Protocol):
         parser, anew = self._parser, False
         first = parser.limit < self._limit
         self._weight += len(data)
+        self._traffic.bytes_in += len(data)
         items, self._unread = self._unread, None
         if items is None or data:
             most = 1 if first else PORTION if self._close is None else DISCARDED

@@ -9,6 +9,7 @@ from typing import Any
 
 from hubbub.closes import Close
 from hubbub.options import Limits
+from hubbub.ports.metrics import Traffic
 from hubbub.ports.transport import NO_WORD, Driven
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.session import Session
@@ -44,6 +45,7 @@ class _Nothing:
 class _Nobody:
     outbound = _Nothing()
     session = Session(Limits(), credential=False)
+    traffic = Traffic()
 
     def receive(self, data: str | bytes) -> None: ...
     def weigh(self, size: int) -> None: ...

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from hubbub.ports.metrics import Traffic
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.frames import text_frames
 from hubbub.transports.accelerator import DIRECT, send_all, send_each
@@ -32,13 +33,14 @@ class SocketWriter:
     """`fd` is -1 where it cannot be written to directly, or is gone; `bits` the window of permessage-deflate, or 0.
 
     `busy`: something is buffered below, so nothing more is to be written. `group`: those of one can be written to in
-    one go.
+    one go. `traffic`: where it is counted, before it is known what of it goes out; the rest is taken back.
     """
 
-    __slots__ = ("_owner", "bits", "busy", "fd", "group", "socket")
+    __slots__ = ("_owner", "bits", "busy", "fd", "group", "socket", "traffic")
 
-    def __init__(self, owner: Owner, transport: asyncio.Transport, bits: int) -> None:
+    def __init__(self, owner: Owner, transport: asyncio.Transport, bits: int, traffic: Traffic) -> None:
         self._owner = owner
+        self.traffic = traffic
         self.socket = transport
         self.bits = bits
         encrypted = transport.get_extra_info("ssl_object") is not None
@@ -63,6 +65,7 @@ class SocketWriter:
 
     def send(self, data: bytes) -> None:
         """Write all of it: asyncio's transport has what the kernel does not take."""
+        self.traffic.bytes_out += len(data)
         sent = self._send(data)
         if sent < len(data):
             self.socket.write(memoryview(data)[sent:])
@@ -81,6 +84,7 @@ class SocketWriter:
             one_each = enumerate(zip(writers, messages, strict=True))
             return [index for index, (writer, message) in one_each if writer.write((message,)) is not None]
         datas = text_frames([message.data for message in messages])
+        writers[0].traffic.bytes_out += sum(map(len, datas))
         cut = send_each(fds, datas)
         for index, sent in cut:
             writers[index]._fell_short(datas[index], (messages[index],), sent)  # noqa: SLF001 - one of its own kind
@@ -92,6 +96,7 @@ class SocketWriter:
         fds = [writer.fd for writer in writers if writer.group == group]
         if len(fds) == len(writers) and group != _BY_ASYNCIO:
             data = _joined(messages, group)
+            writers[0].traffic.bytes_out += len(data) * len(fds)
             cut = send_all(fds, data)
             # Nobody, nearly always.
             return cut and [
@@ -119,6 +124,7 @@ class SocketWriter:
 
     def _offer(self, data: bytes, messages: Sequence[Prepared]) -> int | None:
         """Write what `messages` make; None where all was taken, else how many of them."""
+        self.traffic.bytes_out += len(data)
         if self.group == _BY_ASYNCIO:
             self.socket.write(data)
             return None
@@ -128,6 +134,7 @@ class SocketWriter:
     def _fell_short(self, data: bytes, messages: Sequence[Prepared], sent: int) -> int:
         """The kernel took `sent` bytes. How many messages are taken, the one that was cut, or is next, among them."""
         if sent < 0:
+            self.traffic.bytes_out -= len(data)
             self._owner.abort()
             return len(messages)
         end = 0
@@ -135,6 +142,7 @@ class SocketWriter:
         while end <= sent:
             end += len(_frame(messages[taken], self.bits))
             taken += 1
+        self.traffic.bytes_out -= len(data) - end  # which comes back, and is counted where it goes out
         self.socket.write(memoryview(data)[sent:end])
         return taken
 

@@ -24,7 +24,7 @@ from hubbub.brokers.redis.refusals import is_refusal, told
 from hubbub.brokers.redis.resp import Reader
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
-from hubbub.ports.metrics import Count, Metrics
+from hubbub.ports.metrics import Count, Metrics, Observed
 from hubbub.protocol.envelope import POSITIONED, parted, split
 from hubbub.scheduling.backoff import Backoff
 from hubbub.types import Topic
@@ -66,11 +66,12 @@ class Listener:
         self._probe = probe
         self._deliver = deliver
         self._resumed = resumed
+        self._tell_missed = missed
         self._address = address
         self._silence = silence
         self._backoff = backoff
         self._metrics = metrics
-        self._channels = Channels(probe.channel, missed, deadline=deadline)
+        self._channels = Channels(probe.channel, self._missed, deadline=deadline)
         self._loop = asyncio.get_running_loop()
         self._deaf_since = self._loop.time()
         self._unanswered = self._unproved = 0
@@ -152,6 +153,8 @@ class Listener:
             self._fresh = True
             self._unanswered = self._unproved = 0
             link.read(self._read)
+            if self._stood:
+                self._metrics.count(Count.RESUBSCRIBED, len(self._channels.topics))
             self._channels.begin(link)
             self._link = link
             await self._watch(link)
@@ -171,6 +174,8 @@ class Listener:
                         yield
                     continue
                 if reply[1] == self._probe.channel and self._probe.heard(reply[2]):
+                    if self._probe.round_trip is not None:
+                        self._metrics.observe(Observed.BROKER_ROUND_TRIP, self._probe.round_trip)
                     self._proved()
             else:
                 # Whatever it says, it is there; a full disk refuses PING too, and brings messages as before.
@@ -216,6 +221,11 @@ class Listener:
             self._doubt()
             self._complain(silent)
             self._unproved = 0
+
+    def _missed(self, topic: Topic) -> None:
+        """A subscription was made again, on a connection that stood."""
+        self._metrics.count(Count.RESUBSCRIBED)
+        self._tell_missed(topic)
 
     def _doubt(self) -> None:
         if self.ready:
