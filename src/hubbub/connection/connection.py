@@ -383,6 +383,7 @@ class Connection:
         transport = self.outbound.transport
         if not self.text or (transport is not None and transport.pings):
             self._deadlines.watch(Pulse(self._context.heartbeat, self._context.clock.now()))
+        self._context.traffic.alone += not self.text
         self.outbound.welcome(message)
         if self._context.audit is not None:
             self._context.audit.connected(self)

@@ -9,6 +9,7 @@ The file is longer than others: it is what an application reads, and nearly all 
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from fastapi import APIRouter
@@ -29,6 +30,7 @@ from hubbub.hub.gate import Gate
 from hubbub.hub.hook_declarations import HookDeclarations
 from hubbub.hub.hook_decorators import HookDecorators
 from hubbub.hub.lifecycle import Lifecycle
+from hubbub.hub.numbers import Numbers, with_tally
 from hubbub.hub.questions import Workers
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
@@ -142,7 +144,10 @@ class Hub(HookDecorators):
             hold_call=hold_call,
             clock=clock,
         )
+        # Whatever is given, the workers ask each other for what was counted.
+        self._settings = replace(self._settings, metrics=with_tally(self.metrics))
         self.workers: Workers = Workers(lambda: self._here.questions)
+        self.workers.answers("metrics", lambda: numbers_of(self).take())
         self.router: APIRouter = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
         self.router.add_api_route(path, upgrade_required, include_in_schema=False, route_class_override=UpgradeRequired)
@@ -384,7 +389,9 @@ class Hub(HookDecorators):
     async def _begin(self) -> Runtime:
         broker = self._broker
         if isinstance(broker, str):
-            broker = choose_broker(broker, name=_NAME if self._name is None else self._name, metrics=self.metrics)
+            broker = choose_broker(
+                broker, name=_NAME if self._name is None else self._name, metrics=self._settings.metrics
+            )
         take_fast_transport()
         process = ServerProcess()
         process.tell_of_limits(self.limits)
@@ -453,6 +460,11 @@ class Hub(HookDecorators):
 def running_hubs(scope: Mapping[str, Any]) -> list[Hub]:
     """Those that have started with the application of this scope."""
     return [value for key, value in scope.get("state", {}).items() if key.startswith(_STATE)]
+
+
+def numbers_of(hub: Hub) -> Numbers:
+    """What this worker says of itself. Raises ConfigurationError while the hub is not running."""
+    return hub._here.numbers  # noqa: SLF001 - an application asks by `hubbub.integrations`
 
 
 def gate_of(hub: Hub) -> Gate:

@@ -32,7 +32,9 @@ from hubbub.hub.drain import Drain
 from hubbub.hub.edges import Edges
 from hubbub.hub.endpoint import Endpoint
 from hubbub.hub.gate import Gate
+from hubbub.hub.gc_pauses import GCPauses
 from hubbub.hub.handshakes import Handshakes
+from hubbub.hub.numbers import Numbers
 from hubbub.hub.questions import Answer, Questions
 from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.revoking import Revoking
@@ -166,6 +168,10 @@ class Runtime:
             audit=audit,
         )
         self.endpoint = Endpoint(context, handshakes)
+        self.numbers = Numbers(
+            self.parts, declarations.handlers, handshakes, self.endpoint.connections, lambda: self.unready is None
+        )
+        self._gc_pauses = GCPauses(metrics)
         of_failures = (dispatch.told, requests.told, context.spawned, *([audit] if audit else ()))
         self._bounded_logs = (refusals, self.gate.told, handshakes.told, context.endings, *of_failures)
         self._drain = Drain(self.endpoint.connections, self.parts.clock, closing=limits.closing)
@@ -188,6 +194,7 @@ class Runtime:
         return None if self._word.settled else "this worker does not know yet what the others keep"
 
     async def start(self) -> None:
+        self._gc_pauses.start()
         self._unwatch = telling.watch(self.gate.ended_elsewhere)
         self._leave_door = doors.stand_at(self.endpoint.handshakes.refuse_at_the_door)
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
@@ -249,6 +256,7 @@ class Runtime:
             for part in (
                 *self._bounded_logs,
                 self._still_valid,
+                self._gc_pauses,
                 self.questions,
                 parts.rates,
                 parts.handing,

@@ -1,4 +1,4 @@
-"""Routers an application may include: what operators ask, and publishing over HTTP.
+"""What an application may include: routers for operators and for publishing over HTTP, and metrics.
 
-Knows hub, protocol and the ground.
+Knows hub, ports, protocol and the ground.
 """

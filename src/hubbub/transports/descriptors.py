@@ -32,16 +32,23 @@ def descriptors() -> Descriptors | None:
     return None if soft == resource.RLIM_INFINITY else Descriptors(soft, min(_RESERVE, soft // 8))
 
 
+def lowest_free() -> int | None:
+    """The descriptor that would be given next: all below it are taken. None where none is left."""
+    try:
+        lowest = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return None
+    os.close(lowest)
+    return lowest
+
+
 def reserve_left(last: int = -1) -> float:
     """1 while nothing of the reserve is used, 0 where all of it is. `last`: the descriptor that was opened last."""
     allowed = descriptors()
     if allowed is None:
         return 1.0
-    try:
-        # The lowest that is free is given: all below it are taken. So they were below the last, but for those that have
-        # ended since.
-        lowest = os.open(os.devnull, os.O_RDONLY)
-    except OSError:
+    lowest = lowest_free()
+    if lowest is None:
         return 0.0
-    os.close(lowest)
+    # So they were below the last, but for those that have ended since.
     return min(1.0, (allowed.limit - max(lowest, last + 1)) / max(1, allowed.reserve))
