@@ -137,6 +137,13 @@ def test_how_the_last_server_ended_is_known(tmp_path: Path, monkeypatch: pytest.
         assert not directory.may_have_lost()
 
 
+def test_a_state_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    with_history(tmp_path)
+    (tmp_path / "hubbub.state").write_bytes(b"\xff\xfe")
+    with opened(tmp_path) as directory:
+        assert directory.may_have_lost()
+
+
 def test_a_machine_has_one_name_for_as_long_as_it_runs() -> None:
     assert data_directory.boot() == data_directory.boot()
     if sys.platform == "linux":

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hubbub import Hub
 from hubbub.hub.client_address import parse_proxies
 from hubbub.hub.server_process import ServerProcess
 
@@ -29,6 +30,21 @@ def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ServerProcess().workers == 4
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(("data", "shared", "told"), [("kept", False, 1), ("kept", True, 0), ("", False, 0)])
+def test_data_that_memory_does_not_keep_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, data: str, shared: bool, told: int
+) -> None:
+    monkeypatch.setenv("HUBBUB_DATA", data)
+    ServerProcess().tell_of_data(shared=shared)
+    assert [record.getMessage().startswith("HUBBUB_DATA is set, but") for record in caplog.records] == [True] * told
+
+
+async def test_a_hub_on_memory_tells_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("HUBBUB_DATA", "kept")
+    async with Hub().running():
+        assert "HUBBUB_DATA is set, but the broker is memory" in caplog.text
 
 
 @pytest.mark.parametrize(

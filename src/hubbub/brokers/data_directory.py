@@ -107,7 +107,7 @@ class DataDirectory:
     def secret(self) -> str:
         """One that stays: what development signs tokens with where it was given nothing. Raises OSError."""
         with suppress(FileNotFoundError):
-            if kept := (self.path / _SECRET).read_text().strip():
+            if kept := (self.path / _SECRET).read_text(errors="replace").strip():
                 return kept
         made = secrets.token_urlsafe(32)
         self._write(_SECRET, made)
@@ -130,7 +130,7 @@ class DataDirectory:
 
     def _state(self) -> str:
         try:
-            return (self.path / _STATE).read_text().strip()
+            return (self.path / _STATE).read_text(errors="replace").strip()
         except FileNotFoundError:
             return ""
 

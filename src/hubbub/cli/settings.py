@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=256)
     broker: str | None = None
     broker_memory: int = Field(default=BROKER_MEMORY, ge=LEAST_MEMORY)
-    data: str | None = None
+    data: str | None = Field(default=None, min_length=1)
     secret: SecretStr | None = None
     dev: bool = False
     publish_key: SecretStr | None = None

@@ -400,6 +400,7 @@ class Hub(HookDecorators):
                 f"{workers} workers cannot meet on the memory broker: each would have rooms of its own. "
                 "Give the hub a broker (HUBBUB_BROKER=redis://…), or use one worker"
             )
+        process.tell_of_data(shared=broker.shared)
         redaction.install()
         chosen = self._name is not None or not isinstance(self._broker, str)
         title = None if chosen else str(getattr(self._app, "title", ""))

@@ -69,6 +69,14 @@ class ServerProcess:
                 most,
             )
 
+    def tell_of_data(self, *, shared: bool) -> None:
+        """Warn where data was to be kept, and the broker is this process's own memory."""
+        if not shared and os.environ.get("HUBBUB_DATA"):
+            _log.warning(
+                "HUBBUB_DATA is set, but the broker is memory, and keeps nothing beyond this process: that variable is "
+                "for hubbub serve, which starts a broker that does"
+            )
+
     def believed(self, proxies: Proxies) -> Proxies:
         """Those that are named, and what the server makes of them."""
         believes_all = self._configured("forwarded_allow_ips") in ("*", ["*"]) and self._configured("proxy_headers")

@@ -104,6 +104,7 @@ def test_one_that_cannot_be_started_again_ends_everything(here: Path) -> None:
     [
         (["--broker", "redis://localhost"], "--data (HUBBUB_DATA) is where the embedded Valkey keeps its data; "),
         (["--broker", "memory"], "--data (HUBBUB_DATA) is where the embedded Valkey keeps its data; "),
+        (["--data", ""], "--data: string should have at least 1 character"),
         (["--data", "app.py"], "--data (HUBBUB_DATA): {here}/app.py is not a directory\n"),
         (["--data", "app.py/below"], "--data (HUBBUB_DATA): {here}/app.py/below: Not a directory\n"),
         (["--data", "x" * 300], "--data (HUBBUB_DATA): {here}/" + "x" * 300 + ": File name too long\n"),
