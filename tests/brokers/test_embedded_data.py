@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 
 from hubbub.brokers import data_directory
-from hubbub.brokers.data_directory import AOF_DIRECTORY, DataDirectory
+from hubbub.brokers.data_directory import AOF_DIRECTORY, LOG, DataDirectory
 from hubbub.brokers.embedded import EmbeddedValkey, server_binary
 from hubbub.brokers.redis import RedisBroker
 from hubbub.errors import ConfigurationError, Unavailable
@@ -127,6 +127,9 @@ def test_it_is_there_for_who_comes_right_after_its_parent_was_killed(tmp_path: P
     with running(tmp_path) as valkey:
         assert valkey.alive
         assert not alive(pid)
+    if sys.platform == "linux":
+        said = [line for line in (tmp_path / LOG).read_text().splitlines() if line.startswith(f"{pid}:")]
+        assert "ready to exit" in said[-1], "the disk has all of it"
 
 
 async def positions(broker: Broker) -> tuple[Position, Position]:

@@ -1,8 +1,9 @@
 """A Valkey server of our own on a Unix socket, for several workers on one machine where there is no broker.
 
-It ends with the process that started it, whatever ends that: on Linux the kernel kills it (the parent-death signal),
-set by a few lines of Python that then become the server, because a function run between fork and exec can deadlock
-where threads are. The signal belongs to the thread that started it, hence only the main one may.
+It ends with the process that started it, whatever ends that: on Linux the kernel kills it (the parent-death signal), or
+where it keeps data tells it to end, so that the disk gets all of it. That is set by a few lines of Python that then
+become the server, because a function run between fork and exec can deadlock where threads are. The signal belongs to
+the thread that started it, hence only the main one may.
 
 Its socket has a directory of its own (`socket_directory.py`). What it keeps is elsewhere (`data_directory.py`), or
 nowhere: a path that people choose is soon too long for a socket.
@@ -11,6 +12,7 @@ nowhere: a path that people choose is soon too long for a socket.
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -37,10 +39,10 @@ _LAUNCH = """
 import os, sys
 if sys.platform == "linux":
     import ctypes
-    ctypes.CDLL(None).prctl(1, 9)
+    ctypes.CDLL(None).prctl(1, int(sys.argv[2]))
     if os.getppid() != int(sys.argv[1]):
         sys.exit("the parent was gone before the server started")
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
@@ -123,9 +125,11 @@ class EmbeddedValkey:
                 **self._where(),
             }
             arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+            with_parent = signal.SIGKILL if self._data is None else signal.SIGTERM
+            launch = [_LAUNCH, str(os.getpid()), str(int(with_parent)), str(binary)]
             said_before = self._log_size()
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(binary), *arguments],
+                [sys.executable, "-I", "-S", "-c", *launch, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
