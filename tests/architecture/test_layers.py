@@ -29,6 +29,7 @@ MODULES = {
     "hub": "hub/cluster",
     "auth": "auth/origin",
     "brokers": "brokers/memory/store",
+    "tracing": "tracing/provider",
     "transports": "transports/timeouts",
     "connection": "connection/connection",
     "handlers": "handlers/dispatch",
@@ -160,6 +161,8 @@ WRONG = [
     planted("adapters", "transports/asgi", "handlers/fastapi"),
     planted("client", "client/__init__", "hub/hub"),
     planted("client", "loadtest/new", "hub/endpoint"),
+    ("tracer", "rooms/publishing", "from opentelemetry import trace", "hubbub.rooms.publishing -> opentelemetry ("),
+    ("tracer", "hub/runtime", "import opentelemetry.trace", "hubbub.hub.runtime -> opentelemetry ("),
     ("face", "rooms/room", "from hubbub import Hub", "hubbub.rooms.room -> hubbub ("),
     ("face", "scheduling/timer_wheel", "import hubbub", "hubbub.scheduling.timer_wheel -> hubbub ("),
 ]

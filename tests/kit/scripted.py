@@ -46,6 +46,9 @@ class ScriptedBroker:
         assert f"{call.name} {call.topic}" == what
         return call
 
+    async def publish(self, topic: str, data: bytes, **rest: Any) -> Any:
+        return await self._call("publish", topic, data, rest)
+
     async def subscribe(self, topic: str) -> None:
         await self._call("subscribe", topic)
 

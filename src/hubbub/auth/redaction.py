@@ -203,6 +203,12 @@ def _ours() -> Iterator[str]:
     return (name for name in tuple(logging.root.manager.loggerDict) if name.partition(".")[0] == "hubbub")
 
 
+def hidden(error: BaseException, text: str) -> str:
+    """A text about the exception, as a log may have it, for what is told elsewhere."""
+    secrets = {secret for handshake in concerned(error) for secret in secrets_of(handshake.scope())}
+    return _clean(text, secrets) if len(secrets) <= _MOST else described(error)
+
+
 def install(loggers: Iterable[str] = ()) -> None:
     """Put the filter on uvicorn's loggers, the hub's, and those named. Calling it again changes nothing.
 

@@ -275,7 +275,13 @@ class Connection:
             raise TypeError("messages of the hub's own route go to the handlers declared by @hub.on")
         self._context.home.check()
         PUBLISHER.set(self.user.id)
-        return await self.iterator.next()
+        reading = self._context.reading
+        if reading is None:
+            return await self.iterator.next()
+        reading.done(self.iterator)
+        message = await self.iterator.next()
+        reading.take(self.iterator)
+        return message
 
     # What the endpoint and the transport call.
 

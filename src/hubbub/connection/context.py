@@ -15,6 +15,7 @@ from hubbub.handlers.hooks import ConnectionHooks
 from hubbub.options import Heartbeat, Limits
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Traffic
+from hubbub.ports.tracing import Reading
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.rooms.joins import Allowed
 from hubbub.rooms.membership import Membership
@@ -58,3 +59,5 @@ class Context:
     spawned: LimitedLog
     """Of what was spawned and failed."""
     waker: Waker[Ticks]
+    reading: Reading | None
+    """None where nobody traces."""

@@ -18,6 +18,10 @@ class MessageIterator:
         self._taken: tuple[_Handled, asyncio.Future[None]] | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._ended = False
+        self.span: Any = None
+        """Where anybody traces: of what was handed over last."""
+        self.outside: Any = None
+        """What was current in the route before it took anything."""
 
     async def hand(self, item: Any, handled: _Handled = lambda: None) -> None:
         """Calls `handled` and returns when the route is done with the item; returns, too, when the connection ends."""

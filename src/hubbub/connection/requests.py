@@ -31,6 +31,7 @@ from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import ConnectionHooks, Hooked
 from hubbub.options import Heartbeat, Keep, Limits
 from hubbub.ports.clock import Clock
+from hubbub.ports.tracing import Outcomes
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.concern import concern
@@ -123,8 +124,10 @@ class Requests:
         inbox: Keep,
         clock: Clock,
         hooks: ConnectionHooks | None = None,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self._dispatch = dispatch
+        self._outcomes = outcomes
         self._membership = membership
         self._presences = presences
         self._authenticate = authenticate
@@ -153,6 +156,8 @@ class Requests:
                         kind = f"the result of a handler of {request.type[:64]} cannot be sent"
                         concern(error, client.handshake)
                         self.told.tell(kind, f"{kind} to connection %s", client.id, level=logging.ERROR, error=error)
+                        if self._outcomes is not None:
+                            self._outcomes.failed(error)
                         client.refuse(InternalError(), request.id)
                     else:
                         client.outbound.answer(answer)
@@ -177,6 +182,8 @@ class Requests:
                     raise
                 error = odd
             else:
+                if self._outcomes is not None and not isinstance(error, InternalError):  # of which more was told
+                    self._outcomes.refused(error.code)
                 return
         if ending:
             _log.warning("a request of connection %s was given up, as the worker ends", client.id)
@@ -185,6 +192,8 @@ class Requests:
             what = described(error)
             text = "a request of connection %s failed: %s"
             self.told.tell(f"requests failed: {what}", text, client.id, what, level=logging.ERROR)
+        if self._outcomes is not None:
+            self._outcomes.failed(error)
         if unknown:
             client.close(closes.OUR_FAULT)
         else:

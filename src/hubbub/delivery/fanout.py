@@ -26,6 +26,7 @@ from hubbub.delivery.outbox import Lane
 from hubbub.delivery.registry import Registry
 from hubbub.options import Slow
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.ports.tracing import Deliveries
 from hubbub.protocol import messages as wire
 from hubbub.protocol.codec import Prepared
 from hubbub.protocol.envelope import FOR_ALL, Envelope, Kind, UnknownEnvelope
@@ -109,7 +110,10 @@ class _Paused:
 
 
 class Fanout:
-    """`limit`: bytes that are collected for one paused recipient; one that would need more is closed with 1013."""
+    """`limit`: bytes that are collected for one paused recipient; one that would need more is closed with 1013.
+
+    `deliveries`: is told of messages that carry their trace; None where nobody traces.
+    """
 
     def __init__(
         self,
@@ -119,8 +123,10 @@ class Fanout:
         *,
         limit: int,
         journeys: Journeys | None = None,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self._journeys = journeys
+        self._deliveries = deliveries
         self._registry = registry
         self._batcher = batcher
         self._metrics = metrics
@@ -173,6 +179,8 @@ class Fanout:
         if kind is _MESSAGE or (kind is _NOTICE and envelope.presence is None):
             outgoing = self._outgoing(topic, envelope, position)
             if outgoing is not None:
+                if envelope.trace is not None and self._deliveries is not None:
+                    self._deliveries.begin(topic, envelope.trace, outgoing, self._recipients(topic))
                 self._spread(topic, outgoing)
             return outgoing
         if not topic.startswith(_PLACES.get(kind, "")):

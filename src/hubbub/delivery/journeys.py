@@ -28,7 +28,19 @@ class Journeys:
     where nothing is; `came`, it is among what is written at the end of this turn.
     """
 
-    __slots__ = ("_alarm", "_hears", "_loop", "_metrics", "_since", "_stopwatch", "came", "data", "idle", "topic")
+    __slots__ = (
+        "_alarm",
+        "_hears",
+        "_loop",
+        "_metrics",
+        "_sent",
+        "_since",
+        "_stopwatch",
+        "came",
+        "data",
+        "idle",
+        "topic",
+    )
 
     def __init__(
         self,
@@ -45,6 +57,7 @@ class Journeys:
         self._since = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self.idle: bool = True
+        self._sent: bytes | None = None
         self.topic: Topic | None = None
         self.data: bytes | None = None
         self.came: bool = False
@@ -54,9 +67,14 @@ class Journeys:
         if not self._hears(topic):
             return
         self.idle = False
-        self.topic, self.data = topic, data
+        self.topic, self._sent, self.data = topic, data, data
         self._since = self._stopwatch()
         self._alarm = self._loop.call_later(LOST, self._give_up)
+
+    def becomes(self, data: bytes, sent: bytes) -> None:
+        """What was to be published goes out as this, with its trace."""
+        if self._sent is data and self.data is data:
+            self.data = sent
 
     def arrive(self) -> None:
         """The broker has brought it."""
@@ -73,7 +91,7 @@ class Journeys:
 
     def forget(self, data: bytes) -> None:
         """It was not published."""
-        if self.data is data:
+        if self._sent is data and self.data is not None:
             self._rest()
 
     def stop(self) -> None:

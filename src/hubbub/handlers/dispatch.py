@@ -35,6 +35,7 @@ from hubbub.options import RoomOptions
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Caller, Injected
 from hubbub.ports.metrics import SECONDS, Count, Histogram, Metrics
+from hubbub.ports.tracing import Outcomes
 from hubbub.protocol.concern import concern
 from hubbub.protocol.messages import is_own_room
 from hubbub.protocol.session import Message
@@ -65,7 +66,9 @@ class Dispatch:
         blocking: float,
         clock: Clock,
         stopwatch: Callable[[], float] = time.perf_counter,
+        outcomes: Outcomes | None = None,
     ) -> None:
+        self._outcomes = outcomes
         self._handlers = handlers
         self._rooms = rooms
         self._metrics = metrics
@@ -211,6 +214,8 @@ class Dispatch:
         else:
             concern(error, caller.handshake)
             self.told.tell(kind, text, *args, level=logging.ERROR, error=error)
+        if self._outcomes is not None:
+            self._outcomes.failed(error)
         raise InternalError from None
 
     @types.coroutine

@@ -5,8 +5,9 @@ parts belong to the event loop that runs now, so they are made when a hub starts
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hubbub.delivery.batch import Batcher
 from hubbub.delivery.fanout import Fanout, Recipient
@@ -27,6 +28,7 @@ from hubbub.presence.tracker import PresenceTracker
 from hubbub.rooms.answers import Answers
 from hubbub.rooms.attendance import Attendance
 from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.handing import Handing
 from hubbub.rooms.handles import Handles
 from hubbub.rooms.members import Members
@@ -34,6 +36,7 @@ from hubbub.rooms.membership import Membership, Moves
 from hubbub.rooms.patterns import Patterns
 from hubbub.rooms.presences import Presences
 from hubbub.rooms.publish_queue import PublishQueue
+from hubbub.rooms.publishing import Sender
 from hubbub.rooms.rates import RoomRates
 from hubbub.rooms.removals import Removals
 from hubbub.rooms.retention import Retention
@@ -42,6 +45,9 @@ from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import Background
 from hubbub.scheduling.waker import Waker
 from hubbub.types import NodeId, RoomName, Topic, room_topic
+
+if TYPE_CHECKING:
+    from hubbub.tracing.worker import Tracing
 
 # Fine enough for a heartbeat of a tenth of a second in a test, coarse enough that 15,000 connections share few wakes.
 _RESOLUTION = 0.05
@@ -106,6 +112,11 @@ class Parts:
         return {name: count for name, count in counts.items() if count}
 
 
+def new_node() -> NodeId:
+    """A name for a worker."""
+    return NodeId(f"{random.getrandbits(48):012x}")
+
+
 def compose(
     broker: Broker,
     clock: Clock,
@@ -123,15 +134,16 @@ def compose(
     node: NodeId | None = None,
     batcher: Batcher | None = None,
     bounds: Bounds | None = None,
+    tracing: "Tracing | None" = None,
 ) -> Parts:
     """Call it in the event loop. `inbox`: what is kept of the messages to a user. `node`: default a new name.
 
     `limited`: clients may have no more handed to them by joins than their allowance. `moves`: is told who joins and
-    leaves. `edges`: there are hooks of them.
+    leaves. `edges`: there are hooks of them. `tracing`: None where nobody traces.
     """
     limits, leaving, metrics = limits or Limits(), leaving or Leaving(), metrics or Tally()
     declared = declared or DeclaredRooms(Patterns())
-    node = node or NodeId(f"{random.getrandbits(48):012x}")
+    node = node or new_node()
     home = HomeLoop()
     background = Background()
     spawn = background.spawn
@@ -146,8 +158,10 @@ def compose(
     if batcher is None:
         pause_share = _PAUSE_SHARE_WITH_OTHERS if broker.shared else 0.0
         journeys = Journeys(home.loop, metrics, hears)
-        batcher = Batcher(home.loop, metrics, pause_share=pause_share, traffic=traffic, journeys=journeys)
-    fanout = Fanout(registry, batcher, metrics, limit=limits.outbox, journeys=journeys)
+        new_batcher: Callable[..., Batcher] = Batcher if tracing is None else tracing.batcher
+        batcher = new_batcher(home.loop, metrics, pause_share=pause_share, traffic=traffic, journeys=journeys)
+    deliveries = None if tracing is None else tracing.deliveries
+    fanout = Fanout(registry, batcher, metrics, limit=limits.outbox, journeys=journeys, deliveries=deliveries)
 
     diffs = Diffs(fanout, registry, clock, metrics)
     showing = Showing()
@@ -195,7 +209,19 @@ def compose(
     publish_queue = PublishQueue(may_publish, limit=limits.queued)
     handing = Handing(limits, clock, metrics, limited=limited)
     rates = RoomRates(room_rate, clock, metrics)
-    handles = Handles(broker, publish_queue, home, declared, retention, limits, rates, inbox=inbox, journeys=journeys)
+    handles = Handles(
+        broker,
+        publish_queue,
+        home,
+        declared,
+        retention,
+        limits,
+        rates,
+        inbox=inbox,
+        journeys=journeys,
+        sender=Sender if tracing is None else tracing.sender,
+        each_room=EachRoom if tracing is None else tracing.each_room,
+    )
     membership = Membership(
         registry, fanout, attendance, answers, handles, removals, handing, limit=limits.rooms, moves=moves
     )

@@ -5,7 +5,7 @@ Who is let in, and how the others are told no, is `handshakes.py`'s.
 
 import contextvars
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from hubbub.errors import ConnectionClosed, HandshakeRefused
 from hubbub.hub.asgi_call import is_watched
 from hubbub.hub.gate import Seat
 from hubbub.hub.handshakes import Handshakes, quiet
+from hubbub.ports.tracing import Outcomes
 from hubbub.ports.transport import Driven, Transport
 from hubbub.protocol.concern import concern
 from hubbub.protocol.features import offered
@@ -43,6 +44,14 @@ class Socket(Transport, Protocol):
         """The route has ended: nothing of it may go on."""
 
 
+class LetIn(Protocol):
+    """As `Handshakes.let_in`."""
+
+    def __call__(
+        self, websocket: WebSocket, user: User | str | None, /, *, beside: int
+    ) -> Awaitable[tuple[User | None, Seat]]: ...
+
+
 class TakeOver(Protocol):
     def __call__(self, driven: Driven, *, limit: int, closing: float) -> Socket | None:
         """None where the server has the socket to itself already."""
@@ -50,10 +59,15 @@ class TakeOver(Protocol):
 
 @dataclass(slots=True)
 class Endpoint:
-    """Makes connections of those whom `handshakes` lets in."""
+    """Makes connections of those whom `handshakes` lets in, by `let_in`.
+
+    `outcomes`: is told of routes that fail, None where nobody traces.
+    """
 
     context: Context
     handshakes: Handshakes
+    let_in: LetIn
+    outcomes: Outcomes | None = None
     connections: set[Connection] = field(default_factory=set)
     """Accepted and not gone yet, let in or not."""
     usual: Usual = field(default_factory=dict)
@@ -106,6 +120,8 @@ class Endpoint:
             except BaseException as error:
                 concern(error, connection.handshake)
                 if not is_our_end(error):
+                    if self.outcomes is not None:
+                        self.outcomes.failed(error)
                     connection.close(closes.OUR_FAULT)
                     await socket.wait()
                 raise
@@ -119,7 +135,7 @@ class Endpoint:
     ) -> tuple[Connection, "Socket"]:
         with self.handshakes.one_more(), ExitStack() as unasked:
             question = unasked.enter_context(self.context.membership.removals.ask())
-            who, seat = await self.handshakes.let_in(websocket, user, beside=len(self.connections))
+            who, seat = await self.let_in(websocket, user, beside=len(self.connections))
             # It is made use of once; the handshake's scope lives on.
             take_over: TakeOver | None = websocket.scope.get("extensions", {}).pop(EXTENSION, None)
             connection = Connection(

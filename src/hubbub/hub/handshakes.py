@@ -45,6 +45,7 @@ from hubbub.options import Limits
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Count, Metrics
+from hubbub.ports.tracing import Outcomes
 from hubbub.protocol import features
 from hubbub.protocol.messages import SUBPROTOCOL, check_name, check_user
 from hubbub.scheduling.limited_log import LimitedLog
@@ -105,8 +106,10 @@ class Handshakes:
         clock: Clock,
         by_http: bool = False,
         audit: Audit | None = None,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self._by_http = by_http
+        self._outcomes = outcomes
         self._authenticators = tuple(authenticators)
         self._origins = origins
         self.gate: Gate = gate
@@ -237,6 +240,8 @@ class Handshakes:
             if is_our_end(error):
                 raise
             self.told.tell(_FAILED, "%s: %s", _FAILED, described(error), level=logging.ERROR)
+            if self._outcomes is not None:
+                self._outcomes.failed(error)
             raise _Refusal(500, "the credential could not be checked", Count.REFUSED_FAILED) from None
 
     def _user(self, user: User | str) -> User:
@@ -277,6 +282,8 @@ class Handshakes:
         self._refusals.tell(error, where=where, carrier=presented.carrier, secret=secret)
 
     def _record(self, websocket: WebSocket, code: int, cause: str) -> None:
+        if self._outcomes is not None:
+            self._outcomes.refused(code)
         if self._audit is not None:
             self._audit.refused(websocket.scope, code, cause)
 

@@ -56,6 +56,7 @@ from hubbub.rooms.each_room import EachRoom
 from hubbub.rooms.publishing import Exclude
 from hubbub.rooms.room import Room
 from hubbub.rooms.user import UserHandle
+from hubbub.tracing.provider import TracerProvider
 from hubbub.types import NodeId, Position, User, UserId
 
 T = TypeVar("T")
@@ -87,7 +88,9 @@ class Hub(HookDecorators):
     `Addresses()`, nothing is limited in development. `audit`: a record in the logger `hubbub.audit` of each who comes,
     goes, is refused or put out, default off, or HUBBUB_AUDIT=1. `hold_call`: whether the ASGI call of the hub's own
     route lasts as long as the socket even where nothing needs it (`hubbub serve`); default only where the application's
-    own middleware, or a dependency with `yield`, could tell.
+    own middleware, or a dependency with `yield`, could tell. `tracing`: whether spans are made, by OpenTelemetry's
+    global tracer provider or by one that is given; default where there is one when the hub starts, and HUBBUB_TRACING
+    is not 0.
 
     Raises ConfigurationError for what cannot work.
     """
@@ -113,6 +116,7 @@ class Hub(HookDecorators):
         audit: bool | None = None,
         hold_call: bool | None = None,
         metrics: Metrics | None = None,
+        tracing: bool | TracerProvider | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.limits: Limits = Limits() if limits is None else limits
@@ -142,6 +146,7 @@ class Hub(HookDecorators):
             refuse=refuse,
             metrics=self.metrics,
             hold_call=hold_call,
+            tracing=tracing,
             clock=clock,
         )
         # Whatever is given, the workers ask each other for what was counted.

@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hubbub import closes
+from hubbub.auth import redaction
 from hubbub.auth.refusals import Refusals
 from hubbub.auth.tokens import TokenAuthentication
 from hubbub.connection.admission import Admissions
@@ -26,7 +27,7 @@ from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import ConnectionHooks
 from hubbub.hub.application import Application, warn_of_others
 from hubbub.hub.cluster import Cluster
-from hubbub.hub.composition import Parts, compose
+from hubbub.hub.composition import Parts, compose, new_node
 from hubbub.hub.declarations import Declarations
 from hubbub.hub.drain import Drain
 from hubbub.hub.edges import Edges
@@ -46,7 +47,11 @@ from hubbub.hub.workers import WorkersTopic
 from hubbub.ports.broker import Broker
 from hubbub.scheduling.clock import SystemClock
 from hubbub.scheduling.limited_log import LimitedLog
+from hubbub.tracing.provider import begin as begin_tracing
 from hubbub.transports import doors, telling
+
+if TYPE_CHECKING:
+    from hubbub.tracing.requests import RequestSpans
 
 # How long a start waits for the broker.
 _START_WAIT = 1.0
@@ -79,7 +84,12 @@ class Runtime:
         limits, leaving, metrics = settings.limits, settings.leaving, settings.metrics
         declared, hooks = declarations.declared, declarations.hooks.declared
         clock = settings.clock or SystemClock()
-        dispatch = Dispatch(declarations.handlers, declared, metrics, blocking=limits.blocking, clock=clock)
+        node = new_node()
+        tracing = begin_tracing(settings.tracing, redaction.hidden, declared, node)
+        outcomes = None if tracing is None else tracing.outcomes
+        dispatch = Dispatch(
+            declarations.handlers, declared, metrics, blocking=limits.blocking, clock=clock, outcomes=outcomes
+        )
         self.hooks = ConnectionHooks(hooks, dispatch, clock) if hooks.of_connections else None
         self.parts = compose(
             broker,
@@ -94,6 +104,8 @@ class Runtime:
             announce_users=settings.announce_users,
             moves=self.hooks,
             edges=hooks.of_edges,
+            node=node,
+            tracing=tracing,
         )
         self.broker, self.node, self.registry = broker, self.parts.node, self.parts.registry
         self.home = self.parts.home
@@ -146,8 +158,10 @@ class Runtime:
             inbox=settings.inbox,
             clock=clock,
             hooks=self.hooks,
+            outcomes=outcomes,
         )
-        context = _context(settings, declarations, self.parts, dispatch, requests, self.hooks, audit)
+        spans = None if tracing is None else tracing.requests(requests.do, declarations.handlers.get)
+        context = _context(settings, declarations, self.parts, dispatch, requests, self.hooks, audit, spans)
         self.edges: Edges | None = None
         if hooks.of_edges:
             self.edges = Edges(broker, self.node, hooks, dispatch, self.parts.clock, scope, lease=leaving.lease)
@@ -166,8 +180,10 @@ class Runtime:
             clock=self.parts.clock,
             by_http=settings.refuse == "http",
             audit=audit,
+            outcomes=outcomes,
         )
-        self.endpoint = Endpoint(context, handshakes)
+        let_in = handshakes.let_in if tracing is None else tracing.handshakes(handshakes.let_in).let_in
+        self.endpoint = Endpoint(context, handshakes, let_in, outcomes)
         self.numbers = Numbers(
             self.parts, declarations.handlers, handshakes, self.endpoint.connections, lambda: self.unready is None
         )
@@ -300,6 +316,7 @@ def _context(
     requests: Requests,
     hooks: ConnectionHooks | None,
     audit: Audit | None,
+    spans: "RequestSpans | None",
 ) -> Context:
     """What every connection works with."""
     limits, inbox = settings.limits, settings.inbox
@@ -330,12 +347,13 @@ def _context(
         admissions=admissions,
         at_once=declarations.handlers.at_once,
         allowed=dispatch.allowed,
-        do=requests.do,
+        do=requests.do if spans is None else spans.do,
         hooks=hooks,
         begin=parts.background.begin,
         keep=parts.background.keep,
         spawned=LimitedLog(SPAWNED, parts.clock),
         waker=parts.waker,
+        reading=spans,
     )
 
 

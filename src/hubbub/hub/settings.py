@@ -25,6 +25,8 @@ from hubbub.ports.auth import Authenticator
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
 from hubbub.ports.metrics import Metrics, Tally
+from hubbub.tracing.provider import Setting
+from hubbub.tracing.provider import check as check_tracing
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "limits": (Limits,),
@@ -61,6 +63,7 @@ class HubSettings:
     refuse: Literal["close", "http"] = "close"
     metrics: Metrics = field(default_factory=Tally)
     hold_call: bool | None = None
+    tracing: Setting = None
     clock: Clock | None = None
     """None: the system's, which is bound to where the hub starts."""
 
@@ -80,6 +83,7 @@ class HubSettings:
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
         check_port("metrics", self.metrics)
+        check_tracing(self.tracing, "Hub")
         if self.clock is not None:
             check_port("clock", self.clock)
 

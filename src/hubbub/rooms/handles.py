@@ -1,6 +1,6 @@
 """The application's handles: of a room, of a user, of everyone. They cost nothing and are good on any worker."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hubbub.delivery.journeys import Journeys
 from hubbub.options import Keep, Limits
@@ -22,7 +22,10 @@ KNOWN = 4096
 
 
 class Handles:
-    """`limits`: of names and payloads. `inbox`: what is kept of the messages to a user."""
+    """`limits`: of names and payloads. `inbox`: what is kept of the messages to a user.
+
+    `sender`, `each_room`: what makes a `Sender`, and an `EachRoom`, where more is to be done than these do.
+    """
 
     def __init__(
         self,
@@ -36,7 +39,11 @@ class Handles:
         *,
         inbox: Keep,
         journeys: Journeys | None = None,
+        sender: Callable[..., Sender] = Sender,
+        each_room: Callable[..., EachRoom] = EachRoom,
     ) -> None:
+        self._new_sender = sender
+        self._new_each_room = each_room
         self._broker = broker
         self._journeys = journeys
         self._queue = queue
@@ -64,7 +71,7 @@ class Handles:
         """Raises as `check_rooms` does."""
         rooms = check_rooms(names, self._limits)
         senders = {room: self._sender_of(room) for room in rooms}
-        return EachRoom(rooms, senders, self._home, self._limits)
+        return self._new_each_room(rooms, senders, self._home, self._limits)
 
     def user(self, id: UserId) -> UserHandle:
         return UserHandle(id, self._sender(user_topic(id), None, self._inbox, self._usual), name=self._limits.name)
@@ -85,7 +92,7 @@ class Handles:
         return self._sender(room_topic(room), room, options.history, self._rates.of(options.rate))
 
     def _sender(self, topic: Topic, room: RoomName | None, own: Keep, rate: Rate | None) -> Sender:
-        return Sender(
+        return self._new_sender(
             topic,
             self._broker,
             self._queue,

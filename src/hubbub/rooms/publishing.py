@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
@@ -23,6 +23,14 @@ from hubbub.types import EVERYONE, OWN_ROOM, WORKERS, Position, RoomName, Topic,
 
 #: Whom a message is kept from: a connection (that tab alone), a user (all tabs), a user id, or several of these.
 Exclude: TypeAlias = "Recipient | User | str | Iterable[Recipient | User | str] | None"
+
+
+class Publish(Protocol):
+    """As `Broker.publish`."""
+
+    def __call__(
+        self, topic: Topic, data: bytes, /, *, keep: Keep = None, idempotency_key: str | None = None
+    ) -> Awaitable[Position | None]: ...
 
 
 #: Seconds before the next try where the broker seems to be there and has not taken a message.
@@ -90,6 +98,7 @@ class Sender:
         "_loop",
         "_name",
         "_own",
+        "_publish",
         "_queue",
         "_rate",
         "_retention",
@@ -117,6 +126,7 @@ class Sender:
         self._journeys = journeys
         self._rate = rate
         self._broker = broker
+        self._publish: Publish = broker.publish
         self._queue = queue
         self.home: HomeLoop = home
         self._loop = home.loop
@@ -187,9 +197,7 @@ class Sender:
                 raise self._rate.refuse(self.topic, wait)
             if once is None and self._journeys is not None and self._journeys.idle:
                 return await self._publish_timed(self._journeys, envelope, keep=keep)
-            return await self._broker.publish(
-                self.topic, envelope, keep=self._keep if keep else None, idempotency_key=once
-            )
+            return await self._publish(self.topic, envelope, keep=self._keep if keep else None, idempotency_key=once)
         if not spent:
             patience = await self.spend(len(data), patience)
         return await self._publish_patiently(envelope, once or secrets.token_hex(16), patience, keep=keep)
@@ -201,7 +209,7 @@ class Sender:
     async def _publish_timed(self, journeys: Journeys, envelope: bytes, *, keep: bool) -> Position | None:
         journeys.begin(self.topic, envelope)
         try:
-            return await self._broker.publish(self.topic, envelope, keep=self._keep if keep else None)
+            return await self._publish(self.topic, envelope, keep=self._keep if keep else None)
         except BaseException:
             journeys.forget(envelope)
             raise
@@ -213,7 +221,7 @@ class Sender:
             await self._queue.wait(until - loop.time())
             kept = self.keep if keep else None
             try:
-                return await self._broker.publish(self.topic, envelope, keep=kept, idempotency_key=once)
+                return await self._publish(self.topic, envelope, keep=kept, idempotency_key=once)
             except Unavailable:
                 # It may have gone out. Where it is kept, the idempotency key sees to it that it does so once.
                 if not kept or loop.time() >= until:
