@@ -1,4 +1,4 @@
 """Publishing from where no hub runs: a task queue, a cron job, another service.
 
-Knows brokers, rooms, scheduling, protocol and the ground, and no hub.
+Knows auth, brokers, tracing, rooms, scheduling, protocol and the ground, and no hub.
 """

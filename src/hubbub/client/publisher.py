@@ -11,7 +11,8 @@ the hub's. A hub on the memory broker has no broker to publish to: there, publis
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from hubbub.client.sending import UNKNOWN, Asked, Publishing, Recipients, Rules,
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.rooms.each_room import Outcome, positions
 from hubbub.scheduling.home_loop import HomeLoop
+from hubbub.tracing.provider import TracerProvider
 from hubbub.types import Position, RoomName
 
 try:
@@ -49,8 +51,15 @@ class Publisher(Publishing[Position | None, list[Position | None]]):
     deadline: seconds to connect, and again for each answer, before Unavailable is raised; default 2.
     """
 
-    def __init__(self, broker: str | None = None, *, name: str = "hubbub", deadline: float = 2.0) -> None:
-        super().__init__(broker, name=name, deadline=deadline)
+    def __init__(
+        self,
+        broker: str | None = None,
+        *,
+        name: str = "hubbub",
+        deadline: float = 2.0,
+        tracing: bool | TracerProvider | None = None,
+    ) -> None:
+        super().__init__(broker, name=name, deadline=deadline, tracing=tracing)
         options: dict[str, Any] = {
             **in_redis_terms(self._server.url),
             "connection_class": _KINDS[self._server.url.kind],
@@ -72,6 +81,18 @@ class Publisher(Publishing[Position | None, list[Position | None]]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _within(
+        self, span: Callable[[], AbstractContextManager[None]], work: Callable[[], Position | None]
+    ) -> Position | None:
+        with span():
+            return self._went(work())
+
+    def _each_within(
+        self, span: Callable[[], AbstractContextManager[None]], work: Callable[[], list[Position | None]]
+    ) -> list[Position | None]:
+        with span():
+            return work()
 
     def _publish(self, sending: Sending) -> Position | None:
         try:
@@ -165,6 +186,18 @@ class AsyncPublisher(Publishing[Awaitable[Position | None], Awaitable[list[Posit
         commands, self._commands = self._commands, None
         if commands is not None:
             await commands.stop()
+
+    async def _within(
+        self, span: Callable[[], AbstractContextManager[None]], work: Callable[[], Awaitable[Position | None]]
+    ) -> Position | None:
+        with span():
+            return self._went(await work())
+
+    async def _each_within(
+        self, span: Callable[[], AbstractContextManager[None]], work: Callable[[], Awaitable[list[Position | None]]]
+    ) -> list[Position | None]:
+        with span():
+            return await work()
 
     async def _publish(self, sending: Sending) -> Position | None:
         commands = self._commands

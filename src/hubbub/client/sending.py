@@ -3,11 +3,13 @@
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from hubbub.auth.redaction import hidden
 from hubbub.brokers.choose import MEMORY, check_broker_url, is_memory
 from hubbub.errors import ConfigurationError
 from hubbub.options import Limits
@@ -17,6 +19,8 @@ from hubbub.protocol.for_each_room import ForEachRoom
 from hubbub.rooms.each_room import check_rooms
 from hubbub.rooms.publishing import check_ephemeral, exclusion
 from hubbub.rooms.retention import Retention
+from hubbub.tracing.provider import TracerProvider, begin_publishing
+from hubbub.tracing.provider import check as check_tracing
 from hubbub.types import EVERYONE, OWN_ROOM, Position, RoomName, Topic, User, room_of, room_topic, user_topic
 
 try:
@@ -27,6 +31,9 @@ try:
     from hubbub.brokers.redis.server import Server
 except ImportError:
     raise ConfigurationError('publishing to a broker needs redis-py: pip install "hubbub[redis]"') from None
+
+if TYPE_CHECKING:
+    from hubbub.tracing.publishing import Publishing as Traced
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -116,9 +123,22 @@ class Recipients(Generic[R]):
 
 
 class Publishing(ABC, Generic[R, Rs]):
-    """`broker` is a URL, default HUBBUB_BROKER; `name` the hub's. Raises ConfigurationError."""
+    """`broker` is a URL, default HUBBUB_BROKER; `name` the hub's; `tracing` as `Hub` has it. Raises ConfigurationError.
 
-    def __init__(self, broker: str | None = None, *, name: str = "hubbub", deadline: float = 2.0) -> None:
+    A tracer provider may be set up at any time before the first message that is to be traced.
+    """
+
+    def __init__(
+        self,
+        broker: str | None = None,
+        *,
+        name: str = "hubbub",
+        deadline: float = 2.0,
+        tracing: bool | TracerProvider | None = None,
+    ) -> None:
+        check_tracing(tracing, type(self).__name__)
+        self._tracing = tracing
+        self._traced: Traced | None = None
         self._url = check_broker_url(broker or os.environ.get("HUBBUB_BROKER") or MEMORY)
         if is_memory(self._url):
             raise ConfigurationError(
@@ -140,7 +160,7 @@ class Publishing(ABC, Generic[R, Rs]):
 
     def broadcast(self, message: _Message, *, exclude: _Exclude = None) -> R:
         """To every connection of every worker; nothing is kept of it. As `Recipients.send`, also in what it raises."""
-        return self._publish(Sending(EVERYONE, message, excluded=_users(exclude)))
+        return self._send(Sending(EVERYONE, message, excluded=_users(exclude)))
 
     def each_room(self, names: Iterable[str]) -> Recipients[Rs]:
         """Several rooms, at most `Limits.batch`, to send them the same in one go.
@@ -154,15 +174,43 @@ class Publishing(ABC, Generic[R, Rs]):
         def send(message: _Message, key: str | None, ephemeral: bool, excluded: frozenset[str]) -> Rs:
             composed = ForEachRoom(message, each, limit=self._limits.payload)
             sendings = [Sending(room_topic(room), composed, key, ephemeral, excluded) for room in each]
-            return self._publish_each(rooms, sendings)
+            traced = self._asked_for_traces()
+            if traced is None:
+                return self._publish_each(rooms, sendings)
+            topics = [sending.topic for sending in sendings]
+            return self._each_within(lambda: traced.begin_each(topics), lambda: self._publish_each(rooms, sendings))
 
         return Recipients(send)
 
     def _recipients(self, topic: Topic) -> Recipients[R]:
         def send(message: _Message, key: str | None, ephemeral: bool, excluded: frozenset[str]) -> R:
-            return self._publish(Sending(topic, message, key, ephemeral, excluded))
+            return self._send(Sending(topic, message, key, ephemeral, excluded))
 
         return Recipients(send)
+
+    def _send(self, sending: Sending) -> R:
+        traced = self._asked_for_traces()
+        if traced is None:
+            return self._publish(sending)
+        return self._within(lambda: traced.begin(sending.topic), lambda: self._publish(sending))
+
+    def _asked_for_traces(self) -> "Traced | None":
+        # Not once for all: who publishes is often made at import, and what traces after a fork.
+        if self._traced is None:
+            self._traced = begin_publishing(self._tracing, hidden)
+        return self._traced
+
+    def _went(self, position: Position | None) -> Position | None:
+        if self._traced is not None:
+            self._traced.went(position)
+        return position
+
+    @abstractmethod
+    def _within(self, span: Callable[[], AbstractContextManager[None]], work: Callable[[], R]) -> R:
+        """The work, done in a span that begins when it does."""
+
+    @abstractmethod
+    def _each_within(self, span: Callable[[], AbstractContextManager[None]], work: Callable[[], Rs]) -> Rs: ...
 
     @abstractmethod
     def _publish(self, sending: Sending) -> R: ...
@@ -191,7 +239,8 @@ class Publishing(ABC, Generic[R, Rs]):
             data = sending.message.to(room)
         else:
             data = messages.compose(sending.message, limit=self._limits.payload, room=room)
-        return Envelope(Kind.MESSAGE, data, sending.excluded).encode()
+        envelope = Envelope(Kind.MESSAGE, data, sending.excluded).encode()
+        return envelope if self._traced is None else self._traced.carry(envelope)
 
 
 def _users(exclude: _Exclude) -> frozenset[str]:

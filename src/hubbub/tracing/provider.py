@@ -15,6 +15,7 @@ from hubbub.rooms.declared import DeclaredRooms
 from hubbub.types import NodeId
 
 if TYPE_CHECKING:
+    from hubbub.tracing.publishing import Publishing
     from hubbub.tracing.worker import Tracing
 
 _log = logging.getLogger("hubbub.tracing")
@@ -24,7 +25,10 @@ class TracerProvider(Protocol):
     """As `opentelemetry.trace` has it."""
 
     def get_tracer(
-        self, instrumenting_module_name: str, instrumenting_library_version: str | None = None, /, **options: Any
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
     ) -> Any: ...
 
 
@@ -60,6 +64,17 @@ def begin(
     from hubbub.tracing.worker import Tracing  # which needs the API
 
     return Tracing(tracer, hide, declared, node)
+
+
+def begin_publishing(setting: Setting, hide: Callable[[BaseException, str], str]) -> "Publishing | None":
+    """The same of who publishes without a hub, and knows of no declared rooms."""
+    tracer = tracer_of(setting)
+    if tracer is None:
+        return None
+    from hubbub.tracing.publishing import Publishing
+    from hubbub.tracing.spans import Spans
+
+    return Publishing(Spans(tracer, hide))
 
 
 def tracer_of(setting: Setting) -> Any | None:

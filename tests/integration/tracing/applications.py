@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel
@@ -30,15 +30,14 @@ class Threaded(BaseModel):
     room: str
 
 
-def traced(broker: str, traces: Traces | None, *, name: str = "", **options: Any) -> tuple[Hub, FastAPI]:
-    """A worker. `traces` None: it does not trace."""
+def traced(broker: str, traces: Traces | None, *, name: str = "", telemetry: bool = True) -> tuple[Hub, FastAPI]:
+    """A worker. `traces` None: it does not trace; nor does FastAPI without `telemetry`."""
     hub = Hub(
         broker,
         name=name or secrets.token_hex(4),
         auth=Names(),
         tracing=False if traces is None else traces.provider,
         inbox=History(size=10, ttl=60),
-        **options,
     )
 
     @hub.rooms("team:{team}")
@@ -71,7 +70,7 @@ def traced(broker: str, traces: Traces | None, *, name: str = "", **options: Any
             raise Forbidden("not you")
         raise LookupError(message.text)
 
-    app = FastAPI(telemetry={"tracer_provider": traces.provider} if traces else {"tracing": False})
+    app = FastAPI(telemetry={"tracer_provider": traces.provider} if traces and telemetry else {"tracing": False})
     app.include_router(hub.router)
 
     @app.post("/say")
