@@ -3,14 +3,18 @@
 Flags are checked in `test_settings.py`, signals where the command is.
 """
 
+import json
+import re
 from collections.abc import Callable
 from types import ModuleType
 
 import httpx
 from redis import Redis
+from typer.main import get_command
 
 from hubbub import Hub
 from hubbub.cli import doctor
+from hubbub.cli.commands import app
 from hubbub.cli.doctor import Finding
 from hubbub.cli.settings import Settings
 from hubbub.client.publisher import AsyncPublisher, Publisher
@@ -39,6 +43,25 @@ def test_the_stop_of_the_unit_is_longer_than_the_grace() -> None:
     assert f"`--grace`, {grace} s" in text
     stop = next(int(line.partition("=")[2]) for line in text.splitlines() if line.startswith("TimeoutStopSec="))
     assert stop > grace + 5  # what the command itself gives a worker beyond the grace
+
+
+def test_the_unit_and_the_container_keep_their_data_where_they_may_write() -> None:
+    unit, image = (match[1] for match in re.finditer(r"```(?:ini|dockerfile)\n(.*?)```", read(PAGE), re.DOTALL))
+    assert (state := re.search(r"^StateDirectory=(\S+)$", unit, re.MULTILINE))
+    assert (command := re.search(r"^ExecStart=\S+/hubbub (.*)$", unit, re.MULTILINE))
+    assert settings_of(command[1].split())["data"] == f"/var/lib/{state[1]}"
+    said = dict(line.split(" ", 1) for line in image.splitlines() if " " in line)
+    assert said["ENV"] == f"HUBBUB_DATA={said['VOLUME']}"
+    program, *arguments = json.loads(said["CMD"])
+    assert program == "hubbub"
+    assert settings_of(arguments)["host"] == "0.0.0.0"
+
+
+def settings_of(arguments: list[str]) -> dict[str, object]:
+    """As the command reads them."""
+    name, *rest = arguments
+    serve = get_command(app).commands[name]  # type: ignore[attr-defined]
+    return dict(serve.make_context(name, rest).params)
 
 
 async def test_the_rights_of_the_brokers_user_are_enough(valkey: str) -> None:
