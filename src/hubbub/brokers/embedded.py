@@ -192,6 +192,8 @@ class EmbeddedValkey:
             "appendfsync": "everysec",
             "appenddirname": AOF_DIRECTORY,
             "appendfilename": AOF_FILE,
+            # Leases and reports are written all day, also where nothing is said: Valkey's own 64 MiB are long to read.
+            "auto-aof-rewrite-min-size": "16mb",
             # The last write of a server that was killed, or of a machine that lost its power, may be half there.
             "aof-load-truncated": "yes",
             "dir": str(self._data.path),
