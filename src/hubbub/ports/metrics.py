@@ -110,7 +110,7 @@ class Count(StrEnum):
     RESUMED_MESSAGES = "messages_resumed"
     """Handed to who had missed them."""
     PRESENCE_CAME = "presence_came"
-    """This and those up to `PRESENCE_SHOWN`: what this worker told the broker of who is in a room, or online."""
+    """This and those up to `PRESENCE_SHOWN`: the first tab of a user, or the last, in a room or anywhere was here."""
     PRESENCE_WENT = "presence_went"
     ONLINE_CAME = "presence_online"
     ONLINE_WENT = "presence_offline"

@@ -252,8 +252,9 @@ class PresenceTracker:
                 quietly = wanted and (seat.quiet or known)
                 seat.told, anew, seat.anew = None, seat.anew, False
                 try:
-                    await self._tell(topic, member, present=wanted, quietly=quietly, anew=anew)
-                    self._count(topic, present=wanted, quietly=quietly)
+                    changed = await self._tell(topic, member, present=wanted, quietly=quietly, anew=anew)
+                    if changed and not quietly:
+                        self._count(topic, present=wanted)
                     seat.told = wanted
                     seat.quiet = False
                 except Unavailable as error:
@@ -268,16 +269,14 @@ class PresenceTracker:
             if seat.told is wanted and seat.kept is None and not (wanted and seat.anew):
                 self._seats.pop((topic, member), None)
 
-    def _count(self, topic: Topic, *, present: bool, quietly: bool) -> None:
-        """As what it changed for others: nothing where it was known, nor that somebody has one tab more."""
-        if quietly:
-            return
+    def _count(self, topic: Topic, *, present: bool) -> None:
         if topic == ONLINE:
             self._metrics.count(Count.ONLINE_CAME if present else Count.ONLINE_WENT)
         elif room_of(topic) is not None:
             self._metrics.count(Count.PRESENCE_CAME if present else Count.PRESENCE_WENT)
 
-    async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool, anew: bool) -> None:
+    async def _tell(self, topic: Topic, member: str, *, present: bool, quietly: bool, anew: bool) -> bool:
+        """Whether it is the first that was there anywhere, or the last."""
         announcement = None if quietly else self._notices.announcement(topic, member, present=present)
         if self._notices.shows(topic):
             # Who is waited for shows nothing any more, and a broker that forgot nothing still has what it did.
@@ -285,22 +284,21 @@ class PresenceTracker:
             change = None if quietly else self._notices.change(topic, member)
             if present and anew:
                 self._metrics.count(Count.PRESENCE_SHOWN)
-            await self._tell_shown(topic, member, announcement, change, present=present)
-            return
+            return await self._tell_shown(topic, member, announcement, change, present=present)
         tell = self._broker.enter if present else self._broker.leave
-        await tell(topic, member, self._node, announcement, edge=False if quietly else self.edge)
+        return await tell(topic, member, self._node, announcement, edge=False if quietly else self.edge)
 
     async def _tell_shown(
         self, topic: Topic, member: str, announcement: Announcement | None, change: Change | None, *, present: bool
-    ) -> None:
+    ) -> bool:
         if not present:
-            await self._broker.hide(topic, member, self._node, announcement, change)
-            return
+            return await self._broker.hide(topic, member, self._node, announcement, change)
         entry = self._showing.newest((topic, member))
         data, at = (b"", None) if entry is None else (entry.data, entry.at)
         told = await self._broker.show(topic, member, self._node, data, at=at, announce=announcement, change=change)
         if entry is not None:
             self._showing.place((topic, member), entry, told.at)
+        return told.first
 
     @staticmethod
     def _wake(seat: _Seat, error: Unavailable | None) -> None:
