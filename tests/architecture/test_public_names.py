@@ -81,6 +81,9 @@ NAMES: dict[str, dict[str, str]] = {
         "AsyncPublisher": "broadcast room user",
         "Publisher": "broadcast close room user",
     },
+    "hubbub.integrations.metrics": {
+        "register_metrics": "",
+    },
     "hubbub.integrations.operations": {
         "operations": "",
     },
@@ -118,8 +121,8 @@ NAMES: dict[str, dict[str, str]] = {
             "INVALID_REQUESTS LARGE_HEADS LATE_BODIES LATE_HANDSHAKES LATE_HEADS MESSAGES_IN REFUSED "
             "REFUSED_ADDRESS REFUSED_HANDSHAKES REFUSED_WORKER REPEATED SLOW SUPERSEDED UNKNOWN_ENVELOPES"
         ),
-        "Metrics": "count",
-        "Tally": "count",
+        "Metrics": "count observe",
+        "Tally": "count observe",
     },
     "hubbub.ports.transport": {
         "Driven": "close heard lost",

@@ -44,7 +44,7 @@ BAD: dict[str, dict[str, str]] = {
     },
     "HubbubLeaseLost": {f'hubbub_lease_renewals_total{{{NODE},outcome="lost"}}': "0x50 1x10"},
     "HubbubLoopLate": slow("hubbub_loop_lag_seconds"),
-    "HubbubHandlersBlock": {f"hubbub_handlers_blocking_total{{{NODE}}}": "0+1x60"},
+    "HubbubLoopBlocked": {f"hubbub_loop_blocked_total{{{NODE}}}": "0+1x60"},
     "HubbubHandlersFail": {f"hubbub_handlers_failed_total{{{NODE}}}": "0+1x60"},
     "HubbubSlowReaders": {
         f"hubbub_connections_too_slow_total{{{NODE}}}": "0+1x60",
@@ -82,7 +82,7 @@ WELL: dict[str, str] = {
     f'hubbub_resumes_total{{{NODE},outcome="complete"}}': "0+99x120",
     f'hubbub_resumes_total{{{NODE},outcome="incomplete"}}': "0+1x120",
     f'hubbub_lease_renewals_total{{{NODE},outcome="lost"}}': "1x120",
-    f"hubbub_handlers_blocking_total{{{NODE}}}": "2x120",
+    f"hubbub_loop_blocked_total{{{NODE}}}": "2x120",
     f"hubbub_handlers_failed_total{{{NODE}}}": "2x120",
     f"hubbub_connections_too_slow_total{{{NODE}}}": "0x40 1x80",
     f"hubbub_connections{{{NODE}}}": "1000x120",

@@ -65,6 +65,7 @@ class Numbers:
         self._connections = connections
         self._ready = ready
         self._started = time.time()
+        self._version = importlib.metadata.version("hubbub")
         metrics: Any = parts.metrics
         self._tally: Tally = metrics if isinstance(metrics, Tally) else metrics.tally
 
@@ -73,7 +74,7 @@ class Numbers:
         traffic = self._parts.traffic
         return {
             "pid": os.getpid(),
-            "version": importlib.metadata.version("hubbub"),
+            "version": self._version,
             "counts": {
                 **dict(self._tally.counts),
                 "bytes_received": traffic.bytes_in,

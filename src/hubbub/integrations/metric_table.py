@@ -338,8 +338,9 @@ FAMILIES: tuple[Family, ...] = (
     _counter(
         "handlers_failed", "Handlers, checks and hooks that raised what nobody meant to raise.", Count.HANDLER_FAILED
     ),
+    _counter("handlers_blocking", "How often a handler held the event loop longer than it may.", Count.HANDLER_BLOCKED),
     _counter(
-        "handlers_blocking", "How often a function held the event loop longer than it may.", Count.HANDLER_BLOCKED
+        "loop_blocked", "How often the event loop was held longer than it may be, by anything.", Count.LOOP_BLOCKED
     ),
     # The broker.
     _gauge("ready", "Whether this worker takes new connections.", "ready"),

@@ -151,6 +151,8 @@ class Count(StrEnum):
     LEFT_OTHER = "connections_left_other"
     HANDLER_FAILED = "handlers_failed"
     HANDLER_BLOCKED = "handlers_blocked_the_loop"
+    LOOP_BLOCKED = "loop_blocked"
+    """The event loop was held for longer than `Limits.blocking`, by whatever it was."""
     UNKNOWN_ENVELOPES = "unknown_envelopes"
     BROKER_LOST = "broker_connections_lost"
     BROKER_RECONNECTED = "broker_connections_restored"
