@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -127,3 +128,19 @@ async def test_one_that_does_not_stop(path: str, monkeypatch: pytest.MonkeyPatch
         going.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await going
+
+
+async def test_who_goes_while_it_is_answered_is_nobodys_fault(patient: Both) -> None:
+    """What answers a socket that is not there any more is a reset, before it can be ended: HAProxy's way to ask."""
+    host, port = patient.address.url.removeprefix("http://").split(":")
+    ends: list[socket.socket] = []
+
+    @patient.app.get("/goes", status_code=204)
+    async def goes() -> None:
+        ends.pop().close()
+
+    for _ in range(5):
+        ends.append(socket.create_connection((host, int(port))))
+        ends[0].sendall(b"GET /goes HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        await until(lambda: not ends, "it is asked")
+    await gone(patient)

@@ -89,7 +89,10 @@ class Lingering:
             self._quiet.start()
             self.transport.resume_reading()
             if end is End.ANSWERED and self.transport.can_write_eof():
-                self.transport.write_eof()
+                try:
+                    self.transport.write_eof()
+                except OSError:  # it was reset since, and nobody has looked yet
+                    self.transport.abort()
 
     def heard(self) -> None:
         """Something came that nobody is to see."""
