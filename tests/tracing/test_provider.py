@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import hubbub
 from hubbub import ConfigurationError, Hub
+from hubbub.testing import ManualClock
 from hubbub.tracing.provider import tracer_of
 from tests.kit.traces import tracing
 
@@ -101,3 +102,17 @@ def test_the_api_need_not_be_there() -> None:
     """The oldest FastAPI that is supported does not bring it along."""
     done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "untraced\n", done.stderr
+
+
+async def test_one_that_comes_too_late_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    async with Hub("memory", clock=clock).running(), Hub("memory", clock=clock, tracing=False).running():
+        monkeypatch.setattr(trace, "get_tracer_provider", lambda: TracerProvider(shutdown_on_exit=False))
+        await clock.advance(4.0)
+        assert not caplog.records
+        await clock.advance(2.0)
+    [record] = caplog.records
+    assert record.name == "hubbub.tracing"
+    assert record.getMessage().startswith("a tracer provider was set up after the hub had started: it traces nothing.")

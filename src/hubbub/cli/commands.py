@@ -155,6 +155,13 @@ def serve(
             help="A line for each who comes, goes, is refused, put out. [HUBBUB_AUDIT, default off]",
         ),
     ] = None,
+    tracing: Annotated[
+        bool | None,
+        typer.Option(
+            "--tracing/--no-tracing",
+            help="Spans, where the application sets up OpenTelemetry. [HUBBUB_TRACING, default on]",
+        ),
+    ] = None,
     log_level: Annotated[
         str | None,
         typer.Option(metavar="LEVEL", help="critical to debug. [HUBBUB_LOG_LEVEL, default info]"),
@@ -179,7 +186,15 @@ def serve(
         "limit_max_requests": limit_max_requests,
         "limit_max_requests_jitter": limit_max_requests_jitter,
     }
-    flags = {"workers": workers, "broker": broker, "data": data, "dev": dev, "audit": audit, "log_level": log_level}
+    flags = {
+        "workers": workers,
+        "broker": broker,
+        "data": data,
+        "dev": dev,
+        "audit": audit,
+        "tracing": tracing,
+        "log_level": log_level,
+    }
     settings = read_settings(**where, **tls, **times, **limits, **flags)
     raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
 

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     dev: bool = False
     publish_key: SecretStr | None = None
     audit: bool = False
+    tracing: bool = True
     log_level: Annotated[Level, BeforeValidator(_lower)] = "info"
     grace: int = Field(default=10, ge=0, le=3600)
     drain: float = Field(default=Leaving().window, ge=0, le=3600)
@@ -116,6 +117,7 @@ def write_environment(settings: Settings) -> None:
         "DEV": "1" if settings.dev else "0",
         "PUBLISH_KEY": revealed(settings.publish_key),
         "AUDIT": "1" if settings.audit else "0",
+        "TRACING": "1" if settings.tracing else "0",
         "LOG_LEVEL": settings.log_level,
         "GRACE": str(settings.grace),
         "DRAIN": f"{settings.drain:g}",

@@ -8,6 +8,7 @@ Longer than other files: the order in which parts start is the order in which th
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,11 @@ from hubbub.hub.signals import ShutdownSignals
 from hubbub.hub.still_valid import StillValid
 from hubbub.hub.workers import WorkersTopic
 from hubbub.ports.broker import Broker
+from hubbub.ports.clock import Alarm
 from hubbub.scheduling.clock import SystemClock
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.tracing.provider import begin as begin_tracing
+from hubbub.tracing.provider import tell_if_late
 from hubbub.transports import doors, telling
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
 _START_WAIT = 1.0
 # What the last presence changes may take when the hub stops. They are on their way already.
 FAREWELL = 3.0
+# After a start a tracer provider that was set up late is looked for.
+_LATE = 5.0
 # Clients that were sent away have at least so long to arrive elsewhere before their users count as gone.
 _ARRIVAL = 5.0
 
@@ -85,7 +90,8 @@ class Runtime:
         declared, hooks = declarations.declared, declarations.hooks.declared
         clock = settings.clock or SystemClock()
         node = new_node()
-        tracing = begin_tracing(settings.tracing, redaction.hidden, declared, node)
+        self._late: Alarm | None = None
+        self._traces = tracing = begin_tracing(settings.tracing, redaction.hidden, declared, node)
         outcomes = None if tracing is None else tracing.outcomes
         dispatch = Dispatch(
             declarations.handlers, declared, metrics, blocking=limits.blocking, clock=clock, outcomes=outcomes
@@ -237,6 +243,8 @@ class Runtime:
             asyncio.create_task(self._drain.while_deaf(self.broker, window=window)),
         ]
         self._signals = ShutdownSignals.register(self, closing=self._settings.limits.closing)
+        if self._traces is None:
+            self._late = clock.call_at(clock.now() + _LATE, partial(tell_if_late, self._settings.tracing))
 
     async def drain(self, *, at_once: bool) -> None:
         """Send everybody away; returns when they are gone or had their time."""
@@ -260,6 +268,8 @@ class Runtime:
         async with AsyncExitStack() as last:
             if self._signals is not None:
                 last.callback(self._signals.unregister, self)
+            if self._late is not None:
+                last.callback(self._late.cancel)
             last.callback(self._unwatch)
             last.callback(self._leave_door)
             last.push_async_callback(self.broker.stop)

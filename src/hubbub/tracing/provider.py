@@ -35,6 +35,7 @@ class TracerProvider(Protocol):
 #: See `Hub`'s `tracing`.
 Setting: TypeAlias = bool | TracerProvider | None
 
+_NO = frozenset({"0", "false", "no", "off"})
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 
 
@@ -48,9 +49,9 @@ def check(setting: object, owner: str) -> None:
 
 
 def wanted(setting: Setting) -> bool:
-    """Whether there may be tracing: what the code says wins over HUBBUB_TRACING, which says no by 0."""
+    """Whether there may be tracing: what the code says wins over HUBBUB_TRACING, which may say no."""
     if setting is None:
-        return os.environ.get("HUBBUB_TRACING") != "0"
+        return os.environ.get("HUBBUB_TRACING", "").lower() not in _NO
     return setting is not False
 
 
@@ -64,6 +65,15 @@ def begin(
     from hubbub.tracing.worker import Tracing  # which needs the API
 
     return Tracing(tracer, hide, declared, node)
+
+
+def tell_if_late(setting: Setting) -> None:
+    """To be asked some time after a start without tracing: somebody may wait for traces in vain."""
+    if tracer_of(setting) is not None:
+        _log.warning(
+            "a tracer provider was set up after the hub had started: it traces nothing. "
+            "Set it up before, at import or in the application's lifespan before the yield"
+        )
 
 
 def begin_publishing(setting: Setting, hide: Callable[[BaseException, str], str]) -> "Publishing | None":

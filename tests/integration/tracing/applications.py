@@ -44,6 +44,10 @@ def traced(broker: str, traces: Traces | None, *, name: str = "", telemetry: boo
     async def may(team: str) -> bool:
         return team != "closed"
 
+    @hub.rooms("shown:{name}", presence=True, presence_data=True)
+    async def may_be_seen(name: str) -> bool:
+        return True
+
     @hub.rooms("kept:{name}", history=History(size=10, ttl=60))
     async def may_here(name: str) -> bool:
         return True
