@@ -86,8 +86,9 @@ class Limits:
     """Rooms of one `hub.each_room`, and messages of one HTTP batch. Default 1,000."""
     batch_bytes: int = 1024 * 1024
     """Largest body of an HTTP batch. Default 1 MiB, which is read without holding the event loop for long."""
-    blocking: float = 0.1
-    """Time a handler may hold the event loop at a stretch before it is named in the log. Default 0.1 s."""
+    blocking: float | None = 0.1
+    """Time anything may hold the event loop at a stretch before it is named in the log. None: nobody looks. Default
+    0.1 s, and at least 0.01."""
     connections: int = 65_536
     """Connections of one worker; more are refused with 503."""
     unauthenticated: int = 1_000
@@ -101,6 +102,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         _positive(self)
+        if self.blocking is not None and not (
+            isinstance(self.blocking, int | float) and 0.01 <= self.blocking < math.inf
+        ):
+            raise ValueError(f"Limits.blocking must be at least 0.01 and finite, or None, not {self.blocking!r}")
         if self.payload > self.outbox:
             raise ValueError("Limits.payload must not be greater than Limits.outbox, or it could never be sent")
         if self.depth < _DEEPEST:

@@ -111,14 +111,14 @@ NAMES: dict[str, dict[str, str]] = {
         "Clock": "call_at now wall",
     },
     "hubbub.ports.injection": {
-        "Injected": "annotations name refusal",
+        "Injected": "annotations code name refusal",
         "Injection": "prepare",
     },
     "hubbub.ports.metrics": {
         "Count": (
             "BROKER_DEAF BROKER_LOST BROKER_RECONNECTED CLOSED_SOCKETS CONNECTIONS CROWDED_SOCKETS DEAD "
             "DELIVERIES DROPPED DROPPED_SOCKETS GAPS HANDLER_BLOCKED HANDLER_FAILED INVALID_HANDSHAKES "
-            "INVALID_REQUESTS LARGE_HEADS LATE_BODIES LATE_HANDSHAKES LATE_HEADS MESSAGES_IN REFUSED "
+            "INVALID_REQUESTS LARGE_HEADS LATE_BODIES LATE_HANDSHAKES LATE_HEADS LOOP_BLOCKED MESSAGES_IN REFUSED "
             "REFUSED_ADDRESS REFUSED_HANDSHAKES REFUSED_WORKER REPEATED SLOW SUPERSEDED UNKNOWN_ENVELOPES"
         ),
         "Metrics": "count observe",

@@ -3,10 +3,11 @@
 Whatever a handler raises leaves here as `Refused`, of which `connection/requests.py` makes the client's `error`. What
 nobody meant to raise is one line in the log, with the connection's id and the traceback, and the connection stays. The
 application's functions share the event loop with everybody, so each is watched: one that holds the loop longer than
-allowed is named in the log, once, and counted every time.
+allowed is counted, and said to who tells of it, with what stands there (`scheduling/watchdog.py`).
 """
 
 import logging
+import math
 import time
 import types
 from bisect import bisect_left
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import partial
 from inspect import isawaitable
 from types import MappingProxyType, NoneType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -50,6 +51,9 @@ _log = logging.getLogger("hubbub.dispatch")
 
 R = TypeVar("R")
 
+#: Who is told that a function held the event loop until now: its name, its code and for how many seconds.
+Held: TypeAlias = Callable[[str, types.CodeType | None, float], None]
+
 _NOTHING = object()
 #: What nobody has to await. Asked of every result, because `isawaitable` takes as long as a small handler.
 _PLAIN = frozenset({NoneType, bool, int, float, str, list, tuple, dict})
@@ -63,8 +67,9 @@ class Dispatch:
         rooms: DeclaredRooms,
         metrics: Metrics,
         *,
-        blocking: float,
+        blocking: float | None,
         clock: Clock,
+        held: Held = lambda name, code, seconds: None,
         stopwatch: Callable[[], float] = time.perf_counter,
         outcomes: Outcomes | None = None,
     ) -> None:
@@ -72,11 +77,11 @@ class Dispatch:
         self._handlers = handlers
         self._rooms = rooms
         self._metrics = metrics
-        self._blocking = blocking
+        self._blocking = math.inf if blocking is None else blocking
+        self._held = held
         self._stopwatch = stopwatch
         self.told: LimitedLog = LimitedLog(_log, clock)
         """Of what failed: who can make a handler raise can make it raise a thousand times a second."""
-        self._warned: set[str] = set()
 
     def handle(self, message: Message, caller: Caller) -> tuple[bool, Any]:
         """Run the handler of this type until it waits: True and what it returned, or False and what to await for that.
@@ -97,7 +102,7 @@ class Dispatch:
             finally:
                 took = self._stopwatch() - started
                 if took > self._blocking:
-                    self._complain(function.name, took)
+                    self._complain(function, took)
         except Refused:
             raise
         except BaseException as error:  # noqa: BLE001 - looked at there
@@ -109,7 +114,7 @@ class Dispatch:
             times.counts[bisect_left(SECONDS, took)] += 1
             times.sum += took
             return ended
-        running = settled(came) if done else self.watched(function.name, coroutine, came)
+        running = settled(came) if done else self.watched(function, coroutine, came)
         return False, self._judged(function, self._timed(handler.times, started, running), caller)
 
     async def may_join(self, room: RoomName, caller: Caller) -> RoomOptions:
@@ -168,7 +173,7 @@ class Dispatch:
         self, function: Injected, caller: Caller, params: Mapping[str, str] = _NO_PARAMS, message: Any = None
     ) -> Any:
         """What a check or a hook returns. Raises Refused, whatever happened."""
-        return await self._judged(function, self.watched(function.name, function(caller, message, params)), caller)
+        return await self._judged(function, self.watched(function, function(caller, message, params)), caller)
 
     async def _timed(self, times: Histogram, started: float, running: Awaitable[R]) -> R:
         try:
@@ -219,7 +224,9 @@ class Dispatch:
         raise InternalError from None
 
     @types.coroutine
-    def watched(self, name: str, coroutine: Coroutine[Any, Any, R], awaited: Any = _NOTHING) -> Generator[Any, Any, R]:
+    def watched(
+        self, function: Injected, coroutine: Coroutine[Any, Any, R], awaited: Any = _NOTHING
+    ) -> Generator[Any, Any, R]:
         """Drive a coroutine and time every stretch of it between two awaits: only those hold the event loop.
 
         `awaited`: what it waits for, where it has been begun.
@@ -241,10 +248,8 @@ class Dispatch:
             finally:
                 took = self._stopwatch() - started
                 if took > self._blocking:
-                    self._complain(name, took)
+                    self._complain(function, took)
 
-    def _complain(self, name: str, took: float) -> None:
+    def _complain(self, function: Injected, took: float) -> None:
         self._metrics.count(Count.HANDLER_BLOCKED)
-        if name not in self._warned:
-            self._warned.add(name)
-            _log.warning("%s blocked the event loop for %.0f ms: every client of this worker waited", name, took * 1000)
+        self._held(function.name, function.code, took)

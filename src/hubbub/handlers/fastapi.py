@@ -29,7 +29,7 @@ from hubbub.errors import ConfigurationError, InvalidMessage, Refused
 from hubbub.handlers.own import MESSAGE, OWN, USER, OwnValues, depends, shown
 from hubbub.handlers.refusals import RefusalTable
 from hubbub.handlers.results import telling
-from hubbub.handlers.signatures import name_for, name_of, parameters_of, signature_of
+from hubbub.handlers.signatures import code_of, name_for, name_of, parameters_of, signature_of
 from hubbub.ports.injection import Caller
 from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.calls import awaiting, makes_coroutine, runs_in_loop, settled
@@ -87,6 +87,7 @@ class InjectedFunction:
         refusals: RefusalTable,
     ) -> None:
         self.name = name
+        self.code = code_of(function)
         self.annotations = annotations
         self._function = function
         self._own = tuple(own.items())

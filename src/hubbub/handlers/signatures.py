@@ -9,6 +9,7 @@ import sys
 import typing
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import CodeType
 from typing import Any
 
 from fastapi.params import Depends
@@ -25,6 +26,14 @@ def name_of(function: Any) -> str:
     if not callable(function):
         raise ConfigurationError(f"{function!r} cannot be called; does a decorator of it end without `return`?")
     return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+def code_of(function: Any) -> CodeType | None:
+    """Where it is written; None for what is not written in Python."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    return getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
 
 
 def name_for(dependency: Any, name: str) -> str:

@@ -166,7 +166,7 @@ class Edges:
     async def _run(self, to_run: list[Call], caller: "Nobody") -> None:
         for hook, params, message in to_run:
             try:
-                await settled(await self._dispatch.watched(hook.name, hook(caller, message, params)))
+                await settled(await self._dispatch.watched(hook, hook(caller, message, params)))
             except BaseException as error:  # the application's; the next hook runs all the same
                 if is_our_end(error):
                     raise

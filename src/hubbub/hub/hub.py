@@ -7,6 +7,7 @@ start is `hub/runtime.py`; `hub.router` starts the hub with the application and 
 The file is longer than others: it is what an application reads, and nearly all of it is said to the reader.
 """
 
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -124,6 +125,7 @@ class Hub(HookDecorators):
         check_texts(name, path)
         self._broker = chosen_broker(broker)
         self._name = name
+        self._made_in: str = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - old name, documented
         self._app: Any = None
         self._life = Lifecycle(self._begin, self)
         self.metrics: Metrics = Tally() if metrics is None else metrics
@@ -410,7 +412,13 @@ class Hub(HookDecorators):
         chosen = self._name is not None or not isinstance(self._broker, str)
         title = None if chosen else str(getattr(self._app, "title", ""))
         running = Runtime(
-            self._settings, self._declarations, broker, self._scope, title=title, known=self.workers.known
+            self._settings,
+            self._declarations,
+            broker,
+            self._scope,
+            title=title,
+            module=self._made_in,
+            known=self.workers.known,
         )
         try:
             await running.start()

@@ -49,6 +49,7 @@ from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Alarm
 from hubbub.scheduling.clock import SystemClock
 from hubbub.scheduling.limited_log import LimitedLog
+from hubbub.scheduling.watchdog import Watchdog
 from hubbub.tracing.provider import begin as begin_tracing
 from hubbub.tracing.provider import tell_if_late
 from hubbub.transports import doors, telling
@@ -69,7 +70,8 @@ _ARRIVAL = 5.0
 class Runtime:
     """`scope`: as `hubbub.hub.edges` has it. `known`: what other workers may ask, as `hubbub.hub.questions` has it.
 
-    `title`: of the application, where it may meet another by accident; None where its name was chosen.
+    `title`: of the application, where it may meet another by accident; None where its name was chosen. `module`: of
+    the application, which made the hub.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Runtime:
         scope: Callable[[], dict[str, Any]],
         *,
         title: str | None = None,
+        module: str = "",
         known: Mapping[str, Answer] = MappingProxyType({}),
     ) -> None:
         self.stopping = False
@@ -93,8 +96,15 @@ class Runtime:
         self._late: Alarm | None = None
         self._traces = tracing = begin_tracing(settings.tracing, redaction.hidden, declared, node)
         outcomes = None if tracing is None else tracing.outcomes
+        self._watchdog = Watchdog(limits.blocking, metrics, node, (module,))
         dispatch = Dispatch(
-            declarations.handlers, declared, metrics, blocking=limits.blocking, clock=clock, outcomes=outcomes
+            declarations.handlers,
+            declared,
+            metrics,
+            blocking=limits.blocking,
+            clock=clock,
+            held=self._watchdog.held,
+            outcomes=outcomes,
         )
         self.hooks = ConnectionHooks(hooks, dispatch, clock) if hooks.of_connections else None
         self.parts = compose(
@@ -217,6 +227,9 @@ class Runtime:
 
     async def start(self) -> None:
         self._gc_pauses.start()
+        self._watchdog.start()
+        # Its first look is behind us before anybody else has the loop, who may not give it back.
+        await asyncio.sleep(0)
         self._unwatch = telling.watch(self.gate.ended_elsewhere)
         self._leave_door = doors.stand_at(self.endpoint.handshakes.refuse_at_the_door)
         await self.broker.start(self.parts.positions.deliver, self._resumed, self.parts.positions.missed)
@@ -266,6 +279,7 @@ class Runtime:
         parts = self.parts
         # From the bottom up, and each whatever became of the others.
         async with AsyncExitStack() as last:
+            last.callback(self._watchdog.stop)
             if self._signals is not None:
                 last.callback(self._signals.unregister, self)
             if self._late is not None:

@@ -111,7 +111,7 @@ class StillValid:
         caller = _Asked(connection.id, user, Handshake(self._scope()))
         try:
             async with asyncio.timeout(DEADLINE):
-                said = await settled(await self._dispatch.watched(hook.name, hook(caller, None, {})))
+                said = await settled(await self._dispatch.watched(hook, hook(caller, None, {})))
             if said is not True and said is not False:
                 raise WrongAnswer(f"still_valid returns True or False, not {type(said).__qualname__}")
         except BaseException as error:  # the application's; the next is asked about all the same

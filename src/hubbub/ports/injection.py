@@ -1,6 +1,7 @@
 """How the application's functions get their parameters: the hub's own by type, the rest by the framework."""
 
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from types import CodeType
 from typing import Any, Protocol
 
 from hubbub.errors import Refused
@@ -27,6 +28,10 @@ class Injected(Protocol):
     @property
     def name(self) -> str:
         """Module and qualified name, for logs."""
+
+    @property
+    def code(self) -> CodeType | None:
+        """Its own, for who wants to say where it is; None where it has none."""
 
     @property
     def annotations(self) -> Mapping[str, Any]:

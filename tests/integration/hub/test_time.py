@@ -145,7 +145,7 @@ async def test_a_handler_that_holds_the_loop_is_named_once(caplog: pytest.LogCap
     async def work(message: Work) -> None:
         if message.type == "block":
             await asyncio.sleep(0)
-            time.sleep(0.15)  # noqa: ASYNC251 - the fault that is to be found
+            time.sleep(0.5)  # noqa: ASYNC251 - the fault that is to be found
         else:
             await asyncio.sleep(0.15)
 
@@ -159,7 +159,7 @@ async def test_a_handler_that_holds_the_loop_is_named_once(caplog: pytest.LogCap
     assert len(warnings) == 1
     assert f"{__name__}.test_a_handler_that_holds_the_loop_is_named_once.<locals>.work" in warnings[0]
     milliseconds = int(warnings[0].partition(" ms")[0].rpartition(" ")[2])
-    assert 150 <= milliseconds < 5000
+    assert 400 <= milliseconds < 1000 or " s by " in warnings[0]
 
 
 async def test_a_thread_holds_nobody() -> None:
