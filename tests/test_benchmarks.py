@@ -44,7 +44,8 @@ def test_an_unknown_work_is_named() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks run on Linux")
 @pytest.mark.parametrize(
-    "module", ["capacity", "dialects", "load", "machine", "peers", "persistence", "valkey", "workloads"]
+    "module",
+    ["capacity", "counting", "dialects", "load", "machine", "peers", "persistence", "valkey", "workloads"],
 )
 def test_every_script_imports(module: str) -> None:
     importlib.import_module(f"benchmarks.{module}")

@@ -9,6 +9,7 @@ from hubbub.errors import Unavailable
 from hubbub.hub.composition import compose
 from hubbub.options import Leaving, RoomOptions
 from hubbub.ports.broker import Announcement, Held, Renewal, Shown
+from hubbub.ports.metrics import Tally
 from hubbub.protocol.envelope import Envelope
 from hubbub.testing import ManualClock, settle
 from hubbub.types import EVERYONE, NodeId, Topic, room_topic
@@ -79,7 +80,9 @@ class Node:
             declared=declared({"d": RoomOptions(presence=True, diff=True), "{room:path}": RoomOptions(presence=True)}),
             announce_users=True,
             node=NodeId(name),
+            metrics=(metrics := Tally()),
         )
+        self.counts = metrics.counts
         self.background, self.presence, self.leases = parts.background, parts.presence, parts.lease
 
     async def start(self) -> None:

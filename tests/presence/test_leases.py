@@ -7,6 +7,7 @@ import pytest
 
 from hubbub.brokers.memory.store import PresenceTable as Truth
 from hubbub.ports.broker import Renewal
+from hubbub.ports.metrics import Count
 from hubbub.testing import settle
 from hubbub.types import OCCUPIED
 from tests.kit.nodes import ROOM, Cluster, Node
@@ -53,6 +54,24 @@ async def test_one_who_comes_back_after_a_partition_is_announced_again(s: Cluste
     await s.wait(20)
     assert s.members(ROOM) == ["ann", "bob"]
     assert len(s.said) == 1
+
+
+async def test_what_becomes_of_a_lease_and_of_who_was_believed_gone_is_counted(s: Cluster) -> None:
+    a, b = await s.node("a"), await s.node("b")
+    await a.presence.enter(ROOM, "ann")
+    await b.presence.enter(ROOM, "bob")
+    await a.presence.enter(ROOM, "bob")
+    await s.wait(4)
+    assert (a.counts[Count.LEASE_RENEWED], a.counts[Count.LEASE_FAILED]) == (3, 0)
+    assert (a.counts[Count.PRESENCE_CAME], b.counts[Count.PRESENCE_CAME]) == (1, 1)  # bob came once
+    a.line.away = True
+    await s.wait(15)
+    assert a.counts[Count.LEASE_FAILED] > 3
+    assert (a.counts[Count.LEASE_LOST], b.counts[Count.PRESENCE_SWEPT]) == (0, 2)
+    a.line.away = False
+    await s.wait(1)
+    assert (a.counts[Count.LEASE_LOST], b.counts[Count.LEASE_FAILED]) == (1, 0)
+    assert a.counts[Count.PRESENCE_CAME] == 2  # ann is there again, and bob was all the time
 
 
 async def test_who_was_away_too_long_believes_its_clock_where_the_word_was_lost(s: Cluster) -> None:
