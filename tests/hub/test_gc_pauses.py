@@ -17,8 +17,15 @@ async def test_each_pause_while_it_runs() -> None:
     async with hub.running():
         counted = observed(hub.metrics)
         gc.collect()
-        gc.collect()
+        gc.collect(1)
         assert observed(hub.metrics) >= counted + 2
+        gc.disable()
+        try:
+            with_all = observed(hub.metrics)
+            gc.collect(0)
+            assert observed(hub.metrics) == with_all
+        finally:
+            gc.enable()
     assert len(gc.callbacks) == before
     counted = observed(hub.metrics)
     gc.collect()
@@ -30,7 +37,7 @@ def test_one_that_began_before_it_was_asked_for_is_none() -> None:
     pauses.start()
     for callback in gc.callbacks:
         if getattr(callback, "__self__", None) is pauses:
-            callback("stop", {})
+            callback("stop", {"generation": 2})
     pauses.stop()
     pauses.stop()
     assert observed(metrics) == 0

@@ -49,6 +49,8 @@ from hubbub.types import RoomName
 
 _log = logging.getLogger("hubbub.dispatch")
 
+_FIRST = SECONDS[0]
+
 R = TypeVar("R")
 
 #: Who is told that a function held the event loop until now: its name, its code and for how many seconds.
@@ -109,9 +111,9 @@ class Dispatch:
             self._judge(error, function, caller)
         done, came = ended
         if done and (type(came) in _PLAIN or not isawaitable(came)):
-            # As `Histogram.observe`, without the call.
+            # As `Histogram.observe`, without the call, and nearly all are under the first bound.
             times = handler.times
-            times.counts[bisect_left(SECONDS, took)] += 1
+            times.counts[bisect_left(SECONDS, took) if took > _FIRST else 0] += 1
             times.sum += took
             return ended
         running = settled(came) if done else self.watched(function, coroutine, came)

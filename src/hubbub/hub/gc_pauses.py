@@ -22,7 +22,9 @@ class GCPauses:
         if self._told in gc.callbacks:
             gc.callbacks.remove(self._told)
 
-    def _told(self, phase: str, _: dict[str, Any]) -> None:
+    def _told(self, phase: str, info: dict[str, Any]) -> None:
+        if not info["generation"]:
+            return  # there are very many of these, and none is felt
         now = time.perf_counter()
         if phase == "start":
             self._began = now

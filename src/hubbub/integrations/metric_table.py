@@ -252,7 +252,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _histogram(
         "gc_pause_seconds",
-        "For how long Python's garbage collector held everything up.",
+        "For how long Python's garbage collector held everything up, but for its youngest generation.",
         Observed.GC_PAUSE,
         BOUNDS[Observed.GC_PAUSE],
     ),
