@@ -133,17 +133,17 @@ async def traced() -> Way:
 
     await hub.start()
     try:
-        tabs = [await _joined(hub, number) for number in range(MEMBERS)]
+        tabs = [await joined(hub, number) for number in range(MEMBERS)]
         journeys = inside(hub).parts.journeys
         assert journeys is not None
         journeys.stop()  # one message in a while is timed besides: this one is not
-        frame = _frame({"type": "say", "room": "room:1", "content": "hello", "id": 7})
+        frame = framed({"type": "say", "room": "room:1", "content": "hello", "id": 7})
         for _ in range(5):
-            await _said(tabs, frame)
+            await said(tabs, frame)
         tracer = Tracer()
         sys.setprofile(tracer)
         try:
-            await _said(tabs, frame)
+            await said(tabs, frame)
         finally:
             sys.setprofile(None)
         for tab in tabs:
@@ -153,7 +153,7 @@ async def traced() -> Way:
         await hub.stop()
 
 
-async def _joined(hub: Hub, number: int) -> socket.socket:
+async def joined(hub: Hub, number: int) -> socket.socket:
     """The client's end of a member's socket; the server's is taken over as from an accepted handshake."""
     here, there = socket.socketpair()
     here.setblocking(False)
@@ -174,12 +174,12 @@ async def _joined(hub: Hub, number: int) -> socket.socket:
     transport.set_protocol(direct)
     connection.begin(direct, User(UserId(f"user{number}")))
     await _until_read(there, b'"welcome"')
-    there.send(_frame({"type": "join_room", "room": "room:1"}))
+    there.send(framed({"type": "join_room", "room": "room:1"}))
     await _until_read(there, b'"room_joined"')
     return there
 
 
-async def _said(tabs: list[socket.socket], frame: bytes) -> None:
+async def said(tabs: list[socket.socket], frame: bytes) -> None:
     tabs[0].send(frame)
     await _until_read(tabs[0], b'"ack"')
     for tab in tabs[1:]:
@@ -193,7 +193,7 @@ async def _until_read(tab: socket.socket, wanted: bytes) -> None:
             read += await asyncio.get_running_loop().sock_recv(tab, 65_536)
 
 
-def _frame(message: dict[str, Any]) -> bytes:
+def framed(message: dict[str, Any]) -> bytes:
     """Masked, RFC 6455 section 5.3."""
     data, mask = json.dumps(message).encode(), os.urandom(4)
     assert len(data) < 126

@@ -16,10 +16,11 @@ from hubbub.options import Limits
 from hubbub.protocol import codec, fast_path, frames, session
 from hubbub.protocol.codec import decode, encode
 from hubbub.protocol.deflate import Inflate
-from hubbub.protocol.envelope import Envelope, UnknownEnvelope, join, parted, split
+from hubbub.protocol.envelope import Envelope, UnknownEnvelope, join, parted, split, with_trace
 from hubbub.protocol.frames import Broken, Closing, Item, Parser, python_text_frames
 from hubbub.protocol.masking import unmask, xor
 from hubbub.protocol.session import Answer, End, Session, State
+from hubbub.protocol.trace_context import read
 from hubbub.transports.accelerator import python_send_all, python_send_each
 
 Target = Callable[[bytes], None]
@@ -168,6 +169,11 @@ def read_envelopes(data: bytes) -> None:
             assert all(isinstance(name, str) for name in names), names
         with contextlib.suppress(ValueError):  # escaped, what was said is too long
             assert Envelope.decode(envelope.encode()) == envelope
+        trace = None if envelope.trace is None else read(envelope.trace)
+        if trace is not None:
+            bare = envelope._replace(trace=None).encode()
+            assert read(str(trace)) == trace
+            assert Envelope.decode(with_trace(bare, str(trace)))._replace(trace=None) == envelope._replace(trace=None)
 
 
 # The conversation.

@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import logging
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -92,9 +92,15 @@ class _Lane:
 
 
 class ConnectionHooks:
-    """Runs those of the connections of this worker. As `Moves` it is told of rooms by `rooms/membership.py`."""
+    """Runs those of the connections of this worker. As `Moves` it is told of rooms by `rooms/membership.py`.
 
-    def __init__(self, hooks: Hooks, dispatch: Dispatch, clock: Clock) -> None:
+    `call`: runs what is told of a move or an end, where more is to be done than `Dispatch.call` does.
+    """
+
+    def __init__(
+        self, hooks: Hooks, dispatch: Dispatch, clock: Clock, call: Callable[..., Awaitable[Any]] | None = None
+    ) -> None:
+        self._call = call or dispatch.call
         self._hooks = hooks
         self._dispatch = dispatch
         self.told: LimitedLog = LimitedLog(_log, clock)
@@ -188,7 +194,7 @@ class ConnectionHooks:
                 work.set_result(None)
             return
         try:
-            await self._dispatch.call(work.hook, lane.caller, work.params, work.message)
+            await self._call(work.hook, lane.caller, work.params, work.message)
         except InternalError:
             pass  # told where it was seen
         except Refused as error:

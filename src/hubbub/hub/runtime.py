@@ -106,7 +106,8 @@ class Runtime:
             held=self._watchdog.held,
             outcomes=outcomes,
         )
-        self.hooks = ConnectionHooks(hooks, dispatch, clock) if hooks.of_connections else None
+        call = None if tracing is None else tracing.hooks(dispatch.call).call
+        self.hooks = ConnectionHooks(hooks, dispatch, clock, call) if hooks.of_connections else None
         self.parts = compose(
             broker,
             clock,

@@ -14,6 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 from starlette.websockets import WebSocket
 
 from hubbub.connection.requests import Client, Request
+from hubbub.ports.injection import Injected
 from hubbub.ports.tracing import Taken
 from hubbub.protocol.join_room import Join
 from hubbub.protocol.session import Check, Leave, Message, Renew, SetPresence, Text
@@ -102,6 +103,21 @@ class RequestSpans:
         if taken.outside is not None:
             otel.attach(taken.outside)
             self._spans.leave()
+
+
+class HookSpans:
+    """Around `call`, as `Dispatch` has it, for hooks of joins, leaves and ends, which run in turns of their own."""
+
+    def __init__(self, call: Callable[..., Awaitable[Any]], spans: Spans) -> None:
+        self._call = call
+        self._spans = spans
+
+    async def call(self, hook: Injected, caller: Client, *among: Any) -> Any:
+        handshake = _HANDSHAKE.get()
+        about = {"hubbub.connection": caller.id, "messaging.client.id": caller.node}
+        links = () if handshake is None else (handshake,)
+        with self._spans.within(self._spans.start(f"hubbub.hook {hook.name}", SpanKind.INTERNAL, about, ROOT, links)):
+            return await self._call(hook, caller, *among)
 
 
 class HandshakeSpans:

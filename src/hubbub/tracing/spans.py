@@ -17,7 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 from pydantic import ValidationError
 
-from hubbub.errors import HandshakeRefused, Refused, Unavailable, WrongAnswer, described, text_of
+from hubbub.errors import HandshakeRefused, InternalError, Refused, Unavailable, WrongAnswer, described, text_of
 from hubbub.protocol.trace_context import TraceContext, read
 
 _log = logging.getLogger("hubbub.tracing")
@@ -111,9 +111,11 @@ class Spans:
 
     def came_to(self, error: BaseException) -> None:
         """What is worked on now ended by this."""
+        if isinstance(error, HandshakeRefused | InternalError):
+            return  # of which more was told
         if isinstance(error, Refused) and not isinstance(error, Unavailable):
             self.refused(error.code)
-        elif isinstance(error, Exception) and not isinstance(error, HandshakeRefused):  # of which more was told
+        elif isinstance(error, Exception):
             self.failed(error)
 
     def refused(self, code: str | int) -> None:

@@ -11,7 +11,7 @@ from hubbub.rooms.declared import DeclaredRooms
 from hubbub.tracing.deliveries import DeliverySpans, TracedBatcher
 from hubbub.tracing.destinations import Destinations
 from hubbub.tracing.publishing import Publishing, TracedEachRoom, TracedSender
-from hubbub.tracing.requests import HandshakeSpans, RequestSpans
+from hubbub.tracing.requests import HandshakeSpans, HookSpans, RequestSpans
 from hubbub.tracing.spans import Hide, Spans
 from hubbub.types import NodeId
 
@@ -33,6 +33,10 @@ class Tracing:
     ) -> RequestSpans:
         """Around what does what clients ask for."""
         return RequestSpans(do, self.outcomes, self._destinations, handler)
+
+    def hooks(self, call: Callable[..., Awaitable[Any]]) -> HookSpans:
+        """Around what runs the hooks of connections."""
+        return HookSpans(call, self.outcomes)
 
     def handshakes(self, let_in: Callable[..., Awaitable[Any]]) -> HandshakeSpans:
         """Around what lets them in."""

@@ -52,6 +52,12 @@ def traced(broker: str, traces: Traces | None, *, name: str = "", telemetry: boo
     async def may_here(name: str) -> bool:
         return True
 
+    @hub.on_join("shown:{name}")
+    async def arrived(name: str) -> None:
+        await hub.room("team:a").send({"type": "arrived"})
+        if name == "broken":
+            raise LookupError(name)
+
     @hub.on(Say)
     async def say(message: Say, connection: Connection) -> None:
         said = {"type": "said", "content": message.content}
