@@ -63,7 +63,7 @@ class TestALostServer:
         told, path = lines(caplog), valkey.url.removeprefix("unix://")
         assert len(told) == 8
         assert sum(line.startswith(f"WARNING lost the broker at {path}: ") for line in told) == 4
-        assert told.count(f"INFO the broker at {path} is back") == 4
+        assert told.count(f"WARNING the broker at {path} is back") == 4
 
     def test_that_was_away_at_start_makes_ready_when_it_comes(
         self, valkey: EmbeddedValkey, caplog: pytest.LogCaptureFixture

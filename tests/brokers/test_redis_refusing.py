@@ -95,7 +95,7 @@ class TestWrites:
         assert told.startswith(f"WARNING the broker at {path_of(own.url)} refuses writes, so nobody is let in: ")
         assert refusal.words in told
         assert "script" not in told
-        assert back == f"INFO the broker at {path_of(own.url)} takes writes again"
+        assert back == f"WARNING the broker at {path_of(own.url)} takes writes again"
 
     async def test_on_a_node_of_a_cluster_are_told(self) -> None:
         """Some of what is one step for a hub is in two slots."""

@@ -69,6 +69,9 @@ class Half(Outbound):
         self.closed, self.clear = True, False
         self.wire.closes.append(close)
 
+    def left_out(self, count: int) -> None:
+        """Told to nobody here: it is counted."""
+
     def put_out(self, room: RoomName, reason: str) -> None:
         raise AssertionError((room, reason))
 

@@ -26,6 +26,7 @@ from anyio import to_thread
 from hubbub.auth.keys import Key, choose, key_of_certificate, key_of_jwk
 from hubbub.auth.origin import is_loopback
 from hubbub.errors import ConfigurationError, InvalidCredential, Unavailable
+from hubbub.ports.logs import Event, fields
 
 _log = logging.getLogger("hubbub.jwks")
 
@@ -110,15 +111,30 @@ class FetchedKeys:
         self._next_try = self._read_at + AGAIN
         if self._failed:
             self._failed = False
-            _log.info("the keys of %s can be read again", self._address.hostname)
+            _log.info(
+                "the keys of %s can be read again",
+                self._address.hostname,
+                extra=fields(Event.KEYS_READABLE, host=self._address.hostname),
+            )
 
     def _tell(self, error: Exception) -> None:
         host, why = self._address.hostname, _why(error)
         if self._keys:
             age = time.monotonic() - self._read_at
-            _log.warning("the keys of %s cannot be read (%s): those of %.0f s ago serve on", host, why, age)
+            _log.warning(
+                "the keys of %s cannot be read (%s): those of %.0f s ago serve on",
+                host,
+                why,
+                age,
+                extra=fields(Event.KEYS_UNREADABLE, host=host, cause=str(why), seconds=age),
+            )
         else:
-            _log.error("the keys of %s cannot be read (%s): nobody can be let in by them", host, why)
+            _log.error(
+                "the keys of %s cannot be read (%s): nobody can be let in by them",
+                host,
+                why,
+                extra=fields(Event.KEYS_UNREADABLE, host=host, cause=str(why)),
+            )
 
     def _fetch(self) -> Mapping[str, Key]:
         """In a thread. Raises whatever goes wrong."""

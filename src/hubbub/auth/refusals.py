@@ -10,6 +10,7 @@ from hubbub.auth.redaction import harmless, quotes
 from hubbub.errors import CredentialError, text_of
 from hubbub.ports.auth import Carrier
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.scheduling.limited_log import LimitedLog
 
@@ -29,7 +30,15 @@ class Refusals:
         said = text_of(error)
         text = "its text quotes the credential" if quotes(said, secret) else harmless(said)
         kind = f"a credential was refused ({error.fault})"
-        self._log.tell(kind, "%s %s, by %s: %s", kind, where, carrier.value, text or type(error).__name__)
+        self._log.tell(
+            kind,
+            "%s %s, by %s: %s",
+            kind,
+            where,
+            carrier.value,
+            text or type(error).__name__,
+            extra=fields(Event.CREDENTIAL_REFUSED, cause=str(error.fault), carrier=carrier.value),
+        )
 
     def stop(self) -> None:
         self._log.stop()

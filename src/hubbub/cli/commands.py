@@ -166,6 +166,10 @@ def serve(
         str | None,
         typer.Option(metavar="LEVEL", help="critical to debug. [HUBBUB_LOG_LEVEL, default info]"),
     ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="text, or json: an object a line. [HUBBUB_LOG_FORMAT, default text]"),
+    ] = None,
     access_log: Annotated[
         bool, typer.Option("--access-log/--no-access-log", help="A line for each request. Tokens are never in it.")
     ] = True,
@@ -186,16 +190,9 @@ def serve(
         "limit_max_requests": limit_max_requests,
         "limit_max_requests_jitter": limit_max_requests_jitter,
     }
-    flags = {
-        "workers": workers,
-        "broker": broker,
-        "data": data,
-        "dev": dev,
-        "audit": audit,
-        "tracing": tracing,
-        "log_level": log_level,
-    }
-    settings = read_settings(**where, **tls, **times, **limits, **flags)
+    flags = {"workers": workers, "broker": broker, "data": data, "dev": dev, "audit": audit, "tracing": tracing}
+    logs = {"log_level": log_level, "log_format": log_format}
+    settings = read_settings(**where, **tls, **times, **limits, **flags, **logs)
     raise typer.Exit(run(application, settings, reload=reload, access_log=access_log))
 
 

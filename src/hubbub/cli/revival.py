@@ -6,6 +6,7 @@ from collections import deque
 from typing import Protocol
 
 from hubbub.errors import ConfigurationError
+from hubbub.ports.logs import Event, fields
 
 logger = logging.getLogger("hubbub.cli")
 
@@ -45,12 +46,20 @@ class Revival:
         often = len(self._deaths) == _DEATHS and self._deaths[-1] - self._deaths[0] < _WITHIN
         if not broker.keeps or often:
             again = f" {_DEATHS} times within {_WITHIN:.0f} seconds" if broker.keeps else ""
-            logger.error("the embedded Valkey ended unexpectedly%s; stopping all workers", again)
+            logger.error(
+                "the embedded Valkey ended unexpectedly%s; stopping all workers",
+                again,
+                extra=fields(Event.EMBEDDED_BROKER_ENDED),
+            )
             return False
-        logger.warning("the embedded Valkey ended unexpectedly; starting it again with its data")
+        logger.warning(
+            "the embedded Valkey ended unexpectedly; starting it again with its data",
+            extra=fields(Event.EMBEDDED_BROKER_ENDED),
+        )
         try:
             broker.start()
         except ConfigurationError as error:
-            logger.error("stopping all workers: %s", error)  # noqa: TRY400 - a sentence, and no traceback
+            said = fields(Event.EMBEDDED_BROKER_ENDED)
+            logger.error("stopping all workers: %s", error, extra=said)  # noqa: TRY400 - a sentence, and no traceback
             return False
         return True

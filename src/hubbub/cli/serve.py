@@ -181,6 +181,10 @@ def _development_secret(data: "DataDirectory | None") -> str:
 def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> dict[str, Any]:
     log_config = copy.deepcopy(LOGGING_CONFIG)
     level = settings.log_level.upper()
+    if settings.log_format == "json":
+        log_config["formatters"] = {
+            name: {"()": "hubbub.cli.log_format.JsonFormatter"} for name in log_config["formatters"]
+        }
     log_config["loggers"]["hubbub"] = {"handlers": ["default"], "level": level, "propagate": False}
     return {
         "host": settings.host,

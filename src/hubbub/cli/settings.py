@@ -23,6 +23,7 @@ _CONCURRENCY = "WEB_CONCURRENCY"
 _PASSWORD = re.compile(r"//[^/@]*:[^?]*@|[?&](ssl_)?password=", re.IGNORECASE)
 
 Level = Literal["critical", "error", "warning", "info", "debug"]
+Format = Literal["text", "json"]
 
 
 def revealed(secret: SecretStr | None) -> str | None:
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     audit: bool = False
     tracing: bool = True
     log_level: Annotated[Level, BeforeValidator(_lower)] = "info"
+    log_format: Annotated[Format, BeforeValidator(_lower)] = "text"
     grace: int = Field(default=10, ge=0, le=3600)
     drain: float = Field(default=Leaving().window, ge=0, le=3600)
     proxies: str | None = None
@@ -119,6 +121,7 @@ def write_environment(settings: Settings) -> None:
         "AUDIT": "1" if settings.audit else "0",
         "TRACING": "1" if settings.tracing else "0",
         "LOG_LEVEL": settings.log_level,
+        "LOG_FORMAT": settings.log_format,
         "GRACE": str(settings.grace),
         "DRAIN": f"{settings.drain:g}",
         "PROXIES": settings.proxies,

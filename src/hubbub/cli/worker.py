@@ -28,6 +28,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess
 from hubbub.cli.revival import Revival, Watched
 from hubbub.errors import ConfigurationError
 from hubbub.options import Limits
+from hubbub.ports.logs import Event, fields
 
 logger = logging.getLogger("hubbub.cli")
 
@@ -61,7 +62,7 @@ class WorkerConfig(uvicorn.Config):
         try:
             super().load()
         except Exception as error:
-            logger.debug("the application cannot be imported", exc_info=error)
+            logger.debug("the application cannot be imported", exc_info=error, extra=fields(Event.NOT_IMPORTED))
             failure = ConfigurationError(f'Cannot import "{self.app}": {_reason(error)}')
             if not worker:
                 raise failure from error
@@ -133,7 +134,12 @@ class Supervisor(Multiprocess):
             wait([process.process.sentinel for process in self.processes if process.exitcode is None], _POLL)
         for process in self.processes:
             if process.exitcode is None:
-                logger.warning("worker %s did not end within %.0f seconds and was killed", process.pid, self._patience)
+                logger.warning(
+                    "worker %s did not end within %.0f seconds and was killed",
+                    process.pid,
+                    self._patience,
+                    extra=fields(Event.WORKER_KILLED, pid=process.pid or 0, seconds=self._patience),
+                )
                 process.process.kill()
             process.process.join()
         if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
@@ -174,7 +180,9 @@ def _outlive_no_parent(patience: float) -> None:
     if parent is None:
         return
     parent.join()
-    logger.warning("the parent of worker %s is gone; ending", os.getpid())
+    logger.warning(
+        "the parent of worker %s is gone; ending", os.getpid(), extra=fields(Event.WORKER_ORPHANED, pid=os.getpid())
+    )
     # Not SIGTERM, which takes a while for the clients' sake: whoever starts the command again needs the port.
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(patience)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hubbub import closes
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.transport import NO_WORD
 from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.limited_log import LimitedLog
@@ -65,7 +66,10 @@ class Audit:
         if _log.level == logging.NOTSET:
             _log.setLevel(logging.INFO)
         if not _log.hasHandlers():
-            _log.warning("the audit is on, and nothing is set up that would write it: give a handler to hubbub.audit")
+            _log.warning(
+                "the audit is on, and nothing is set up that would write it: give a handler to hubbub.audit",
+                extra=fields(Event.AUDIT_UNWRITTEN),
+            )
 
     def connected(self, connection: Audited) -> None:
         """It was let in."""

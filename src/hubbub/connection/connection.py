@@ -393,8 +393,13 @@ class Connection:
         self.outbound.welcome(message)
         if self._context.audit is not None:
             self._context.audit.connected(self)
+        self._context.endings.came(self.id, self.outbound.user)
         self.opening.over()
         self._schedule()
+
+    def left_out(self, count: int) -> None:
+        """Messages of a room that its reader was too slow for."""
+        self._context.endings.left_out(self.id, self.outbound.user, count)
 
     def put_out(self, room: RoomName, reason: str) -> None:
         """The application closed the room, or took this connection out of it."""
@@ -469,6 +474,8 @@ class Connection:
         self._context.metrics.count(ended(code, by_client=by_client))
         if self._context.audit is not None:
             self._context.audit.ended(self, code, reason, by_client=by_client)
+        if self.outbound.welcomed:
+            self._context.endings.went(self.id, self.outbound.user, code, reason, by_client=by_client)
         self.outbound.end()
         self.session.close()
         self._turns.clear()

@@ -36,6 +36,8 @@ class Owner(Protocol):
 
     def close(self, close: Close) -> None: ...
 
+    def left_out(self, count: int) -> None: ...
+
     def put_out(self, room: RoomName, reason: str) -> None: ...
 
     def put_in(self, room: RoomName) -> None: ...
@@ -252,5 +254,6 @@ class Outbound:
         dropped, superseded = self._long_way().refused()
         if dropped:
             self._metrics.count(Count.DROPPED, dropped)
+            self.connection.left_out(dropped)
         if superseded:
             self._metrics.count(Count.SUPERSEDED, superseded)

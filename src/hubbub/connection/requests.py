@@ -31,6 +31,7 @@ from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import ConnectionHooks, Hooked
 from hubbub.options import Heartbeat, Keep, Limits
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.tracing import Outcomes
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
@@ -155,7 +156,14 @@ class Requests:
                     except ValueError as error:
                         kind = f"the result of a handler of {request.type[:64]} cannot be sent"
                         concern(error, client.handshake)
-                        self.told.tell(kind, f"{kind} to connection %s", client.id, level=logging.ERROR, error=error)
+                        self.told.tell(
+                            kind,
+                            f"{kind} to connection %s",
+                            client.id,
+                            level=logging.ERROR,
+                            error=error,
+                            extra=fields(Event.RESULT_UNSENDABLE, connection=client.id),
+                        )
                         if self._outcomes is not None:
                             self._outcomes.failed(error)
                         client.refuse(InternalError(), request.id)
@@ -186,12 +194,23 @@ class Requests:
                     self._outcomes.refused(error.code)
                 return
         if ending:
-            _log.warning("a request of connection %s was given up, as the worker ends", client.id)
+            _log.warning(
+                "a request of connection %s was given up, as the worker ends",
+                client.id,
+                extra=fields(Event.REQUEST_GIVEN_UP, connection=client.id),
+            )
         else:
             # Mostly a credential that could not be looked up, and stores like to quote what they were asked for.
             what = described(error)
             text = "a request of connection %s failed: %s"
-            self.told.tell(f"requests failed: {what}", text, client.id, what, level=logging.ERROR)
+            self.told.tell(
+                f"requests failed: {what}",
+                text,
+                client.id,
+                what,
+                level=logging.ERROR,
+                extra=fields(Event.REQUEST_FAILED, connection=client.id, cause=what),
+            )
         if self._outcomes is not None:
             self._outcomes.failed(error)
         if unknown:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hubbub.errors import ConnectionClosed
+from hubbub.ports.logs import Event, fields
 from hubbub.protocol.concern import concern
 from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.limited_log import LimitedLog
@@ -72,7 +73,15 @@ class Spawned:
         kind = f"what was spawned, {name}, failed by {type(error).__qualname__}"
         text = "what was spawned for connection %s failed: %s"
         concern(error, self._handshake)
-        self._told.tell(kind, text, self._connection, name, level=logging.ERROR, error=error)
+        self._told.tell(
+            kind,
+            text,
+            self._connection,
+            name,
+            level=logging.ERROR,
+            error=error,
+            extra=fields(Event.SPAWNED_FAILED, connection=self._connection, function=name),
+        )
 
 
 async def _done(work: Coroutine[Any, Any, T]) -> T:

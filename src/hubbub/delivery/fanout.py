@@ -25,6 +25,7 @@ from hubbub.delivery.message import Outgoing, wanted
 from hubbub.delivery.outbox import Lane
 from hubbub.delivery.registry import Registry
 from hubbub.options import Slow
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.ports.tracing import Deliveries
 from hubbub.protocol import messages as wire
@@ -316,7 +317,9 @@ class Fanout:
         if why not in self._told:
             self._told.add(why)
             _log.warning(
-                "a message from the broker cannot be read and is left out (%s), as will be others like it", why
+                "a message from the broker cannot be read and is left out (%s), as will be others like it",
+                why,
+                extra=fields(Event.MESSAGE_UNREADABLE, cause=why),
             )
 
     def _outgoing(self, topic: Topic, envelope: Envelope, position: Position | None) -> Outgoing | None:

@@ -35,6 +35,7 @@ from hubbub.handlers.table import HandlerTable
 from hubbub.options import RoomOptions
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Caller, Injected
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import SECONDS, Count, Histogram, Metrics
 from hubbub.ports.tracing import Outcomes
 from hubbub.protocol.concern import concern
@@ -214,13 +215,35 @@ class Dispatch:
         text, args = "%s failed for connection %s", (function.name, caller.id)
         if isinstance(error, WrongAnswer):
             # Its text is ours, and there are few of them.
-            self.told.tell(f"{function.name} failed: {error}", f"{text}: %s", *args, error, level=logging.ERROR)
+            self.told.tell(
+                f"{function.name} failed: {error}",
+                f"{text}: %s",
+                *args,
+                error,
+                level=logging.ERROR,
+                extra=fields(Event.HANDLER_FAILED, connection=caller.id, function=function.name),
+            )
         elif isinstance(error, ValidationError):
             # Its text quotes what was validated, which mostly is the message.
-            self.told.tell(kind, f"{text}: %s: %s", *args, described(error), faults_of(error), level=logging.ERROR)
+            self.told.tell(
+                kind,
+                f"{text}: %s: %s",
+                *args,
+                described(error),
+                faults_of(error),
+                level=logging.ERROR,
+                extra=fields(Event.HANDLER_FAILED, connection=caller.id, function=function.name),
+            )
         else:
             concern(error, caller.handshake)
-            self.told.tell(kind, text, *args, level=logging.ERROR, error=error)
+            self.told.tell(
+                kind,
+                text,
+                *args,
+                level=logging.ERROR,
+                error=error,
+                extra=fields(Event.HANDLER_FAILED, connection=caller.id, function=function.name),
+            )
         if self._outcomes is not None:
             self._outcomes.failed(error)
         raise InternalError from None

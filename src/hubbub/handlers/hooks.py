@@ -19,6 +19,7 @@ from hubbub.errors import InternalError, Refused
 from hubbub.handlers.dispatch import Dispatch
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Caller, Injected
+from hubbub.ports.logs import Event, fields
 from hubbub.rooms.patterns import Patterns
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.serial import Serial
@@ -174,7 +175,12 @@ class ConnectionHooks:
         self._stopped = True
         self.told.stop()
         if late:
-            _log.warning("the hooks of %d connections were given up, as they had not ended within %g s", late, within)
+            _log.warning(
+                "the hooks of %d connections were given up, as they had not ended within %g s",
+                late,
+                within,
+                extra=fields(Event.HOOKS_GIVEN_UP, count=late, seconds=within),
+            )
 
     def _moved(self, connection: str, hooks: Named, room: RoomName) -> None:
         lane = self._lanes.get(connection)
@@ -200,4 +206,11 @@ class ConnectionHooks:
         except Refused as error:
             name, said = work.hook.name, type(error).__qualname__
             text = "%s raised %s, but what it is told of has happened and cannot be refused"
-            self.told.tell(f"{name} raised {said}", text, name, said, level=logging.WARNING)
+            self.told.tell(
+                f"{name} raised {said}",
+                text,
+                name,
+                said,
+                level=logging.WARNING,
+                extra=fields(Event.HOOK_REFUSES, function=name, cause=said),
+            )

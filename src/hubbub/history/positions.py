@@ -34,6 +34,7 @@ from hubbub.history.topic import (
 from hubbub.options import History, Limits
 from hubbub.ports.broker import Broker, Past
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.join_room import Since
 from hubbub.scheduling.single_flight import SingleFlight
@@ -189,7 +190,9 @@ class Positions:
         if read.newest:
             past = past._replace(entries=past.entries[::-1])
         if read.position is not None and read.went_back(past):
-            _log.warning("the history of a topic went back: what follows is another epoch")
+            _log.warning(
+                "the history of a topic went back: what follows is another epoch", extra=fields(Event.HISTORY_WENT_BACK)
+            )
             past = Past(await self._broker.turn_back(topic, history.keep, past.top.epoch), ())
         if self._topics.get(topic) is history:
             for effect in history.end_read(read, past):
@@ -253,7 +256,11 @@ class Positions:
             return
         found = check(tuple(self._topics.items()), ready=self._broker.ready)
         for topic in found.given_up:
-            _log.warning("the history of a topic could not be read for %d s: its members are sent away", STUCK)
+            _log.warning(
+                "the history of a topic could not be read for %d s: its members are sent away",
+                STUCK,
+                extra=fields(Event.HISTORY_UNREADABLE, seconds=STUCK),
+            )
             self._fanout.close(topic, closes.POSITION_LOST)
         if found.to_read:
             self._spawn(self._read_all(found.to_read, once=True))

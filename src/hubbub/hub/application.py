@@ -18,6 +18,7 @@ from typing import Any
 from hubbub.errors import Unavailable
 from hubbub.hub.declarations import Declarations
 from hubbub.ports.broker import Broker
+from hubbub.ports.logs import Event, fields
 from hubbub.rooms.patterns import shape
 from hubbub.types import NodeId
 
@@ -75,6 +76,7 @@ async def warn_of_others(broker: Broker, node: NodeId, mine: Application) -> Non
             "kept: %s and %s. Give each a name of its own, Hub(name=…); or both the same, where they are to meet",
             mine.called,
             called,
+            extra=fields(Event.APPLICATIONS_SHARE),
         )
 
 

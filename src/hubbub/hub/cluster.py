@@ -11,6 +11,7 @@ from typing import Any
 
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker
+from hubbub.ports.logs import Event, fields
 from hubbub.scheduling.home_loop import HomeLoop
 from hubbub.scheduling.tasks import is_our_end
 from hubbub.types import OCCUPIED, ONLINE, NodeId
@@ -143,4 +144,8 @@ class Cluster:
     def _complain(self, measure: Callable[[], dict[str, Any]]) -> None:
         if measure not in self._complained:
             self._complained.add(measure)
-            _log.exception("%s failed, and will go on being asked", getattr(measure, "__qualname__", measure))
+            _log.exception(
+                "%s failed, and will go on being asked",
+                getattr(measure, "__qualname__", measure),
+                extra=fields(Event.FACTS_FAILED),
+            )

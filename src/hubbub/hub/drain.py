@@ -19,6 +19,7 @@ from hubbub import closes
 from hubbub.closes import Close
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.protocol import messages
 from hubbub.protocol.codec import Prepared
 from hubbub.scheduling.clock import wait_until
@@ -76,9 +77,20 @@ class Drain:
         if not window:
             self.close_all(close, window=0.0)
             return
+        if there := len(self._there()):
+            text, extra = (
+                "%d clients are sent away over %g seconds",
+                fields(Event.DRAIN_BEGINS, count=there, seconds=window / 2),
+            )
+            _log.warning(text, there, window / 2, extra=extra)
         sent = await self.send_away(close, window=window)
         if sent:
-            _log.info("sent %d clients away; they come back within %g seconds", sent, window)
+            _log.warning(
+                "sent %d clients away; they come back within %g seconds",
+                sent,
+                window,
+                extra=fields(Event.DRAINED, count=sent, seconds=window),
+            )
         deadline = self._clock.now() + self._closing + _MOMENT
         while self._connections and self._clock.now() < deadline and not self._hurried:
             self.close_all(close, window=window)  # who was being let in
@@ -115,7 +127,11 @@ class Drain:
         while not self._ending:
             if deaf() and self._there():
                 sent = await self.send_away(_NOT_HEARD, window=max(window, DEAF_WINDOW), going=deaf)
-                _log.info("sent %d clients elsewhere, because the broker is not heard", sent)
+                _log.warning(
+                    "sent %d clients elsewhere, because the broker is not heard",
+                    sent,
+                    extra=fields(Event.SENT_ELSEWHERE, count=sent),
+                )
             await self._until(self._clock.now() + LOOK)
 
     def hurry(self) -> None:
@@ -152,7 +168,7 @@ def _the_others_go_on() -> Iterator[None]:
     try:
         yield
     except Exception:  # noqa: BLE001 - whatever is wrong with one
-        _log.exception("a client could not be sent away")
+        _log.exception("a client could not be sent away", extra=fields(Event.NOT_SENT_AWAY))
 
 
 def _spread(count: int, window: float) -> Iterator[float]:

@@ -19,6 +19,7 @@ from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import Call, Hooks, Named, calls
 from hubbub.ports.broker import EDGES_KEPT, Broker, LoggedEdge
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.calls import settled
 from hubbub.scheduling.clock import wait_until
@@ -83,7 +84,11 @@ class Edges:
         turn, serving = self._tasks
         await asyncio.wait((serving,), timeout=within)
         if not serving.done():
-            _log.warning("a hook of an edge was given up, as it had not ended within %g s", within)
+            _log.warning(
+                "a hook of an edge was given up, as it had not ended within %g s",
+                within,
+                extra=fields(Event.HOOKS_GIVEN_UP, count=1, seconds=within),
+            )
         for task in (turn, serving):
             task.cancel()
         await asyncio.gather(turn, serving, return_exceptions=True)
@@ -136,7 +141,7 @@ class Edges:
         try:
             to_run = calls(self._hooks_of(edge), name, told)
         except Exception:  # noqa: BLE001 - the application's: a type of a parameter that cannot be read from this name
-            _log.exception("it cannot be said which hooks edge %d has", edge.number)
+            _log.exception("it cannot be said which hooks edge %d has", edge.number, extra=fields(Event.HOOK_FAILED))
             return True
         if not to_run:
             return False
@@ -154,7 +159,13 @@ class Edges:
                 task.cancel()
         if task.cancelled() or not task.done():
             names = ", ".join(call.hook.name for call in to_run)
-            _log.error("%s did not end within %g s for edge %d, and is given up", names, self._deadline, edge.number)
+            _log.error(
+                "%s did not end within %g s for edge %d, and is given up",
+                names,
+                self._deadline,
+                edge.number,
+                extra=fields(Event.HOOKS_GIVEN_UP, function=names, seconds=self._deadline),
+            )
         return True
 
     def _hooks_of(self, edge: LoggedEdge) -> Named:
@@ -170,11 +181,22 @@ class Edges:
             except BaseException as error:  # the application's; the next hook runs all the same
                 if is_our_end(error):
                     raise
-                _log.error("%s failed for edge %d", hook.name, message.number, exc_info=error)
+                _log.error(
+                    "%s failed for edge %d",
+                    hook.name,
+                    message.number,
+                    exc_info=error,
+                    extra=fields(Event.HOOK_FAILED, function=hook.name),
+                )
 
     def _tell_of_lost(self, lost: int) -> None:
         if lost > self._lost:
-            _log.error("%d edges were lost before they were handled, of which %d are kept", lost, EDGES_KEPT)
+            _log.error(
+                "%d edges were lost before they were handled, of which %d are kept",
+                lost,
+                EDGES_KEPT,
+                extra=fields(Event.EDGES_LOST, count=lost),
+            )
         self._lost = lost
 
     async def _rest(self, seconds: float, over: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ from hubbub.hub.address_table import AddressTable, TooMuch
 from hubbub.hub.client_address import Client, Proxies, client_of, group_of, shown
 from hubbub.options import Addresses
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.scheduling.limited_log import LimitedLog
 from hubbub.scheduling.token_bucket import TokenBucket
@@ -173,7 +174,11 @@ class Gate:
             return
         self._metrics.count(Count.REFUSED_ADDRESS)
         self.told.tell(
-            f"refused with 429: {too_much.why}", "refused %s with 429: %s", shown(client.address), too_much.why
+            f"refused with 429: {too_much.why}",
+            "refused %s with 429: %s",
+            shown(client.address),
+            too_much.why,
+            extra=fields(Event.REFUSED, address=str(client.address), code=429, cause=too_much.why),
         )
         raise _refusal(too_much)
 
@@ -185,7 +190,12 @@ class Gate:
         client = client_of(scope, self._proxies)
         if client.fault is not None and client.fault not in self._faults:
             self._faults.add(client.fault)
-            _log.warning("clients are not limited by address: %s; it is %s", client.fault, _peer(scope))
+            _log.warning(
+                "clients are not limited by address: %s; it is %s",
+                client.fault,
+                _peer(scope),
+                extra=fields(Event.PROXY_NOT_NAMED, cause=client.fault),
+            )
         return client
 
 

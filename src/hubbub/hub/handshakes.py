@@ -44,6 +44,7 @@ from hubbub.hub.gate import Gate, Seat
 from hubbub.options import Limits
 from hubbub.ports.auth import Authenticator, Carrier
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.ports.tracing import Outcomes
 from hubbub.protocol import features
@@ -178,7 +179,7 @@ class Handshakes:
             self._record(websocket, refusal.status_code, _cause(refusal.__context__) or refusal.detail)
             if refusal.status_code in _NOT_YET_TOLD:
                 kind = f"a handshake was refused with {refusal.status_code}: {refusal.detail}"
-                self.told.tell(kind, kind)
+                self.told.tell(kind, kind, extra=fields(Event.REFUSED, cause=kind))
             await _deny(websocket, refusal)
             raise quiet(websocket, HandshakeRefused()) from None
         except CredentialError as error:
@@ -209,7 +210,7 @@ class Handshakes:
             self._check_origin(websocket, required=True)
             return self._user(user)
         if not self._authenticators:
-            self.told.tell(_NO_AUTH, _NO_AUTH, level=logging.WARNING)
+            self.told.tell(_NO_AUTH, _NO_AUTH, level=logging.WARNING, extra=fields(Event.REFUSED, cause=_NO_AUTH))
             raise _Refusal(403, "this server has no way to authenticate anyone", Count.REFUSED_NO_AUTH)
         presented = examine(scope, self._authenticators, limit=self._limits.credential)
         if isinstance(presented, Malformed):
@@ -239,7 +240,14 @@ class Handshakes:
         except BaseException as error:  # the application's store, or its authenticator
             if is_our_end(error):
                 raise
-            self.told.tell(_FAILED, "%s: %s", _FAILED, described(error), level=logging.ERROR)
+            self.told.tell(
+                _FAILED,
+                "%s: %s",
+                _FAILED,
+                described(error),
+                level=logging.ERROR,
+                extra=fields(Event.AUTHENTICATOR_FAILED),
+            )
             if self._outcomes is not None:
                 self._outcomes.failed(error)
             raise _Refusal(500, "the credential could not be checked", Count.REFUSED_FAILED) from None
@@ -273,7 +281,14 @@ class Handshakes:
     def _check_origin(self, websocket: WebSocket, *, required: bool, cookie: bool = False) -> None:
         rule = self._origins.refusal(websocket.scope, required=required, cookie=cookie)
         if rule is not None:
-            self.told.tell(_BAD_ORIGIN, "%s, %s: %s", _BAD_ORIGIN, shown(websocket.scope), rule)
+            self.told.tell(
+                _BAD_ORIGIN,
+                "%s, %s: %s",
+                _BAD_ORIGIN,
+                shown(websocket.scope),
+                rule,
+                extra=fields(Event.REFUSED, code=403, cause=_BAD_ORIGIN),
+            )
             raise _Refusal(403, "this Origin may not connect", Count.REFUSED_ORIGIN)
 
     def _tell_of_credential(self, websocket: WebSocket, presented: Claim | Unusable, error: CredentialError) -> None:

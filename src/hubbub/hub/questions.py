@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.ports.broker import Broker
+from hubbub.ports.logs import Event, fields
 from hubbub.protocol.envelope import Envelope, Kind
 from hubbub.scheduling.tasks import Spawn, is_our_end
 from hubbub.types import WORKERS, NodeId, node_topic
@@ -105,7 +106,10 @@ class Questions:
             else:
                 asked.said[node] = said["answer"]
         except (ValueError, KeyError, TypeError):
-            _log.warning("a question between workers could not be read, and was passed over")
+            _log.warning(
+                "a question between workers could not be read, and was passed over",
+                extra=fields(Event.QUESTION_UNREADABLE),
+            )
         else:
             asked.look()
 
@@ -152,7 +156,9 @@ class Questions:
             except BaseException as error:  # whatever it is, who asked is to hear that there is no answer
                 if is_our_end(error):
                     raise
-                _log.exception("%s could not be answered to another worker", what)
+                _log.exception(
+                    "%s could not be answered to another worker", what, extra=fields(Event.QUESTION_FAILED, cause=what)
+                )
                 said.pop("answer", None)
                 said["failed"] = type(error).__name__
         data = json.dumps(said).encode()

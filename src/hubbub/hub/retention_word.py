@@ -18,6 +18,7 @@ from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.history.positions import Positions
 from hubbub.options import History, Keep
 from hubbub.ports.broker import LIVING, Broker, Declared, is_in_trouble
+from hubbub.ports.logs import Event, fields
 from hubbub.rooms.declared import DeclaredRooms, Rule
 from hubbub.rooms.patterns import placeholders, shape
 from hubbub.rooms.retention import Retention, Word, word
@@ -79,7 +80,11 @@ class RetentionWord:
             if not is_in_trouble(self._broker):
                 self._failures += 1
                 if self._failures == _TELLING:
-                    _log.warning("what is kept cannot be agreed on at the broker: %s", error.__cause__ or error)
+                    _log.warning(
+                        "what is kept cannot be agreed on at the broker: %s",
+                        error.__cause__ or error,
+                        extra=fields(Event.RETENTION_UNKNOWN),
+                    )
         else:
             self._failures = 0
             self.settled = True
@@ -166,7 +171,7 @@ class RetentionWord:
             told = f"{what}: this worker keeps {_said(mine)}; {who} {_said(their)}: {then}"
             if told not in self._told:
                 self._told.add(told)
-                _log.warning("%s", told)
+                _log.warning("%s", told, extra=fields(Event.RETENTION_DIFFERS))
 
     async def _until_known(self, mark: str) -> None:
         loop = asyncio.get_running_loop()
@@ -176,6 +181,7 @@ class RetentionWord:
                 _log.warning(
                     "workers %s do not know yet what is kept here: who comes back may miss what they send now unsaid",
                     ", ".join(unaware),
+                    extra=fields(Event.RETENTION_UNKNOWN, count=len(unaware)),
                 )
                 return
             await asyncio.sleep(_LOOK)
@@ -198,7 +204,7 @@ def _readable(said: bytes) -> Word | None:
     try:
         return Word.read(said)
     except ConfigurationError as error:
-        _log.error("%s What it keeps is not kept by this worker", error)
+        _log.error("%s What it keeps is not kept by this worker", error, extra=fields(Event.RETENTION_DIFFERS))
         return None
 
 

@@ -363,7 +363,7 @@ def _context(
         clock=parts.clock,
         metrics=parts.metrics,
         traffic=parts.traffic,
-        endings=Endings(parts.clock),
+        endings=Endings(parts.clock, parts.node),
         audit=audit,
         batcher=parts.batcher,
         membership=parts.membership,

@@ -14,6 +14,7 @@ from typing import Any
 
 from hubbub.hub.client_address import Proxies
 from hubbub.options import Limits
+from hubbub.ports.logs import Event, fields
 from hubbub.transports.descriptors import descriptors
 
 _log = logging.getLogger("hubbub.server")
@@ -59,6 +60,7 @@ class ServerProcess:
                 "refused with 503. Raise the limit (ulimit -n, LimitNOFILE=), or say fewer connections",
                 limits.connections,
                 *(allowed.limit, allowed.for_clients),
+                extra=fields(Event.LIMIT_BEYOND_SERVER),
             )
         most = self._configured("ws_max_size")
         if isinstance(most, int) and most < limits.message:
@@ -67,6 +69,7 @@ class ServerProcess:
                 "(hubbub serve --max-message, uvicorn --ws-max-size)",
                 limits.message,
                 most,
+                extra=fields(Event.LIMIT_BEYOND_SERVER),
             )
 
     def tell_of_data(self, *, shared: bool) -> None:

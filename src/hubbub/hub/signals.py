@@ -25,6 +25,7 @@ from hubbub.errors import ConfigurationError
 from hubbub.hub.exit_gate import ExitGate, gate
 from hubbub.hub.server_process import ENDING, ServerProcess
 from hubbub.options import Leaving
+from hubbub.ports.logs import Event, fields
 from hubbub.transports.leftovers import Leftovers
 
 _log = logging.getLogger("hubbub.departure")
@@ -153,7 +154,7 @@ class ShutdownSignals:
     def _may_end(self) -> bool:
         """The server would end now. Whether it may; the hubs begin to drain where they have not yet."""
         if self._work is None:
-            _log.info("the server ends by itself; its clients are sent away first")
+            _log.warning("the server ends by itself; its clients are sent away first", extra=fields(Event.DRAIN_BEGINS))
             self._begin()
         return self._drained or self._passed_on
 
@@ -163,14 +164,14 @@ class ShutdownSignals:
         work = (hub.drain(at_once=at_once) for hub in self._hubs)
         for failure in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(failure, Exception):
-                _log.error("a hub could not send its clients away", exc_info=failure)
+                _log.error("a hub could not send its clients away", exc_info=failure, extra=fields(Event.DRAIN_FAILED))
         await asyncio.sleep(_SAID)
         leftovers = Leftovers(process.server)
         try:
             if not at_once and not self._hurried:
                 await leftovers.drop_idle()
         except Exception:  # noqa: BLE001 - whatever it was, the server must hear that it is to end
-            _log.exception("sockets that are closed already could not be dropped")
+            _log.exception("sockets that are closed already could not be dropped", extra=fields(Event.SOCKET_FAILED))
         self._drained = True
         self._pass_on_once()
         await asyncio.sleep(self._closing)

@@ -17,6 +17,7 @@ from hubbub.handlers.dispatch import Dispatch
 from hubbub.handlers.hooks import StillValidHook
 from hubbub.ports.clock import Clock
 from hubbub.ports.injection import Injected
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.protocol.handshake import Handshake
 from hubbub.scheduling.calls import settled
@@ -129,5 +130,5 @@ class StillValid:
             return True
         self._metrics.count(Count.HANDLER_FAILED)
         kind = f"{hook.name} failed, and is asked again"
-        self._told.tell(kind, "%s: %s", kind, described(error), level=logging.ERROR)
+        self._told.tell(kind, "%s: %s", kind, described(error), level=logging.ERROR, extra=fields(Event.HOOK_FAILED))
         return False

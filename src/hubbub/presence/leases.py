@@ -18,6 +18,7 @@ from typing import Any
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker, Held, Renewal, is_in_trouble
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics, Tally
 from hubbub.presence.notices import Notices
 from hubbub.presence.tracker import PresenceTracker
@@ -89,7 +90,10 @@ class NodeLease:
             await self._broker.renew(self._node, seconds)
         except Unavailable:
             if held:  # whom the broker was never told of it cannot announce
-                _log.warning("the broker is away: this node's users may be announced as gone before they are back")
+                _log.warning(
+                    "the broker is away: this node's users may be announced as gone before they are back",
+                    extra=fields(Event.PRESENCE_UNCERTAIN),
+                )
 
     async def stop(self) -> None:
         """Renew and sweep no more. What is held is believed until the lease runs out."""
@@ -130,9 +134,15 @@ class NodeLease:
             self._presence.believed_until = asked + self._lease * _TTL
         if lost:
             self._metrics.count(Count.LEASE_LOST)
-            _log.warning("this node was out of touch for %.1f s, and its users may have been announced as gone", away)
+            _log.warning(
+                "this node was out of touch for %.1f s, and its users may have been announced as gone",
+                away,
+                extra=fields(Event.PRESENCE_UNCERTAIN, seconds=away),
+            )
         elif renewal is Renewal.NEW and not first:
-            _log.warning("the broker has forgotten who is here, and is told again")
+            _log.warning(
+                "the broker has forgotten who is here, and is told again", extra=fields(Event.PRESENCE_TOLD_AGAIN)
+            )
         if doubt or lost:
             self._settle()
         if doubt or lost or (renewal is Renewal.NEW and not first):
@@ -147,7 +157,11 @@ class NodeLease:
         if over and not self._complained and not is_in_trouble(self._broker):
             self._complained = True
             words = error.__cause__ or error
-            _log.warning("this node's lease is refused, and its users may be announced as gone: %s", words)
+            _log.warning(
+                "this node's lease is refused, and its users may be announced as gone: %s",
+                words,
+                extra=fields(Event.PRESENCE_UNCERTAIN, cause=str(words)),
+            )
 
     async def _keep_sweeping(self) -> None:
         while True:

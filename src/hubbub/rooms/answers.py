@@ -14,6 +14,7 @@ from hubbub.delivery.registry import Registry
 from hubbub.history.positions import Positions
 from hubbub.history.topic import Standing
 from hubbub.options import Slow
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.presence.diffs import Diffs
 from hubbub.presence.storms import Storms
@@ -130,6 +131,7 @@ class Answers:
                 "who joins is not told of them",
                 members,
                 room,
+                extra=fields(Event.MEMBERS_NOT_TOLD, room=room, count=members),
             )
 
     def _is_in(self, join: Joining) -> bool:

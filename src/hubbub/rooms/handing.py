@@ -14,6 +14,7 @@ from hubbub.delivery.fanout import Recipient
 from hubbub.errors import RateLimited
 from hubbub.options import Limits
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.scheduling.allowance import Allowance, forget_some
 from hubbub.scheduling.limited_log import LimitedLog
@@ -71,6 +72,7 @@ class Handing:
                 "connection %s of user %r joins more than Limits.replay_rate and Limits.replay_bytes allow",
                 member.id,
                 member.user.id,
+                extra=fields(Event.JOINS_LIMITED, connection=member.id, user=member.user.id),
             )
             raise RateLimited("too much was handed over by joins", retry_after=math.ceil(wait * 1000))
         for each in (mine, users):

@@ -7,6 +7,7 @@ nothing is lost or doubled between what was missed and what is live. If any step
 meanwhile, everything done so far is undone.
 """
 
+import logging
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from hubbub.delivery.fanout import Fanout, Recipient
 from hubbub.delivery.registry import Registry
 from hubbub.errors import NotJoined, TooManyRooms, Unavailable
 from hubbub.options import Keep, RoomOptions, Slow
+from hubbub.ports.logs import Event, fields
 from hubbub.protocol import messages
 from hubbub.protocol.join_room import Since
 from hubbub.protocol.messages import RequestId
@@ -24,6 +26,8 @@ from hubbub.rooms.handles import Handles
 from hubbub.rooms.joins import ALL, Allowed, Joining, Joins
 from hubbub.rooms.removals import Question, Removals
 from hubbub.types import OWN_ROOM, RoomName, UserId, room_topic, user_topic
+
+_log = logging.getLogger("hubbub.rooms")
 
 
 class Moves(Protocol):
@@ -188,6 +192,9 @@ class Membership:
             self._answers.answer(join, found)
             self._fanout.resume(topic, member)
             undo.pop_all()
+        if _log.isEnabledFor(logging.DEBUG):
+            extra = fields(Event.JOINED, connection=member.id, user=member.user.id, room=room)
+            _log.debug("connection %s of user %s joined room %s", member.id, member.user.id, room, extra=extra)
         if self._moves is not None:
             self._moves.joined(member.id, room)
         if join.put_out is not None:
@@ -219,6 +226,9 @@ class Membership:
         self._forget_what_it_may(member, room)
         self._attendance.end(member, room, lost=lost)
         self._forget_empty(room)
+        if _log.isEnabledFor(logging.DEBUG):
+            extra = fields(Event.LEFT, connection=member.id, user=member.user.id, room=room)
+            _log.debug("connection %s of user %s left room %s", member.id, member.user.id, room, extra=extra)
         if self._moves is not None:
             self._moves.left(member.id, room)
 

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from hubbub.errors import RateLimited
 from hubbub.options import RoomRate
 from hubbub.ports.clock import Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics
 from hubbub.scheduling.allowance import Allowance, forget_some
 from hubbub.scheduling.limited_log import LimitedLog
@@ -71,6 +72,7 @@ class RoomRates:
             "the application" if publisher is None else f"user {publisher!r}",
             "a user or everyone" if room_of(topic) is None else f"room {room_of(topic)!r}",
             level=logging.WARNING,
+            extra=fields(Event.PUBLISHING_LIMITED, user=publisher, room=room_of(topic)),
         )
         return RateLimited("more than may be published here", retry_after=math.ceil(wait * 1000))
 

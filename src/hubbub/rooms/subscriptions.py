@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Broker
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.scheduling.tasks import Spawn
 from hubbub.types import Topic
 
@@ -128,6 +129,6 @@ class Subscriptions:
                     await self._broker.unsubscribe(topic)
                 except Unavailable:
                     # The broker is away, and with it the subscription; what it would still bring has no recipient.
-                    _log.debug("could not unsubscribe, the broker is away")
+                    _log.debug("could not unsubscribe, the broker is away", extra=fields(Event.NOT_UNSUBSCRIBED))
             if not entry.reasons and entry.lingering is None:
                 self._topics.pop(topic, None)

@@ -12,11 +12,12 @@ from hubbub.ports.clock import Alarm, Clock
 
 
 class _Window:
-    __slots__ = ("alarm", "began", "left_out", "level", "written")
+    __slots__ = ("alarm", "began", "event", "left_out", "level", "written")
 
-    def __init__(self, began: float, level: int) -> None:
+    def __init__(self, began: float, level: int, event: object) -> None:
         self.began = began
         self.level = level
+        self.event = event
         self.written = self.left_out = 0
         self.alarm: Alarm | None = None
 
@@ -42,7 +43,7 @@ class LimitedLog:
     ) -> None:
         """`kind` in words, because it is told with the count; `text`, `args` and `extra` as a logger has them.
 
-        The count's record has `event`, which is the kind, and `left_out`.
+        The count's record has `event` as `extra` has it, `left_out`, and the kind as its `cause`.
 
         `error`: whose traceback is written as well.
         An application that sets up no logging of its own sees WARNING and above only.
@@ -53,7 +54,7 @@ class LimitedLog:
             self._end(kind)
             window = None
         if window is None:
-            window = self._windows[kind] = _Window(now, level)
+            window = self._windows[kind] = _Window(now, level, (extra or {}).get("event"))
         if window.written < self._burst:
             window.written += 1
             self._log.log(level, text, *args, exc_info=error, extra=extra)
@@ -75,5 +76,5 @@ class LimitedLog:
             window.alarm.cancel()
         if window.left_out:
             seconds = self._clock.now() - window.began
-            extra = {"event": kind, "left_out": window.left_out}
+            extra = {"event": window.event, "cause": kind, "left_out": window.left_out}
             self._log.log(window.level, "%s: %d more within %.0f s", kind, window.left_out, seconds, extra=extra)

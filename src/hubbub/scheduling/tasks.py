@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
+from hubbub.ports.logs import Event, fields
 from hubbub.scheduling.eager import Eager
 
 _log = logging.getLogger("hubbub.lifecycle")
@@ -45,7 +46,7 @@ async def repeat(
         try:
             await work()
         except Exception:
-            log.exception("%s; it is tried again", failed)
+            log.exception("%s; it is tried again", failed, extra=fields(Event.TASK_FAILED, cause=failed))
 
 
 class Background:
@@ -93,7 +94,7 @@ class Background:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a background task failed", exc_info=error)
+            _log.error("a background task failed", exc_info=error, extra=fields(Event.TASK_FAILED))
 
 
 def is_our_end(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ import logging
 from typing import Generic, Protocol, TypeVar
 
 from hubbub.ports.clock import Alarm, Clock
+from hubbub.ports.logs import Event, fields
 from hubbub.scheduling.timer_wheel import TimerWheel
 
 _log = logging.getLogger("hubbub.lifecycle")
@@ -70,6 +71,8 @@ class Waker(Generic[T]):
             try:
                 who.tick(now)
             except Exception:  # noqa: BLE001 - the others' deadlines have nothing to do with it
-                _log.exception("what was due for one could not be done, and is tried again")
+                _log.exception(
+                    "what was due for one could not be done, and is tried again", extra=fields(Event.TASK_FAILED)
+                )
                 self._timers.set(who, now + _AGAIN)
         self._set_alarm()

@@ -15,6 +15,7 @@ import psutil
 from fastapi import APIRouter
 
 from hubbub import Hub, Stats, Unavailable
+from hubbub.ports.logs import Event, fields
 
 ROOM = "dashboard"
 
@@ -58,10 +59,10 @@ async def _produce(hub: Hub) -> None:
                 if seq is not None:
                     await hub.room(ROOM).send(_metrics(seq, await hub.stats()), key="metrics")
             except Unavailable:
-                _log.debug("no numbers this time, the broker is away")
+                _log.debug("no numbers this time, the broker is away", extra=fields(Event.NUMBERS_NOT_SENT))
                 seq = None
             except Exception:  # noqa: BLE001 - one bad moment is no reason to stop for good
-                _log.exception("the dashboard's numbers could not be sent")
+                _log.exception("the dashboard's numbers could not be sent", extra=fields(Event.NUMBERS_NOT_SENT))
                 seq = None
             await asyncio.sleep(_ASK_EVERY if seq is None else _until_next(time.time()))
     finally:

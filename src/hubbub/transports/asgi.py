@@ -17,6 +17,7 @@ import logging
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.transport import NO_WORD, Driven
 from hubbub.protocol.frames import PORTION
 
@@ -123,7 +124,7 @@ class ASGITransport:
         except GONE:
             pass
         except Exception:  # noqa: BLE001 - a task's exception would be told to nobody
-            _log.exception("reading from a socket failed")
+            _log.exception("reading from a socket failed", extra=fields(Event.SOCKET_FAILED))
         finally:
             self._driven.lost(code, reason)
 
@@ -139,7 +140,7 @@ class ASGITransport:
         except GONE:
             self._reader.cancel()
         except Exception:  # noqa: BLE001 - a task's exception would be told to nobody, with a message in it
-            _log.exception("writing to a socket failed")
+            _log.exception("writing to a socket failed", extra=fields(Event.SOCKET_FAILED))
             self._reader.cancel()
         finally:
             self._writing = False

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from hubbub.ports.logs import Event, fields
 from hubbub.transports.direct import DirectTransport
 from hubbub.transports.timeouts import Progress
 
@@ -32,7 +33,11 @@ class Leftovers:
         for transport in closed:
             transport.abort()
         if closed:
-            _log.info("dropped %d sockets that were closed and did not end", len(closed))
+            _log.info(
+                "dropped %d sockets that were closed and did not end",
+                len(closed),
+                extra=fields(Event.SOCKETS_DROPPED, count=len(closed)),
+            )
 
     async def drop_idle(self) -> None:
         """Abort those of which the peer takes nothing; looks twice."""
@@ -48,7 +53,9 @@ class Leftovers:
         for transport in idle:
             transport.abort()
         if idle:
-            _log.warning("dropped %d sockets that took nothing", len(idle))
+            _log.warning(
+                "dropped %d sockets that took nothing", len(idle), extra=fields(Event.SOCKETS_DROPPED, count=len(idle))
+            )
 
     def _closed(self, *, of_uvicorn: bool = False) -> Iterator[Any]:
         for connection in self._connections:

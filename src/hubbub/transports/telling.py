@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count
 from hubbub.scheduling.clock import SystemClock
 from hubbub.scheduling.limited_log import LimitedLog
@@ -38,12 +39,26 @@ class Telling:
     def refused(self, transport: asyncio.BaseTransport, what: Count, status: int, why: str) -> None:
         """Answered by HTTP, before an application had a say."""
         _count(transport, what)
-        self._log.tell(f"refused with {status}: {why}", "refused %s with %d: %s", _peer(transport), status, why)
+        self._log.tell(
+            f"refused with {status}: {why}",
+            "refused %s with %d: %s",
+            _peer(transport),
+            status,
+            why,
+            extra=fields(Event.SOCKET_REFUSED, address=_address(transport), code=status, cause=why),
+        )
 
     def closed(self, transport: asyncio.BaseTransport, code: int, reason: str) -> None:
         """A WebSocket, by a close frame."""
         _count(transport, Count.CLOSED_SOCKETS)
-        self._log.tell(f"closed with {code}", "closed %s with %d: %s", _peer(transport), code, reason)
+        self._log.tell(
+            f"closed with {code}",
+            "closed %s with %d: %s",
+            _peer(transport),
+            code,
+            reason,
+            extra=fields(Event.SOCKET_CLOSED, address=_address(transport), code=code, cause=reason),
+        )
 
     def dropped(
         self,
@@ -56,7 +71,14 @@ class Telling:
         """Without a word to the peer. `loses`: what was sent, and so to be seen everywhere."""
         _count(transport, what)
         level = logging.WARNING if loses else logging.INFO
-        self._log.tell(f"dropped: {why}", "dropped %s: %s", _peer(transport), why, level=level)
+        self._log.tell(
+            f"dropped: {why}",
+            "dropped %s: %s",
+            _peer(transport),
+            why,
+            level=level,
+            extra=fields(Event.SOCKET_DROPPED, address=_address(transport), cause=why),
+        )
 
     def stop(self) -> None:
         self._log.stop()
@@ -88,6 +110,11 @@ def telling_of(server: object) -> Telling:
         telling = _tellings[server] = Telling()
         weakref.finalize(server, telling.stop)
     return telling
+
+
+def _address(transport: asyncio.BaseTransport) -> str | None:
+    address = transport.get_extra_info("peername")
+    return address[0] if isinstance(address, tuple) else None
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from hubbub.ports.logs import Event, fields
 from hubbub.transports.environment import chosen
 
 try:
@@ -145,5 +146,5 @@ def or_abort(socket: Abortable) -> Iterator[None]:
     try:
         yield
     except Exception:  # noqa: BLE001 - a socket that stays would keep its server from ending
-        _log.exception("a socket could not be ended in order and is dropped")
+        _log.exception("a socket could not be ended in order and is dropped", extra=fields(Event.SOCKET_FAILED))
         socket.abort()

@@ -136,7 +136,7 @@ class TestAServerThatSaysNothing:
             assert watch.own < 5
         assert [record.levelname for record in caplog.records if record.name.startswith("hubbub")] == [
             "WARNING",
-            "INFO",
+            "WARNING",
         ]
 
 

@@ -172,7 +172,7 @@ def test_who_asks_for_it_and_writes_it_nowhere_is_told(monkeypatch: pytest.Monke
     logger = logging.getLogger("hubbub.audit")
     monkeypatch.setattr(logger, "propagate", False)
     said: list[str] = []
-    monkeypatch.setattr(logger, "warning", said.append)
+    monkeypatch.setattr(logger, "warning", lambda text, **_: said.append(text))
 
     async def start() -> None:
         async with Hub(auth=Names(), audit=True).running():

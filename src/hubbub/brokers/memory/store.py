@@ -20,6 +20,7 @@ from hubbub.brokers.memory.shown import ShownTable
 from hubbub.brokers.memory.streams import Streams
 from hubbub.options import BROKER_MEMORY, History
 from hubbub.ports.broker import DECLARATION_KNOWN, LIVING, Announcement, Change, Declared, Deliver, Held, Renewal, Shown
+from hubbub.ports.logs import Event, fields
 from hubbub.types import Position, Topic
 
 logger = logging.getLogger("hubbub.brokers.memory")
@@ -87,7 +88,7 @@ class Store:
                     try:
                         deliver(*message)
                     except Exception:
-                        logger.exception("a message could not be delivered")
+                        logger.exception("a message could not be delivered", extra=fields(Event.MESSAGE_NOT_DELIVERED))
         finally:
             self._delivering = False
 

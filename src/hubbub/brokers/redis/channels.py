@@ -20,6 +20,7 @@ from hubbub.brokers.redis.link import Link
 from hubbub.brokers.redis.refusals import told, unavailable
 from hubbub.brokers.redis.resp import packed
 from hubbub.errors import Unavailable
+from hubbub.ports.logs import Event, fields
 from hubbub.types import Topic
 
 logger = logging.getLogger("hubbub.brokers.redis")
@@ -180,7 +181,11 @@ class Channels:
             if self._owed[sent.command, channel] <= 0:
                 del self._owed[sent.command, channel]
         if sent.command == _UNSUBSCRIBE:
-            logger.warning("the broker refuses to end a subscription: %s", told(error))
+            logger.warning(
+                "the broker refuses to end a subscription: %s",
+                told(error),
+                extra=fields(Event.BROKER_REFUSES, cause=str(told(error))),
+            )
         elif len(sent.channels) > 1:
             # One of them is enough for all to be refused: each on its own, and what is wanted does not stand meanwhile.
             self._batch = 1
@@ -196,7 +201,11 @@ class Channels:
             if channel not in self._standing:
                 raise error
             if self.refuses_new is None:
-                logger.warning("the broker refuses subscriptions, so nobody is let in: %s", told(error))
+                logger.warning(
+                    "the broker refuses subscriptions, so nobody is let in: %s",
+                    told(error),
+                    extra=fields(Event.BROKER_REFUSES, cause=str(told(error))),
+                )
             self.refuses_new = error
             return
         if self._owed[_SUBSCRIBE, channel]:
@@ -221,7 +230,7 @@ class Channels:
             self._standing.add(channel)
             if self.refuses_new is not None:
                 self.refuses_new = None
-                logger.info("the broker takes subscriptions again")
+                logger.warning("the broker takes subscriptions again", extra=fields(Event.BROKER_ACCEPTS))
             return
         topic = self.topics.get(channel)
         if topic is None:
@@ -235,11 +244,13 @@ class Channels:
             wait.stands.set_result(True)
         if still < 0 or channel in self._doubtful:
             self._doubtful.discard(channel)
-            logger.info("a subscription was made again without being asked for")
+            logger.info(
+                "a subscription was made again without being asked for", extra=fields(Event.BROKER_SUBSCRIBED_AGAIN)
+            )
             try:
                 self._missed(topic)
             except Exception:
-                logger.exception("looking for what was missed failed")
+                logger.exception("looking for what was missed failed", extra=fields(Event.BROKER_FAILED))
 
     def unsubscribed(self, channel: bytes) -> None:
         """The server says so."""

@@ -28,6 +28,7 @@ from hubbub.brokers.redis.refusals import told, unavailable
 from hubbub.brokers.redis.requests import Request, Script, Sent, size_of
 from hubbub.brokers.redis.resp import Argument, Reader
 from hubbub.errors import Unavailable
+from hubbub.ports.logs import Event, fields
 
 logger = logging.getLogger("hubbub.brokers.redis")
 
@@ -266,7 +267,7 @@ def _told(error: Exception) -> RedisError | OSError:
     """What callers may be told. A mistake of ours is logged instead."""
     if isinstance(error, RedisError | OSError):
         return error
-    logger.error("the broker's commands failed", exc_info=error)
+    logger.error("the broker's commands failed", exc_info=error, extra=fields(Event.BROKER_FAILED))
     return NotConnected(type(error).__name__)
 
 

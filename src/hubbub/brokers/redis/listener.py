@@ -24,6 +24,7 @@ from hubbub.brokers.redis.refusals import is_refusal, told
 from hubbub.brokers.redis.resp import Reader
 from hubbub.errors import Unavailable
 from hubbub.ports.broker import Deliver
+from hubbub.ports.logs import Event, fields
 from hubbub.ports.metrics import Count, Metrics, Observed
 from hubbub.protocol.envelope import POSITIONED, parted, split
 from hubbub.scheduling.backoff import Backoff
@@ -127,7 +128,7 @@ class Listener:
                     return
                 # Not even telling of it worked; but a worker that hears nothing is worse than one that says nothing.
                 with suppress(Exception):
-                    logger.exception("the listener failed")
+                    logger.exception("the listener failed", extra=fields(Event.BROKER_FAILED))
                 await asyncio.sleep(_AFTER_A_MISTAKE)
 
     async def _attempt(self) -> None:
@@ -170,7 +171,9 @@ class Listener:
                         try:
                             deliver(topic, envelope, position)
                         except Exception:
-                            logger.exception("a message could not be delivered")
+                            logger.exception(
+                                "a message could not be delivered", extra=fields(Event.MESSAGE_NOT_DELIVERED)
+                            )
                         yield
                     continue
                 if reply[1] == self._probe.channel and self._probe.heard(reply[2]):
@@ -247,7 +250,13 @@ class Listener:
         self._backoff.reset()
         if self._complained:
             self._complained = self._explained = False
-            logger.info("the broker at %s is %s", self._address, "back" if self._stood else "there")
+            logger.log(
+                logging.WARNING if self._stood else logging.INFO,
+                "the broker at %s is %s",
+                self._address,
+                "back" if self._stood else "there",
+                extra=fields(Event.BROKER_BACK, broker=self._address),
+            )
         again = self._fresh and self._stood
         self._fresh, self._stood = False, True
         if not again:
@@ -256,7 +265,7 @@ class Listener:
         try:
             self._resumed()
         except Exception:
-            logger.exception("resuming after the broker came back failed")
+            logger.exception("resuming after the broker came back failed", extra=fields(Event.BROKER_FAILED))
 
     def _lost(self, error: BaseException) -> None:
         if not self._fresh:
@@ -274,7 +283,13 @@ class Listener:
         mistake = None if isinstance(error, RedisError | OSError) else error
         text = _LOST if self._stood else _NEVER_REACHED
         said = told(error) if isinstance(error, Exception) else error
-        logger.warning(text, self._address, str(said) or type(said).__name__, exc_info=mistake)
+        logger.warning(
+            text,
+            self._address,
+            str(said) or type(said).__name__,
+            exc_info=mistake,
+            extra=fields(Event.BROKER_AWAY, broker=self._address, cause=str(said) or type(said).__name__),
+        )
 
 
 def _is_to_end() -> bool:

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from hubbub.brokers.redis.refusals import is_demoted
 from hubbub.errors import Unavailable
+from hubbub.ports.logs import Event, fields
 
 logger = logging.getLogger("hubbub.brokers.redis")
 
@@ -83,11 +84,20 @@ class Writes:
             self.refusal = str(error)
         if lasts and not self._complained:
             self._complained = True
-            logger.warning("the broker at %s refuses writes, so nobody is let in: %s", self._address, error)
+            logger.warning(
+                "the broker at %s refuses writes, so nobody is let in: %s",
+                self._address,
+                error,
+                extra=fields(Event.BROKER_REFUSES, broker=self._address, cause=str(error)),
+            )
 
     def _taken(self) -> None:
         self._since = self.refusal = None
         self._taken_once = True
         if self._complained:
             self._complained = False
-            logger.info("the broker at %s takes writes again", self._address)
+            logger.warning(
+                "the broker at %s takes writes again",
+                self._address,
+                extra=fields(Event.BROKER_ACCEPTS, broker=self._address),
+            )

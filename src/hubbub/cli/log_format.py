@@ -1,0 +1,35 @@
+"""Log lines as JSON, one object a line, for whatever collects them: `hubbub serve --log-format json`.
+
+Of every logger, uvicorn's too: `time` (ISO 8601, UTC), `level`, `logger`, `message`, the record's own attributes by
+their names, and `exception` where there is one. What JSON cannot say is said by `str`.
+"""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class JsonFormatter(logging.Formatter):
+    def __init__(self, *arguments: object, **options: object) -> None:
+        """Whatever uvicorn's formatters are given is not asked for."""
+        super().__init__()
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        said |= {name: value for name, value in vars(record).items() if name not in _USUAL and name not in said}
+        # Where a filter has redacted a traceback, it is the text that is clean.
+        if record.exc_text:
+            said["exception"] = record.exc_text
+        elif record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            said["stack_info"] = self.formatStack(record.stack_info)
+        return json.dumps(said, default=str)
