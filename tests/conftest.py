@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 from coverage import Coverage
 
+from tests.kit.complaints import COMPLAINTS
 from tests.kit.loop import backend
 from tests.kit.running import Served
 
 #: Whether this is one of several processes that run tests beside each other.
 BESIDE = "PYTEST_XDIST_WORKER" in os.environ
+
+# A test chooses the transport of a server in its own process, and is told nothing of that.
+os.environ.setdefault("HUBBUB_TRANSPORT", "asgi")
 
 #: What is in these runs on one worker: it shares a server of several processes or a browser, or has enough of both.
 SHARED = {"browser", "showcase", "test_command.py", "test_kills.py", "test_ledger.py"}
@@ -40,6 +44,14 @@ def showcase() -> Iterator[Served]:
     """The showcase as `make demo` runs it: development, three workers, an embedded Valkey."""
     with Served("--dev", "--workers", "3") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _complaints(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No server says of a test what that does not declare."""
+    COMPLAINTS.begin()
+    yield
+    COMPLAINTS.end(pattern for mark in request.node.iter_markers("complains") for pattern in mark.args)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,9 +14,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from tests.kit.complaints import COMPLAINTS
 from tests.kit.waiting import wait_for
 
 SECRET = "S3CRET"
+
+#: All that it says is looked at here.
+pytestmark = pytest.mark.complains("")
 
 # Installed on import, so before the server's start; whether the filter survives it is part of what is tested.
 APP = """
@@ -55,6 +59,7 @@ def server(folder: Path, *, filtered: bool, level: str, implementation: str) -> 
         process = subprocess.Popen(
             arguments, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONUNBUFFERED": "1"}
         )
+    source = COMPLAINTS.watch("uvicorn", log.read_text)
     try:
 
         def port() -> int:
@@ -68,6 +73,7 @@ def server(folder: Path, *, filtered: bool, level: str, implementation: str) -> 
     finally:
         process.kill()
         process.wait()
+        COMPLAINTS.ended(source)
 
 
 def visit(port: int) -> None:

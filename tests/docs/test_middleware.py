@@ -115,6 +115,7 @@ async def test_a_header_is_read_from_the_handshake_and_request_is_refused(token:
             assert (await ann.request("ask"))["code"] == "unauthorized"
 
 
+@pytest.mark.complains("failed for connection")
 async def test_exception_handlers_are_not_for_messages(example: Example, token: Token) -> None:
     module = example(PAGE, "errors.py")
     handled: list[Exception] = []

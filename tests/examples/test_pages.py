@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 
 from tests.docs.pages import ROOT
 from tests.integration.browser.conftest import Tabs, browser, tabs
+from tests.kit.complaints import COMPLAINTS
 from tests.kit.running import START, STOP, alive, clean_environment
 from tests.kit.waiting import wait_for
 
@@ -42,6 +43,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[s
     command = [sys.executable, "-m", "examples", "--port", str(free_ports(2 * len(EXAMPLES))), "--workers", "1"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=clean_environment())
+    source = COMPLAINTS.watch("examples", log.read_text)
     children: list[psutil.Process] = []
     try:
         wait_for(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, what="they listen", within=START)
@@ -53,6 +55,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[s
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(STOP) == 0, log.read_text()
+        COMPLAINTS.ended(source)
     assert len(children) >= 1 + 2 * len(EXAMPLES)
     assert not [child for child in children if alive(child.pid)]
 

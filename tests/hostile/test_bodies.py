@@ -74,6 +74,7 @@ async def said(server: Both, head: str, body: bytes = b"", *, buffer: int | None
     return peer
 
 
+@pytest.mark.complains("ClientDisconnect")
 @pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
 async def test_a_body_that_hardly_comes(server: Both, framing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then keeps no socket."""

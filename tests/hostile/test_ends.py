@@ -71,6 +71,7 @@ async def test_a_thousand_that_vanish_while_their_credential_is_looked_up(
 # Row 39.
 
 
+@pytest.mark.complains("CancelledError")
 @BOTH
 async def test_all_orders_of_what_may_end_a_connection(ws: str, caplog: pytest.LogCaptureFixture) -> None:
     """Sending, closing, the peer's close, a cancelled call, in each of 24 orders: ConnectionClosed and nothing else."""

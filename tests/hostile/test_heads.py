@@ -55,6 +55,7 @@ async def pour(server: Both, begin: bytes, more: bytes) -> Peer:
     return peer
 
 
+@pytest.mark.complains("ClientDisconnect")
 @pytest.mark.parametrize(
     ("begin", "more"),
     [

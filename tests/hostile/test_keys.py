@@ -74,6 +74,7 @@ async def test_no_claim_is_an_error_of_the_servers(caplog: pytest.LogCaptureFixt
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+@pytest.mark.complains("the keys of .* cannot be read")
 async def test_an_issuer_that_is_away_sends_clients_back_and_not_off() -> None:
     with issuing() as issuer:
         issuer.answer = lambda to: None

@@ -14,6 +14,7 @@ import websockets
 from websockets.typing import Subprotocol
 
 from tests.kit.client import Tab
+from tests.kit.complaints import COMPLAINTS
 from tests.kit.waiting import wait_for
 
 SECRETS = {
@@ -158,6 +159,7 @@ async def talk(ws: str) -> None:
             await Tab(ws, f"/ws?token={SECRETS['query']}-worse").connect()
 
 
+@pytest.mark.complains("")  # all that it says is looked at here
 @pytest.mark.parametrize("transport", ["hubbub.transports.uvicorn:HubbubProtocol", "websockets-sansio"])
 def test_no_log_has_what_a_client_presented(tmp_path: Path, transport: str) -> None:
     program, log = tmp_path / "program.py", tmp_path / "output"
@@ -169,6 +171,7 @@ def test_no_log_has_what_a_client_presented(tmp_path: Path, transport: str) -> N
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
+    source = COMPLAINTS.watch("uvicorn", log.read_text)
     try:
 
         def port() -> str:
@@ -183,6 +186,7 @@ def test_no_log_has_what_a_client_presented(tmp_path: Path, transport: str) -> N
     finally:
         process.kill()
         process.wait()
+        COMPLAINTS.ended(source)
     said = log.read_text()
     leaks = [line for line in said.splitlines() if "S3CRET" in line]
     assert not leaks, "\n".join(leaks[:20])

@@ -58,6 +58,9 @@ def failing() -> Hub:
     return hub
 
 
+@pytest.mark.complains(
+    "failed for connection", "the result of a handler", "what was spawned for connection", "more within"
+)
 @pytest.mark.parametrize("what", ["raises", "spawns", "returns", "validates", "shut", "odd", "moves"])
 async def test_what_fails_for_one_client_is_some_lines_and_a_count(what: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "hubbub")

@@ -21,6 +21,11 @@ from tests.kit.waiting import until
 SLOWER = "slower than they could"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HUBBUB_TRANSPORT")
+
+
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.name == "hubbub.server"]
 

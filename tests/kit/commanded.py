@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.kit.complaints import COMPLAINTS
 from tests.kit.running import clean_environment
 from tests.kit.valkey import free_port
 from tests.kit.waiting import wait_for
@@ -91,6 +92,7 @@ def commanded(
                 start_new_session=True,
             )
         server = Commanded(process, f"{scheme}://127.0.0.1:{port}", log)
+        source = COMPLAINTS.watch(command[0], lambda: server.output)
         try:
 
             def answers() -> bool:
@@ -109,3 +111,4 @@ def commanded(
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             client.close()
+            COMPLAINTS.ended(source)

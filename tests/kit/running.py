@@ -24,6 +24,7 @@ import httpx
 import psutil
 
 from tests.kit import preloaded
+from tests.kit.complaints import COMPLAINTS
 
 # A slow machine that runs other things besides is no failure of the server's.
 START = 60.0
@@ -95,6 +96,7 @@ class Served:
                 cwd=cwd or empty,
             )
         self.pid = self.process.pid
+        self._source = COMPLAINTS.watch("hubbub serve", lambda: self.output)
         try:
             self._wait_until_ready(ready)
         except BaseException:
@@ -186,6 +188,7 @@ class Served:
                 os.kill(pid, signal.SIGKILL)
         self._printed = self.output
         self._own.cleanup()
+        COMPLAINTS.ended(self._source)
         return outlived
 
     def __enter__(self) -> Self:

@@ -23,6 +23,7 @@ from hubbub.ports.auth import Credential
 from hubbub.ports.broker import Announcement
 from hubbub.types import Topic, UserId
 from tests.kit.client import Tab
+from tests.kit.complaints import COMPLAINTS
 from tests.kit.inside import inside
 from tests.kit.waiting import SOON, until
 
@@ -56,9 +57,16 @@ DEFAULTS: dict[str, Any] = {
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, **options: Any) -> AsyncIterator[Address]:
-    """`app` on a free port of the loopback; ended properly, with its lifespan, when the block ends."""
-    listening = socket.create_server(("127.0.0.1", 0))
+async def serving(app: Any, *, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Address]:
+    """`app` on a free port of `host`; ended properly, with its lifespan, when the block ends."""
+    with COMPLAINTS.in_this_process():
+        async with _served(app, host, options) as address:
+            yield address
+
+
+@contextlib.asynccontextmanager
+async def _served(app: Any, host: str, options: dict[str, Any]) -> AsyncIterator[Address]:
+    listening = socket.create_server((host, 0))
     server = _Server(uvicorn.Config(app, **{**DEFAULTS, **options}))
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
@@ -67,7 +75,7 @@ async def serving(app: Any, **options: Any) -> AsyncIterator[Address]:
             running.result()
             raise AssertionError("the server ended at its start")
         port = listening.getsockname()[1]
-        yield Address(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}", server)
+        yield Address(f"http://{host}:{port}", f"ws://{host}:{port}", server)
     finally:
         server.should_exit = True
         with contextlib.suppress(SystemExit):

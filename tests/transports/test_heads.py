@@ -158,6 +158,7 @@ async def test_too_much_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> No
 # Sockets with which something is not in order: each ends, and the server with them.
 
 
+@pytest.mark.complains("CancelledError", "timeout graceful shutdown exceeded")
 @pytest.mark.parametrize("state", ["undecided", "hung up on", "broken", "half a message", "refused"])
 async def test_a_server_ends_whatever_its_sockets_are_in(
     state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -195,6 +195,7 @@ async def test_what_is_no_request_is_answered_after_what_is_one(application: App
     assert not application.asked
 
 
+@pytest.mark.complains("ClientDisconnect")
 async def test_a_body_that_is_broken(application: Application) -> None:
     peer = await application.said(
         b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n" + SECRET

@@ -175,6 +175,7 @@ async def app(scope, receive, send):
 """
 
 
+@pytest.mark.complains("timeout graceful shutdown exceeded")
 @pytest.mark.parametrize("kill", [False, True])
 def test_a_worker_that_does_not_end_is_ended(here: Path, kill: bool) -> None:
     (here / "stuck.py").write_text(STUCK)
@@ -188,6 +189,7 @@ def test_a_worker_that_does_not_end_is_ended(here: Path, kill: bool) -> None:
         wait_for(lambda: not any(alive(pid) for pid in family), what=f"none of {family} is alive")
 
 
+@pytest.mark.complains("the embedded Valkey ended unexpectedly")
 def test_a_dead_valkey_ends_everything_with_1(here: Path) -> None:
     with Served("app:app", "--workers", "2", cwd=here) as server:
         check = all_ended(server)
@@ -241,6 +243,7 @@ def test_an_application_that_is_missing_under_reload_is_told_and_waited_for(here
         assert ask(server)["HUBBUB_WORKERS"] == "1"
 
 
+@pytest.mark.complains("no database", "Application startup failed", "failed to start")
 def test_an_application_that_does_not_start_is_3(here: Path) -> None:
     (here / "bad.py").write_text(
         "async def app(scope, receive, send):\n    await receive()\n"

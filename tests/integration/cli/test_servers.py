@@ -176,6 +176,7 @@ async def status(server: Commanded, **options: Any) -> int:
     return refused.value.response.status_code
 
 
+@pytest.mark.complains(r"(?s)Running on http://\S+ \(CTRL \+ C to quit\).*hypercorn/asyncio/run.py.*CancelledError")
 @pytest.mark.parametrize("name", SERVERS)
 async def test_it_does_what_the_page_says(name: str, served: Path) -> None:
     expected = SERVERS[name]
@@ -203,6 +204,8 @@ async def test_it_does_what_the_page_says(name: str, served: Path) -> None:
                 for tab in (ann, bob):
                     assert await tab.closed() == code
                     assert [each["code"] for each in tab.received("closing")] == [1012] * told
+                # What it cannot say is told to the operator, once.
+                assert server.output.count("does not close with 1012") == (code == 1006 and told)
         await asyncio.to_thread(server.process.wait, 30)
 
 
@@ -255,6 +258,7 @@ async def test_who_chose_asgi_has_it_and_is_told_nothing(name: str, served: Path
         assert "go through ASGI" not in server.output
 
 
+@pytest.mark.complains("Exception inside application: this hub is not running")
 async def test_daphne_says_that_it_starts_no_hub(served: Path) -> None:
     command = ["daphne", "-b", "127.0.0.1", "-p", "{port}", "served:app"]
     with commanded(command, cwd=served, ready="/health/live") as server:

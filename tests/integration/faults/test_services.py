@@ -161,6 +161,7 @@ async def test_a_worker_that_does_not_learn_it_holds_up_a_start_for_a_bounded_ti
             assert "of another release" not in caplog.text
 
 
+@pytest.mark.complains("what the hubs keep cannot be read")
 async def test_a_word_that_cannot_be_read_is_told_and_holds_up_nothing(
     url: str, admin: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
+import pytest
 from fastapi import Cookie, Depends, Header, HTTPException, Path, Query, WebSocket
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
@@ -88,6 +89,7 @@ async def test_it_is_closed_before_the_answer_leaves() -> None:
         assert events == ["outer in", "inner in", "handler", "inner out", "outer out"] * 2
 
 
+@pytest.mark.complains("failed for connection")
 async def test_a_rollback_sees_the_exception() -> None:
     hub = Hub(auth=Names())
     seen: list[str] = []
@@ -214,6 +216,7 @@ async def test_the_handshake_is_at_hand() -> None:
         assert (refused["code"], refused["field"]) == ("invalid_message", "header.x-colour")
 
 
+@pytest.mark.complains("failed for connection")
 async def test_a_dependency_cannot_take_the_socket() -> None:
     hub = Hub(auth=Names())
 

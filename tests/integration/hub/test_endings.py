@@ -244,6 +244,7 @@ async def test_while_the_server_stops(valkey: str, keys: Callable[[], list[str]]
     await until(lambda: descriptors() <= before, "no descriptor is left")
 
 
+@pytest.mark.complains("Exception in ASGI application")
 async def test_a_route_that_is_cancelled() -> None:
     """As a server does that has waited long enough."""
     hub = Hub(GatedMemory(), auth=Names())

@@ -149,6 +149,7 @@ async def test_patterns_are_tried_in_order_and_the_default_is_no() -> None:
             assert (refused["code"], refused["field"]) == ("invalid_message", "room")
 
 
+@pytest.mark.complains("failed for connection")
 async def test_what_a_check_raises_becomes_an_error(caplog: pytest.LogCaptureFixture) -> None:
     # A machine that stands still is no handler that holds the loop.
     hub = Hub(auth=Names(), limits=Limits(blocking=60))

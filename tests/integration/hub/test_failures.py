@@ -38,6 +38,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.complains("failed for connection")
 async def test_a_validator_that_fails_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(auth=Names())
 
@@ -58,6 +59,7 @@ async def test_a_validator_that_fails_is_an_internal_error(caplog: pytest.LogCap
         assert record.exc_info[0] is KeyError
 
 
+@pytest.mark.complains("failed for connection")
 async def test_a_handler_that_awaited_what_was_cancelled_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(auth=Names())
 
@@ -82,6 +84,7 @@ async def test_a_handler_that_awaited_what_was_cancelled_is_an_internal_error(ca
         await at_rest(hub)
 
 
+@pytest.mark.complains("a request of connection .* failed")
 async def test_a_broker_that_fails_strangely_costs_one_answer(caplog: pytest.LogCaptureFixture) -> None:
     class Strange(MemoryBroker):
         async def members(self, topic: Topic) -> list[str]:
@@ -155,6 +158,7 @@ async def test_sending_to_one_who_has_left_is_nobodys_fault(path: str, caplog: p
     assert not loud, [record.getMessage() for record in loud]
 
 
+@pytest.mark.complains("failed for connection")
 async def test_what_somebody_elses_connection_raises_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """Only a connection's own end excuses what it runs into."""
     hub = Hub(auth=Names())

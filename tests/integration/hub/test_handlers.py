@@ -81,6 +81,7 @@ async def test_the_result_is_in_the_ack() -> None:
         assert (await tab.receive())["id"] == 0
 
 
+@pytest.mark.complains("the result of a handler")
 async def test_a_result_that_cannot_be_sent_is_internal(caplog: pytest.LogCaptureFixture) -> None:
     circle: list[Any] = []
     circle.append(circle)
@@ -110,6 +111,7 @@ async def test_a_handler_refuses_by_raising() -> None:
         assert (answer["code"], answer["field"]) == ("forbidden", "what")
 
 
+@pytest.mark.complains("failed for connection")
 async def test_any_other_exception_is_internal_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def say(message: Say) -> None:
         raise LookupError(f"secret {message.what}")

@@ -113,6 +113,7 @@ REFUSALS: dict[str, tuple[Any, int, str]] = {
 }
 
 
+@pytest.mark.complains("failed for connection")
 @pytest.mark.parametrize("path", ["/ws", "/mine", "/text"])
 async def test_who_is_refused_gets_nothing_but_the_close(path: str, caplog: pytest.LogCaptureFixture) -> None:
     """On each kind of route, whatever the refusal; and nobody else hears of it, nor any other hook."""
@@ -233,6 +234,7 @@ async def test_every_way_into_a_room_and_out_is_told_once_and_in_order() -> None
         assert s.log[1:] == [("joined", "ann", "a"), ("left", "ann", "open:a")] * len(ways)
 
 
+@pytest.mark.complains("failed for connection")
 async def test_a_hook_that_fails_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
     s = Told()
 

@@ -130,6 +130,7 @@ async def test_what_comes_behind_joins_is_handled_behind_them_and_ping_is_not() 
         await at_rest(hub)
 
 
+@pytest.mark.complains("failed for connection")
 async def test_each_is_answered_for_itself() -> None:
     hub = Hub(auth=Names())
 

@@ -87,6 +87,7 @@ async def test_included_twice_is_started_once() -> None:
     assert not hub.ready
 
 
+@pytest.mark.complains("Exception in ASGI application")
 async def test_two_hubs_of_one_application_never_meet() -> None:
     first, second = Hub(auth=Names(), path="/one"), Hub(auth=Names(), path="/two")
     app = FastAPI()
@@ -114,6 +115,7 @@ async def test_two_hubs_of_one_application_never_meet() -> None:
         assert (await http.get("/any")).status_code == 500
 
 
+@pytest.mark.complains("Exception in ASGI application")
 async def test_hubdep_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
 

@@ -52,6 +52,7 @@ def outer(inner: FastAPI, lifespan: Callable[[], contextlib.AbstractAsyncContext
     return app
 
 
+@pytest.mark.complains("Exception in ASGI application")
 async def test_a_mounted_hub_that_nobody_starts_says_why(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(auth=Names())
     async with serving(outer(equipped(simple(hub)))) as server:

@@ -151,6 +151,7 @@ async def test_an_identity_from_elsewhere() -> None:
         await at_rest(hub)
 
 
+@pytest.mark.complains("Exception in ASGI application")
 async def test_the_route_returns_or_raises(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(auth=Names())
     app = simple(hub)

@@ -95,6 +95,7 @@ def declared() -> Hub:
     return hub
 
 
+@pytest.mark.complains("a request of connection .* failed", "failed for connection")
 @pytest.mark.parametrize(
     "where", ["handler", "later", "threaded", "depending", "validator", "at-once:", "later:", "threaded:", "guarded:"]
 )
@@ -153,6 +154,7 @@ async def test_one_that_cancels_itself_is_answered() -> None:
         await at_rest(hub)
 
 
+@pytest.mark.complains("failed for connection")
 async def test_a_close_is_what_it_says_or_is_not_begun() -> None:
     hub = Hub(auth=Names())
 
@@ -173,6 +175,7 @@ async def test_a_close_is_what_it_says_or_is_not_begun() -> None:
         await at_rest(hub)
 
 
+@pytest.mark.complains("Exception in ASGI application")
 @pytest.mark.parametrize("what", ["plain", "refused", "exit", "cancelled", "ending"])
 async def test_a_route_that_raises_closes_its_connection_with_a_word(what: str) -> None:
     hub = Hub(auth=Names())
@@ -190,6 +193,7 @@ async def test_a_route_that_raises_closes_its_connection_with_a_word(what: str) 
         await at_rest(hub)
 
 
+@pytest.mark.complains("Exception in ASGI application")
 async def test_a_route_that_gives_no_user_lets_nobody_in(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub()
     app = FastAPI()
@@ -214,6 +218,7 @@ class Raises:
         raising(credential.value)
 
 
+@pytest.mark.complains("a request of connection .* failed", "authenticating a handshake failed")
 async def test_whatever_an_authenticator_raises_ends_the_connection_and_nothing_else() -> None:
     hub = Hub(auth=Raises())
     app = FastAPI()

@@ -94,6 +94,7 @@ async def test_a_revoked_one_neither() -> None:
         assert (status, body["code"]) == (401, 4001)
 
 
+@pytest.mark.complains("authenticating a handshake failed")
 async def test_what_a_refusal_says_beside_its_status() -> None:
     hub = Hub(auth=Names(), refuse="http", limits=Limits(connections=1), origins=["https://good.example"])
     async with serving(simple(hub)) as server:

@@ -112,6 +112,7 @@ async def test_a_secret_stays_here_whatever_way_it_came(caplog: pytest.LogCaptur
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
+@pytest.mark.complains("failed for connection")
 async def test_a_result_that_does_not_fit_is_internal_and_logged_by_its_field(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(auth=Names())
 

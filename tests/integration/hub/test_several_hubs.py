@@ -99,6 +99,7 @@ def test_uvicorns_workers_are_seen(tmp_path: Path) -> None:
     assert "HUBBUB_BROKER" in said
 
 
+@pytest.mark.complains("will go on being asked")
 async def test_stats_of_the_cluster(valkey: str, caplog: pytest.LogCaptureFixture) -> None:
     hubs = [Hub(valkey, auth=Names()) for _ in range(2)]
 

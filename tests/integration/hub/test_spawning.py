@@ -101,6 +101,7 @@ async def test_it_is_a_task_like_any_other(caplog: pytest.LogCaptureFixture) -> 
         await at_rest(hub)
 
 
+@pytest.mark.complains("what was spawned for connection")
 @pytest.mark.parametrize("raised", [RuntimeError("broken"), SystemExit(3), ConnectionClosed("another")])
 async def test_what_it_raises_is_logged_with_the_connection(
     raised: BaseException, caplog: pytest.LogCaptureFixture

@@ -145,6 +145,7 @@ async def test_a_route_that_returns_has_handled_its_last_message() -> None:
         await at_rest(hub)
 
 
+@pytest.mark.complains("Exception in ASGI application")
 async def test_a_route_that_raises_has_not() -> None:
     hub = Hub(auth=Names())
 

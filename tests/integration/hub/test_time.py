@@ -111,6 +111,7 @@ async def test_a_credential_ends() -> None:
         await at_rest(hub)
 
 
+@pytest.mark.complains("a request of connection .* failed")
 async def test_a_credential_is_renewed() -> None:
     hub = Hub(auth=Names())
     async with serving(simple(hub)) as server:
