@@ -17,6 +17,7 @@ import logging
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hubbub.closes import Close
+from hubbub.errors import described
 from hubbub.ports.logs import Event, fields
 from hubbub.ports.transport import NO_WORD, Driven
 from hubbub.protocol.frames import PORTION
@@ -31,6 +32,10 @@ EXTENSION = "hubbub.transport"
 
 #: What servers and Starlette raise when the other side is gone: uvicorn an OSError, others a RuntimeError.
 GONE = (OSError, RuntimeError, WebSocketDisconnect)
+
+
+#: Codes that were told of: a server that has not got one has it for none of its sockets.
+_unsaid: set[int] = set()
 
 
 class ASGITransport:
@@ -135,8 +140,8 @@ class ASGITransport:
                     await self._websocket.send({"type": "websocket.send", "text": message.text})
                     self._traffic.bytes_out += len(message)
                     self._driven.outbound.sent(len(message))
-            if self._close is not None:
-                await self._websocket.close(self._close.code, self._close.reason)
+            if self._close is not None and not await _say(self._websocket, self._close):
+                self._reader.cancel()
         except GONE:
             self._reader.cancel()
         except Exception:  # noqa: BLE001 - a task's exception would be told to nobody, with a message in it
@@ -144,3 +149,17 @@ class ASGITransport:
             self._reader.cancel()
         finally:
             self._writing = False
+
+
+async def _say(websocket: WebSocket, close: Close) -> bool:
+    """Close it; whether the server did. Daphne has of the codes below 3000 but one, 1000. Raises what GONE has."""
+    try:
+        await websocket.close(close.code, close.reason)
+    except GONE:
+        raise
+    except Exception as error:  # noqa: BLE001 - each server has exceptions of its own
+        if close.code not in _unsaid:
+            _unsaid.add(close.code)
+            _log.warning("this server does not close with %d, and clients see 1006: %s", close.code, described(error))
+        return False
+    return True
