@@ -33,6 +33,7 @@ from hubbub.cli.listening import BACKLOG, check_tls, listen
 from hubbub.cli.settings import Settings, named_proxies, revealed, write_environment
 from hubbub.cli.worker import Asked, Reloader, Supervisor, WorkerConfig
 from hubbub.errors import ConfigurationError
+from hubbub.ports.logs import Event, fields
 from hubbub.transports import HTTP, PROTOCOL
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def serve(application: str | None, settings: Settings, *, reload: bool, access_l
             typer.echo(what_development_allows(settings, showcase=application is None, generated=generated))
         typer.echo(start_line(application, settings, port, None if valkey is None else valkey.pid, data))
         if (line := what_ends(settings, embedded=valkey is not None)) is not None:
-            logger.info(line)
+            logger.info(line, extra=fields(Event.NOTHING_KEPT))
         if single:
             return _run_one(uvicorn.Server(config), listener)
         if reload:

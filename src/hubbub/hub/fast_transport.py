@@ -18,6 +18,7 @@ import weakref
 from types import FrameType
 from typing import Any
 
+from hubbub.ports.logs import Event, fields
 from hubbub.transports import PROTOCOL
 from hubbub.transports.environment import wants_fast
 
@@ -66,6 +67,7 @@ def _of_uvicorn(config: Any) -> None:
         _log.info(
             "sockets have the fast transport, %s: uvicorn was not told which. HUBBUB_TRANSPORT=asgi leaves it its own",
             PROTOCOL,
+            extra=fields(Event.FAST_TRANSPORT),
         )
     else:
         chosen = config.ws if isinstance(config.ws, str) else config.ws.__name__
@@ -77,7 +79,12 @@ def _tell_once(why: str) -> None:
     loop = asyncio.get_running_loop()
     if loop not in _told:
         _told.add(loop)
-        _log.warning("a hub's sockets go through ASGI, slower than they could: %s. %s", why, _INSTEAD)
+        _log.warning(
+            "a hub's sockets go through ASGI, slower than they could: %s. %s",
+            why,
+            _INSTEAD,
+            extra=fields(Event.SLOW_TRANSPORT, cause=why),
+        )
 
 
 def _outermost_of_this_task() -> FrameType | None:

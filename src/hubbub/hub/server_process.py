@@ -77,7 +77,8 @@ class ServerProcess:
         if not shared and os.environ.get("HUBBUB_DATA"):
             _log.warning(
                 "HUBBUB_DATA is set, but the broker is memory, and keeps nothing beyond this process: that variable is "
-                "for hubbub serve, which starts a broker that does"
+                "for hubbub serve, which starts a broker that does",
+                extra=fields(Event.NOTHING_KEPT),
             )
 
     def believed(self, proxies: Proxies) -> Proxies:

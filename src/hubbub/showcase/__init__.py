@@ -1,4 +1,4 @@
 """The application that `hubbub serve` runs when it is given none: small, whole examples.
 
-Knows the face, integrations, auth, protocol and the ground: it is written as an application is.
+Knows the face, integrations, auth, ports, protocol and the ground: it is written as an application is.
 """

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hubbub.errors import ConfigurationError, described
+from hubbub.ports.logs import Event, fields
 from hubbub.rooms.declared import DeclaredRooms
 from hubbub.types import NodeId
 
@@ -72,7 +73,8 @@ def tell_if_late(setting: Setting) -> None:
     if tracer_of(setting) is not None:
         _log.warning(
             "a tracer provider was set up after the hub had started: it traces nothing. "
-            "Set it up before, at import or in the application's lifespan before the yield"
+            "Set it up before, at import or in the application's lifespan before the yield",
+            extra=fields(Event.NOT_TRACED),
         )
 
 
@@ -105,7 +107,10 @@ def tracer_of(setting: Setting) -> Any | None:
             return None
         tracer = provider.get_tracer("hubbub", _version(), schema_url=_SCHEMA)
     except Exception as error:  # noqa: BLE001 - an SDK's, and no reason not to start
-        _log.warning("nothing is traced: the tracer provider failed (%s)", described(error))
+        why = described(error)
+        _log.warning(
+            "nothing is traced: the tracer provider failed (%s)", why, extra=fields(Event.NOT_TRACED, cause=why)
+        )
         return None
     return None if isinstance(tracer, trace.NoOpTracer) else tracer
 

@@ -18,6 +18,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 from pydantic import ValidationError
 
 from hubbub.errors import HandshakeRefused, InternalError, Refused, Unavailable, WrongAnswer, described, text_of
+from hubbub.ports.logs import Event, fields
 from hubbub.protocol.trace_context import TraceContext, read
 
 _log = logging.getLogger("hubbub.tracing")
@@ -169,7 +170,11 @@ class Spans:
         kind = f"{what}, {type(error).__qualname__}"
         if kind not in self._told:
             self._told.add(kind)
-            _log.warning("a span could not be made or ended (%s); the message went on, as will others", kind)
+            _log.warning(
+                "a span could not be made or ended (%s); the message went on, as will others",
+                kind,
+                extra=fields(Event.SPAN_FAILED, cause=kind),
+            )
 
 
 def above(text: str) -> Context | None:

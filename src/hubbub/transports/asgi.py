@@ -160,6 +160,12 @@ async def _say(websocket: WebSocket, close: Close) -> bool:
     except Exception as error:  # noqa: BLE001 - each server has exceptions of its own
         if close.code not in _unsaid:
             _unsaid.add(close.code)
-            _log.warning("this server does not close with %d, and clients see 1006: %s", close.code, described(error))
+            why = described(error)
+            _log.warning(
+                "this server does not close with %d, and clients see 1006: %s",
+                close.code,
+                why,
+                extra=fields(Event.CLOSE_CODE_UNSAID, code=close.code, cause=why),
+            )
         return False
     return True
