@@ -208,9 +208,9 @@ class Histogram:
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self.bounds: Sequence[float] = bounds
+        self.counts: list[int] = [0] * (len(bounds) + 1)
+        self.sum: float = 0.0
 
     def observe(self, value: float) -> None:
         # A bound belongs to what is under it, as Prometheus has it.
@@ -223,7 +223,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts: Counter[Count] = _Counts()
-        self.histograms = {what: Histogram(bounds) for what, bounds in BOUNDS.items()}
+        self.histograms: dict[Observed, Histogram] = {what: Histogram(bounds) for what, bounds in BOUNDS.items()}
 
     def count(self, what: Count, by: int = 1) -> None:
         self.counts[what] += by
@@ -242,11 +242,11 @@ class Traffic:
     __slots__ = ("alone", "bytes_in", "bytes_out", "sizes", "turns")
 
     def __init__(self) -> None:
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.alone = 0
+        self.bytes_in: int = 0
+        self.bytes_out: int = 0
+        self.alone: int = 0
         """Messages to one connection alone: answers, what it had missed, what an application sent to one tab."""
-        self.sizes = Histogram(MEMBERS)
+        self.sizes: Histogram = Histogram(MEMBERS)
         """Members of this worker, by message."""
-        self.turns = Histogram(SECONDS)
+        self.turns: Histogram = Histogram(SECONDS)
         """Seconds of writing all that left in one turn of the event loop, where messages to rooms were among it."""
