@@ -2,8 +2,6 @@
 
 Exit codes: 0 measured; 1 the server closed, refused or stalled, or deliveries were missing, doubled or out of order;
 2 a flag is wrong, or the machine does not allow it.
-
-A token is shown to the server and to nobody else.
 """
 
 import json
@@ -17,22 +15,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from hubbub.auth.jwt import JWTAuth
+from hubbub.cli.credential import endpoint, signer, target_of
 from hubbub.cli.settings import Settings
 from hubbub.errors import ConfigurationError
 from hubbub.loadtest.result import Latency, Result
 from hubbub.loadtest.run import Progress as Step
 from hubbub.loadtest.run import run
 from hubbub.loadtest.v1 import HubbubV1, HubbubV1Requests, user
-from hubbub.loadtest.workloads import KINDS, BenchError, Target, Workload, WrongSetting
+from hubbub.loadtest.workloads import KINDS, BenchError, Workload, WrongSetting
 
 #: Above this share of a core the tool may be what was measured.
 BUSY = 0.9
 
-_PATH = "/ws"
-_GUESTS = "/ws/chat/{user}"
 _REQUEST = '{"type":"direct_message","to":"nobody","content":"{content}"}'
-_LIFETIME = 86_400
 
 
 def bench(
@@ -52,12 +47,9 @@ def bench(
     Raises ConfigurationError for what is wrong with a flag.
     """
     workload = _workload(kind, hold, {name: value for name, value in numbers.items() if value is not None})
-    try:
-        target = Target.parse(url)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"--url: {error}") from None
+    target = target_of(url)
     credential = _credential(token, settings)
-    dialect = _dialect(kind, path or (_PATH if credential else _GUESTS), credential, message)
+    dialect = _dialect(kind, endpoint(path, credential=credential is not None), credential, message)
     try:
         with _progress(show=sys.stderr.isatty()) as report:
             result = run(workload, dialect, target, progress=report)
@@ -134,15 +126,9 @@ def _flag(error: WrongSetting, name: str | None = None) -> str:
 
 
 def _credential(token: str | None, settings: Settings) -> Callable[[int], str] | None:
-    """Of each connection: the token that was given, or one signed with the secret; None where there is neither."""
-    if token is not None:
-        if not token or not token.isascii() or not token.isprintable() or set(token) & set(' ,"'):
-            raise ConfigurationError("HUBBUB_TOKEN is a token as it travels: ASCII, without spaces")
-        return lambda i: token
-    if settings.secret is None:
-        return None
-    auth = JWTAuth(settings.secret.get_secret_value())
-    return lambda i: auth.sign(user(i), expires_in=_LIFETIME)
+    """Of each connection; None where there is neither a token nor a secret."""
+    sign = signer(token, settings)
+    return None if sign is None else lambda i: sign(user(i))
 
 
 def _dialect(kind: str, path: str, credential: Callable[[int], str] | None, message: str | None) -> HubbubV1:

@@ -1,4 +1,5 @@
-"""The commands and their flags, as typer reads them. What a flag is worth is decided in `hubbub.cli.settings`.
+"""The commands and their flags, as typer reads them; those that look at what runs stand in `hubbub.cli.looking`. What a
+flag is worth is decided in `hubbub.cli.settings`.
 
 Flags that are also variables are taken as text: one place checks them, and says in one line what is wrong.
 
@@ -12,6 +13,7 @@ from typing import Annotated
 import typer
 
 from hubbub import __version__
+from hubbub.cli.looking import doctor, tail, top
 from hubbub.cli.settings import read_settings, refuse_seen
 from hubbub.errors import ConfigurationError
 
@@ -239,21 +241,6 @@ def publish(
 
 
 @app.command()
-def doctor(
-    broker: Annotated[
-        str | None, typer.Option(metavar="URL", help="The broker to ask. [HUBBUB_BROKER, default memory]")
-    ] = None,
-    in_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
-) -> None:
-    """Say what runs here, what holds it back, and what keeps it from working."""
-    from hubbub.cli.doctor import as_json, as_lines, examine, healthy
-
-    findings = examine(read_settings(broker=broker))
-    typer.echo(as_json(findings) if in_json else as_lines(findings))
-    raise typer.Exit(0 if healthy(findings) else 1)
-
-
-@app.command()
 def bench(
     workload: Annotated[
         str, typer.Argument(metavar="WORKLOAD", help="fanout, rooms, request or idle; docs/howto/measure.md says more.")
@@ -328,3 +315,7 @@ def bench(
         seed=seed,
     )
     raise typer.Exit(code)
+
+
+for command in (doctor, tail, top):
+    app.command()(command)
