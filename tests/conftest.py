@@ -4,6 +4,7 @@ Under pytest-xdist the tests run beside each other, most of them waiting. One th
 memory or the processor: it runs when no other does, last, and the others wait for its end.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,15 @@ def _complaints(request: pytest.FixtureRequest) -> Iterator[None]:
     COMPLAINTS.begin()
     yield
     COMPLAINTS.end(pattern for mark in request.node.iter_markers("complains") for pattern in mark.args)
+
+
+@pytest.fixture(autouse=True)
+def _no_word_of_blocks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Here a loop serves, asks, and imports besides: only tests of the watchdog hear what it says of that."""
+    watchdog = logging.getLogger("hubbub.loop")
+    watchdog.disabled = request.path.name != "test_watchdog.py"
+    yield
+    watchdog.disabled = False
 
 
 @pytest.hookimpl(optionalhook=True)

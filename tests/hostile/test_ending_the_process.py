@@ -96,6 +96,7 @@ def application(told: list[str]) -> FastAPI:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.complains("")
 async def test_nothing_that_is_raised_ends_the_worker_for_others(caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
     caplog.set_level(logging.ERROR)

@@ -91,6 +91,9 @@ class StreamBroker:
     def of(self, topic: Topic) -> TrueStream:
         return self.streams.setdefault(topic, TrueStream())
 
+    async def publish(self, topic: Topic, data: bytes, **options: Any) -> Position | None:
+        raise NotImplementedError
+
     async def read(
         self, topic: Topic, keep: History, *, since: int | None = None, limit: int, reverse: bool = False
     ) -> Past:

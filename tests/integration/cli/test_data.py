@@ -57,6 +57,7 @@ def test_what_another_broker_keeps_is_its_own_affair() -> None:
         assert what_ends(settings, embedded=embedded) == WHAT_ENDS
 
 
+@pytest.mark.complains("the embedded Valkey ended unexpectedly")
 def test_a_valkey_that_dies_is_started_again_and_the_workers_stay(here: Path) -> None:
     with Served("app:app", "--workers", "2", "--data", "kept", cwd=here) as server:
         workers, url = server.workers(), ask(server)["HUBBUB_BROKER"]
@@ -77,6 +78,7 @@ def test_a_valkey_that_dies_is_started_again_and_the_workers_stay(here: Path) ->
         assert not any(map(alive, workers))
 
 
+@pytest.mark.complains("the embedded Valkey ended unexpectedly")
 def test_under_reload_too(here: Path) -> None:
     with Served("app:app", "--reload", "--data", "kept", cwd=here) as server:
         url = ask(server)["HUBBUB_BROKER"]
@@ -87,6 +89,7 @@ def test_under_reload_too(here: Path) -> None:
         assert server.wait(30) == 1
 
 
+@pytest.mark.complains("the embedded Valkey ended unexpectedly|stopping all workers")
 def test_one_that_cannot_be_started_again_ends_everything(here: Path) -> None:
     with Served("app:app", "--workers", "2", "--data", "kept", cwd=here) as server:
         [manifest] = (here / "kept" / "hubbub-aof").glob("*.manifest")
