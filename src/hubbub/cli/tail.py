@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import sys
 from collections import deque
@@ -31,6 +32,8 @@ _SINCE = re.compile(r"(?:(?P<epoch>[!-~]+):)?(?P<offset>[0-9]{1,16})")
 _TOLD = frozenset({"room", "offset"})
 _SPEAKERS = ("from", "user")
 _LONGEST = 100_000
+#: Seconds.
+_LOOK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ async def _run(session: Session, printer: "_Printer") -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C raises
             loop.add_signal_handler(number, end, number)
+    watching = asyncio.create_task(_until_nobody_reads())
+    watching.add_done_callback(lambda ended: None if ended.cancelled() else end(0))
     try:
         async with contextlib.aclosing(session.events()) as events:
             async for event in events:
@@ -94,8 +99,26 @@ async def _run(session: Session, printer: "_Printer") -> int:
     except asyncio.CancelledError:
         if not asked:
             raise
-        return 128 + asked[0]
+        return 128 + asked[0] if asked[0] else 0
+    finally:
+        watching.cancel()
     return 0
+
+
+async def _until_nobody_reads() -> None:
+    """A room may be silent for hours, and nothing is written into a pipe that would tell that its reader is gone."""
+    poll: Any = getattr(select, "poll", None)
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):
+        poll = None
+    if poll is None:
+        await asyncio.Event().wait()
+        return
+    ends = poll()
+    ends.register(output, 0)
+    while not ends.poll(0):  # noqa: ASYNC110 - the kernel tells, and no loop of asyncio listens to that
+        await asyncio.sleep(_LOOK)
 
 
 class _Printer:
