@@ -91,6 +91,10 @@ class Audit:
         """A handshake, with this status or close code."""
         self._tell("refused", scope, cause=cause, code=code)
 
+    def operated(self, scope: Mapping[str, Any], act: str) -> None:
+        """An operator did this, by the admin page or its API."""
+        self._tell("operated", scope, cause=act)
+
     def stop(self) -> None:
         self._records.stop()
 

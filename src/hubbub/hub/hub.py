@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from fastapi import APIRouter
@@ -32,6 +33,7 @@ from hubbub.hub.hook_declarations import HookDeclarations
 from hubbub.hub.hook_decorators import HookDecorators
 from hubbub.hub.lifecycle import Lifecycle
 from hubbub.hub.numbers import Numbers, with_tally
+from hubbub.hub.operators import Operators
 from hubbub.hub.questions import Workers
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
@@ -155,6 +157,8 @@ class Hub(HookDecorators):
         self._settings = replace(self._settings, metrics=with_tally(self.metrics))
         self.workers: Workers = Workers(lambda: self._here.questions)
         self.workers.answers("metrics", lambda: numbers_of(self).take())
+        for what in ("overview", "samples", "rooms", "sizes", "users", "connections", "close"):
+            self.workers.answers(f"operators.{what}", partial(_for_operators, self, what))
         self.router: APIRouter = APIRouter(lifespan=self._lifespan)
         self.router.add_api_websocket_route(path, self._own_route)
         self.router.add_api_route(path, upgrade_required, include_in_schema=False, route_class_override=UpgradeRequired)
@@ -471,6 +475,10 @@ class Hub(HookDecorators):
         return self._life.here
 
 
+def _for_operators(hub: Hub, what: str, **asked: Any) -> Any:
+    return getattr(operators_of(hub), what)(**asked)
+
+
 def running_hubs(scope: Mapping[str, Any]) -> list[Hub]:
     """Those that have started with the application of this scope."""
     return [value for key, value in scope.get("state", {}).items() if key.startswith(_STATE)]
@@ -479,6 +487,11 @@ def running_hubs(scope: Mapping[str, Any]) -> list[Hub]:
 def numbers_of(hub: Hub) -> Numbers:
     """What this worker says of itself. Raises ConfigurationError while the hub is not running."""
     return hub._here.numbers  # noqa: SLF001 - an application asks by `hubbub.integrations`
+
+
+def operators_of(hub: Hub) -> Operators:
+    """What its operators may ask. Raises ConfigurationError while the hub is not running."""
+    return hub._here.operators  # noqa: SLF001 - they ask by `hubbub.integrations`
 
 
 def gate_of(hub: Hub) -> Gate:

@@ -37,6 +37,7 @@ from hubbub.hub.gate import Gate
 from hubbub.hub.gc_pauses import GCPauses
 from hubbub.hub.handshakes import Handshakes
 from hubbub.hub.numbers import Numbers
+from hubbub.hub.operators import Operators
 from hubbub.hub.questions import Answer, Questions
 from hubbub.hub.retention_word import RetentionWord
 from hubbub.hub.revoking import Revoking
@@ -204,6 +205,7 @@ class Runtime:
         self.numbers = Numbers(
             self.parts, declarations.handlers, handshakes, self.endpoint.connections, lambda: self.unready is None
         )
+        self.operators = Operators(self.parts.registry, self.numbers, self.gate, lambda: self.unready, audit)
         self._gc_pauses = GCPauses(metrics)
         of_failures = (dispatch.told, requests.told, context.spawned, *([audit] if audit else ()))
         self._bounded_logs = (refusals, self.gate.told, handshakes.told, context.endings, *of_failures)
