@@ -16,6 +16,8 @@ SECTIONS = {
     "token": "hubbub token NAME",
     "publish": "hubbub publish ROOM JSON",
     "bench": "hubbub bench [WORKLOAD]",
+    "tail": "hubbub tail ROOM",
+    "top": "hubbub top",
     "doctor": "hubbub doctor",
 }
 

@@ -1,4 +1,4 @@
-"""The command `hubbub`: serve, doctor, bench, publish, token.
+"""The command `hubbub`: serve, doctor, tail, top, bench, publish, token.
 
-Knows the face, loadtest, hub, auth, brokers, transports, ports and the ground. Nobody imports it.
+Knows the face, loadtest, client, hub, auth, brokers, transports, ports, protocol and the ground. Nobody imports it.
 """

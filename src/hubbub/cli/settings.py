@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     secret: SecretStr | None = None
     dev: bool = False
     publish_key: SecretStr | None = None
+    admin_key: SecretStr | None = None
     audit: bool = False
     tracing: bool = True
     log_level: Annotated[Level, BeforeValidator(_lower)] = "info"
@@ -118,6 +119,7 @@ def write_environment(settings: Settings) -> None:
         # Not removed where it is off: a worker that reads .env itself would turn it on again.
         "DEV": "1" if settings.dev else "0",
         "PUBLISH_KEY": revealed(settings.publish_key),
+        "ADMIN_KEY": revealed(settings.admin_key),
         "AUDIT": "1" if settings.audit else "0",
         "TRACING": "1" if settings.tracing else "0",
         "LOG_LEVEL": settings.log_level,

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from hubbub import Hub, JWTAuth
+from hubbub.integrations.admin import admin
 from hubbub.integrations.operations import operations
 from hubbub.integrations.publishing import publishing
 from hubbub.showcase import chat, dashboard, login, notifications, pages
@@ -17,7 +18,7 @@ COOKIE = "hubbub"
 
 
 def create_app() -> FastAPI:
-    """Reads HUBBUB_BROKER, HUBBUB_SECRET, HUBBUB_DEV, HUBBUB_HOST and HUBBUB_PUBLISH_KEY.
+    """Reads HUBBUB_BROKER, HUBBUB_SECRET, HUBBUB_DEV, HUBBUB_HOST, HUBBUB_PUBLISH_KEY and HUBBUB_ADMIN_KEY.
 
     Raises ConfigurationError without a secret.
     """
@@ -29,6 +30,8 @@ def create_app() -> FastAPI:
     app.include_router(hub.router)
     app.include_router(operations())
     app.include_router(publishing(keys=[key] if key else [], anyone=development))
+    if os.environ.get("HUBBUB_ADMIN_KEY"):
+        app.include_router(admin(), prefix="/admin")
     app.include_router(login.routes(auth, development=development))
     app.include_router(dashboard.routes(hub))  # before the chat, whose rooms may have any name
     app.include_router(chat.routes(hub, development=development))

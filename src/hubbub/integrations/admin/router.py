@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -16,7 +17,6 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from hubbub import __version__
 from hubbub.errors import ConfigurationError, InvalidMessage, RateLimited, Unavailable
 from hubbub.hub import included
 from hubbub.hub.current import hub_or_current
@@ -52,10 +52,11 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
 
         app.include_router(admin(), prefix="/admin")
 
-    Whoever shows `key`, by default HUBBUB_ADMIN_KEY, of at least 32 bytes, sees all rooms, users and messages, sends
-    any, and closes connections. `dependencies` in its place: the application's own, which raise HTTPException for who is
-    no operator, on every route but the page's empty form. On each worker with the page a sample of its numbers is kept
-    every five seconds, for fifteen minutes. Raises ConfigurationError with neither, with both, and for a bad key.
+    Whoever shows `key`, by default HUBBUB_ADMIN_KEY, of at least 32 bytes, sees all rooms, users and messages that are
+    kept, publishes, and closes connections. `dependencies` in its place are the application's own: they raise
+    HTTPException for who is no operator, on every route but the page itself, which holds nothing. Each worker with the
+    page keeps a sample of its numbers every five seconds, for fifteen minutes. Raises ConfigurationError with neither
+    of them, with both, and for a bad key.
     """
     if dependencies and key is not None:
         raise ConfigurationError("admin: key= or dependencies=, not both: who would let operators in?")
@@ -102,7 +103,7 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
         """Whether there is a form, and whether who asks is in."""
         response.headers.update(_PRIVATE)
         said = {"login": credential.key is not None, "in": credential.has_session(request)}
-        return {**said, "version": __version__} if said["in"] or not said["login"] else said
+        return {**said, "version": version("hubbub")} if said["in"] or not said["login"] else said
 
     @router.post("/login", status_code=204)
     async def login(request: Request, hub: Which) -> Response:
