@@ -119,6 +119,7 @@ def dialect(name: str, secret: str) -> Dialect:
     made: dict[str, Callable[[], Dialect]] = {
         "ours": partial(Ours, secret),
         "ours-presence": partial(Ours, secret, prefix="present:"),
+        "ours-kept": partial(Ours, secret, prefix="kept:"),
         "ours-request": partial(OursRequests, secret),
         "ours-everyone": partial(Ours, secret, message='{"type":"everyone","content":"{content}"}'),
         "relay": Relay,

@@ -47,7 +47,7 @@ def describe(bun: Path) -> dict[str, Any]:
     """CPU, kernel and versions, for the report."""
     server, load = cores()
     return {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": f"{platform.system()} {platform.release()}",
@@ -81,7 +81,7 @@ def _siblings(core: int) -> set[int]:
     return found
 
 
-def _cpu() -> str:
+def cpu() -> str:
     try:
         match = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
