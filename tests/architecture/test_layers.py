@@ -24,6 +24,7 @@ MODULES = {
     "showcase": "showcase/app",
     "testing": "testing/clock",
     "loadtest": "loadtest/frames",
+    "sizing": "sizing/plan",
     "client": "client/publisher",
     "integrations": "integrations/operations",
     "hub": "hub/cluster",

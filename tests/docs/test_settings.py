@@ -19,6 +19,7 @@ SECTIONS = {
     "tail": "hubbub tail ROOM",
     "top": "hubbub top",
     "doctor": "hubbub doctor",
+    "size": "hubbub size",
 }
 
 

@@ -1,4 +1,5 @@
-"""The command `hubbub`: serve, doctor, tail, top, bench, publish, token.
+"""The command `hubbub`: serve, doctor, tail, top, size, bench, publish, token.
 
-Knows the face, loadtest, client, hub, auth, brokers, transports, ports, protocol and the ground. Nobody imports it.
+Knows the face, loadtest, sizing, client, hub, auth, brokers, transports, ports, protocol and the ground. Nobody imports
+it.
 """

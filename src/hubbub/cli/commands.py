@@ -317,5 +317,78 @@ def bench(
     raise typer.Exit(code)
 
 
+@app.command()
+def size(
+    users: Annotated[int | None, typer.Option(metavar="N", help="Who have the application. [default 10000]")] = None,
+    online: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Of them at the busiest time, 0.1 for a tenth. [default 0.1]")
+    ] = None,
+    tabs: Annotated[float | None, typer.Option(metavar="N", help="Connections of one who is. [default 1.2]")] = None,
+    rooms: Annotated[int | None, typer.Option(metavar="N", help="Occupied at that time. [default 1000]")] = None,
+    messages: Annotated[
+        float | None, typer.Option(metavar="N", help="A second, to rooms and users. [default 100]")
+    ] = None,
+    fanout: Annotated[
+        float | None, typer.Option(metavar="N", help="Connections that one message reaches. [default 10]")
+    ] = None,
+    size_: Annotated[
+        int | None, typer.Option("--size", metavar="BYTES", help="Of a message's content. [default 200]")
+    ] = None,
+    requests: Annotated[
+        float | None, typer.Option(metavar="N", help="Of clients a second that they alone are answered. [default 0]")
+    ] = None,
+    history_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Messages that a room keeps. [default 0, none]")
+    ] = None,
+    history_ttl: Annotated[float | None, typer.Option(metavar="SECONDS", help="For how long. [default 3600]")] = None,
+    presence: Annotated[bool, typer.Option("--presence", help="Rooms tell who is there.")] = False,
+    stay: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="That a connection lasts. [default 1800]")
+    ] = None,
+    cores: Annotated[int | None, typer.Option(metavar="N", help="Of a machine. [default 4]")] = None,
+    memory: Annotated[float | None, typer.Option(metavar="GIB", help="Of a machine. [default 16]")] = None,
+    speed: Annotated[
+        float | None, typer.Option(metavar="N", help="Of a core, in those of the measured machine. [default 1]")
+    ] = None,
+    headroom: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Of everything that stays free. [default 0.5]")
+    ] = None,
+    per_worker: Annotated[
+        int | None, typer.Option(metavar="N", help="Connections of a worker at most. [default 15000]")
+    ] = None,
+    back: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="In which all are to be back after a storm. [default 30]")
+    ] = None,
+    handshakes: Annotated[
+        float | None, typer.Option(metavar="N", help="Limits(handshakes=), for what is played. [default 1000]")
+    ] = None,
+    broker_memory: Annotated[
+        float | None, typer.Option(metavar="GIB", help="Of a machine for a broker. [default 16]")
+    ] = None,
+    machine_price: Annotated[float | None, typer.Option(metavar="N", help="A month. [default 140]")] = None,
+    broker_price: Annotated[
+        float | None, typer.Option(metavar="N", help="Of a machine for a broker, a month. [default 140]")
+    ] = None,
+    egress_price: Annotated[
+        float | None, typer.Option(metavar="N", help="Of a GiB that leaves. [default 0.05]")
+    ] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Play a storm and a deploy, too.")] = False,
+    in_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Estimate how many workers, machines and brokers so many users take, and what they cost.
+
+    What one of each thing costs was measured; all that follows is arithmetic. docs/explain/sizing.md says how.
+    """
+    from hubbub.cli.size import size as estimate
+
+    demand = {"users": users, "online": online, "tabs": tabs, "rooms": rooms, "messages": messages, "fanout": fanout}
+    demand |= {"size": size_, "requests": requests, "history_size": history_size, "history_ttl": history_ttl}
+    hardware = {"cores": cores, "memory": memory, "speed": speed, "headroom": headroom, "per_worker": per_worker}
+    hardware |= {"back": back, "handshakes": handshakes, "broker_memory": broker_memory, "machine_price": machine_price}
+    hardware |= {"broker_price": broker_price, "egress_price": egress_price}
+    told = estimate(simulate=simulate, in_json=in_json, presence=presence, stay=stay, **demand, **hardware)
+    typer.echo(told)
+
+
 for command in (doctor, tail, top):
     app.command()(command)
