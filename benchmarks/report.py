@@ -33,28 +33,31 @@ def markdown(table: Table) -> str:
         *names,
         *(["ours / this" if first == "ours" else "first / this"] if compared else []),
     ]
-    lines = [_line(head), _line(["---", *["--:"] * (len(head) - 1)])]
+    lines = [markdown_line(head), markdown_line(["---", *["--:"] * (len(head) - 1)])]
     for key, row in table.rows.items():
         cells = [row.title, *_figures(row, table.digits)]
         cells += [_number(median(row.details[name])) if name in row.details else "" for name in names]
         if compared:
             ratios = table.ratios(first, key) if key != first else []
             cells.append(f"{median(ratios):.2f} x" if ratios else "")
-        lines.append(_line(cells))
+        lines.append(markdown_line(cells))
     failures = [f"{row.title} failed: {row.failure}" for row in table.rows.values() if row.failure]
     return "\n".join([*lines, *(f"\n{note}" for note in [*failures, *table.notes])])
 
 
 def bars(tables: list[Table]) -> str:
     """Each figure to reach, and what was reached."""
-    lines = [_line(["work", "bar", "measured", "from, to", ""]), _line(["---", "---", "--:", "--:", "---"])]
+    lines = [
+        markdown_line(["work", "bar", "measured", "from, to", ""]),
+        markdown_line(["---", "---", "--:", "--:", "---"]),
+    ]
     for table in tables:
         for verdict in verdicts(table):
             # A hope is not a promise that was broken.
             missed = "not quite" if verdict.bar.wish else "**no**"
             cells = [table.title, _bar(table, verdict), _measured(verdict, verdict.value)]
             cells += [f"{verdict.low:.2f} to {verdict.high:.2f}", "yes" if verdict.reached else missed]
-            lines.append(_line(cells))
+            lines.append(markdown_line(cells))
     return "\n".join(lines)
 
 
@@ -112,7 +115,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _line(cells: list[str]) -> str:
+def markdown_line(cells: list[str]) -> str:
+    """A row of a table."""
     return "| " + " | ".join(cells) + " |"
 
 

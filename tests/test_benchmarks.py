@@ -45,7 +45,26 @@ def test_an_unknown_work_is_named() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks run on Linux")
 @pytest.mark.parametrize(
     "module",
-    ["capacity", "counting", "dialects", "load", "machine", "peers", "persistence", "valkey", "workloads"],
+    [
+        "capacity",
+        "costs",
+        "counting",
+        "crowd",
+        "crowded",
+        "crowds",
+        "dialects",
+        "entering",
+        "load",
+        "machine",
+        "many",
+        "peers",
+        "persistence",
+        "storm",
+        "tracing",
+        "valkey",
+        "watchdog",
+        "workloads",
+    ],
 )
 def test_every_script_imports(module: str) -> None:
     importlib.import_module(f"benchmarks.{module}")
