@@ -19,7 +19,7 @@ import httpx
 
 from benchmarks.crowds import Crowds, State
 from benchmarks.peers import SECRET
-from benchmarks.serving import Command, serving
+from benchmarks.serving import Command, Running, serving
 from benchmarks.storm import replaced, until_replaced, used
 
 _ROOM = "kept:all"
@@ -61,7 +61,7 @@ def main() -> int:
     return 0
 
 
-def restart(crowd: Crowds, server, url: str, clients: int, workers: int, every: float) -> None:  # type: ignore[no-untyped-def]
+def restart(crowd: Crowds, server: Running, url: str, clients: int, workers: int, every: float) -> None:
     """Raises SystemExit where anything was lost."""
     old, over, said = replaced(server), threading.Event(), [_BROADCASTS]
     crowd.ask("mark")

@@ -9,6 +9,7 @@ behind a proxy, because the gate does not count loopback.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -123,16 +124,21 @@ def used(server: Running) -> float:
     own = command.cpu_times()
     total = own.user + own.system + own.children_user + own.children_system
     for child in command.children(recursive=True):
-        if "valkey" not in child.name():
-            used = child.cpu_times()
-            total += used.user + used.system
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "valkey" not in child.name():
+                used = child.cpu_times()
+                total += used.user + used.system
     return float(total)
 
 
 def replaced(server: Running) -> set[int]:
     """The workers that a restart replaces."""
-    found = psutil.Process(server.pid).children()
-    return {each.pid for each in found if "spawn_main" in " ".join(each.cmdline())}
+    found = set()
+    for each in psutil.Process(server.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # It may have ended, or be about to.
+            if "spawn_main" in " ".join(each.cmdline()):
+                found.add(each.pid)
+    return found
 
 
 def until_replaced(server: Running, before: set[int], workers: int, *, within: float) -> None:

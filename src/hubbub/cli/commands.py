@@ -357,7 +357,7 @@ def size(
         int | None, typer.Option(metavar="N", help="Connections of a worker at most. [default 15000]")
     ] = None,
     back: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="In which all are to be back after a storm. [default 30]")
+        float | None, typer.Option(metavar="SECONDS", help="In which all are to be back after a storm. [default 20]")
     ] = None,
     handshakes: Annotated[
         float | None, typer.Option(metavar="N", help="Limits(handshakes=), for what is played. [default 1000]")

@@ -74,7 +74,7 @@ def rows(found: Plan, hardware: Hardware, played: dict[str, Outcome]) -> list[tu
             "handshakes",
             f"{found.worker_handshakes:,.0f}",
             f"a second a worker can; with Limits(handshakes={hardware.handshakes:g}) it looks at "
-            + ("more, and a storm may not end" if hardware.handshakes > found.worker_handshakes else "no more"),
+            + ("more, and who was let in waits" if hardware.handshakes > found.worker_handshakes else "no more"),
         ),
         ("a deploy", f"{found.deploy_work:,.0f}", "processor seconds"),
         (

@@ -79,7 +79,7 @@ class Hardware:
     speed: float = 1.0
     headroom: float = 0.5
     per_worker: int = 15_000
-    back: float = 30.0
+    back: float = 20.0
     handshakes: float = 1_000.0
     broker_memory: float = 16.0
     machine_price: float = 140.0
