@@ -28,6 +28,8 @@ from hubbub.types import RoomName, Topic
 # An enumeration is slow to ask for a member.
 _DELIVERIES = Count.DELIVERIES
 
+_FIRST = SECONDS[0]
+
 _by_number = attrgetter("number")
 
 #: Bytes of one turn that are not held back any longer: more would only be memory, and work in one piece.
@@ -105,6 +107,8 @@ class Batcher:
         self._loop = loop
         self._traffic = traffic or Traffic()
         self._journeys = journeys
+        self._members = self._bucket = 0
+        """Those of the message before, and under which bound that is."""
         # Who sent first, or much, writes for all: what becomes of their sockets is not to have that one's variables.
         self._context = contextvars.copy_context()
         self._stopwatch = stopwatch
@@ -165,7 +169,7 @@ class Batcher:
         if self._flushing:
             return
         self._flushing = True
-        spread = bool(self._batches)
+        spread = self._batches
         began = self._stopwatch()
         try:
             while self._batches or self._own:
@@ -175,9 +179,9 @@ class Batcher:
             took = self._stopwatch() - began
             self._pause = min(took * self._pause_share, _LONGEST_PAUSE) if took > _WORTH_A_PAUSE else 0.0
             if spread:
-                # As `Histogram.observe`, without the call.
+                # As `Histogram.observe`, without the call, and nearly all are under the first bound.
                 turns = self._traffic.turns
-                turns.counts[bisect_left(SECONDS, took)] += 1
+                turns.counts[bisect_left(SECONDS, took) if took > _FIRST else 0] += 1
                 turns.sum += took
                 if self._journeys is not None and self._journeys.came:
                     self._journeys.end()
@@ -190,15 +194,18 @@ class Batcher:
             return
         sizes = self._traffic.sizes
         for batch in batches:
-            several, members = len(batch.messages), len(batch.members)
-            sizes.counts[bisect_left(MEMBERS, members)] += several
-            sizes.sum += members * several
+            members = len(batch.members)
+            if members != self._members:
+                # Of many messages in turn it is mostly the same room, or one as large.
+                self._members, self._bucket = members, bisect_left(MEMBERS, members)
+            sizes.counts[self._bucket] += len(batch.messages)
         if len(batches) == 1:
             groups, private = _part(batches[0], own)
         else:
             groups, private = _sort(batches, own)
-        for gets, those in groups.items():
-            self._share(those, gets[0].messages if len(gets) == 1 else _in_order(gets))
+        delivered = 0
+        for several, those in groups.items():
+            delivered += self._share(those, several[0].messages if len(several) == 1 else _in_order(several))
         for target, shared in private.items():
             alone = own[target]
             said = [Outgoing(alone)] if isinstance(alone, Prepared) else alone
@@ -207,28 +214,32 @@ class Batcher:
                 if outgoing.envelope is not None:
                     messages = [one for one in messages if one.is_for(target)]
                     break
-            self._metrics.count(_DELIVERIES, len(messages) - len(said))
+            delivered += len(messages) - len(said)
             _give_one(target, messages)
+        if delivered:
+            self._metrics.count(_DELIVERIES, delivered)
 
-    def _share(self, members: Sequence[Target], messages: list[Outgoing]) -> None:
+    def _share(self, members: Sequence[Target], messages: list[Outgoing]) -> int:
+        """How many were delivered."""
         for outgoing in messages:
             if outgoing.envelope is not None:
                 break
         else:
-            self._metrics.count(_DELIVERIES, len(members) * len(messages))
             _give(members, messages)
-            return
+            return len(members) * len(messages)
         choosy = [(1 << place, outgoing) for place, outgoing in enumerate(messages) if outgoing.envelope is not None]
         # Somebody is left out of some: those who get the same share, and one who is left out alone has his own.
         groups: dict[int, list[Target]] = {}
         for member in members:
             missing = sum(bit for bit, outgoing in choosy if not outgoing.is_for(member))
             groups.setdefault(missing, []).append(member)
+        delivered = 0
         for missing, group in groups.items():
             theirs = [outgoing for place, outgoing in enumerate(messages) if not missing >> place & 1]
             if theirs:
-                self._metrics.count(_DELIVERIES, len(group) * len(theirs))
+                delivered += len(group) * len(theirs)
                 _give(group, theirs)
+        return delivered
 
     def _leave(self, pause: float = 0.0) -> None:
         """See to it that what was gathered is written: it is much, or nobody has yet."""

@@ -161,7 +161,7 @@ class Fanout:
         """What the broker brought for a topic. The message it was, so that it can be handed out again."""
         outgoing: Outgoing | None
         journeys = self._journeys
-        if journeys is not None and journeys.data == data and journeys.topic == topic:
+        if journeys is not None and journeys.data is not None and journeys.data == data and journeys.topic == topic:
             journeys.arrive()
         if data.startswith(FOR_ALL) and data.isascii() and topic not in self._slow:
             # Nearly all are such, and need no envelope. The head, too, is ASCII.

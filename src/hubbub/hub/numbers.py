@@ -85,7 +85,8 @@ class Numbers:
             },
             "histograms": {
                 **{what: _listed(histogram) for what, histogram in self._tally.histograms.items()},
-                "fanout_members": _listed(traffic.sizes),
+                # Added up where it is counted anyway.
+                "fanout_members": [self._tally.counts[Count.DELIVERIES], *traffic.sizes.counts],
                 "fanout_seconds": _listed(traffic.turns),
             },
             "handlers": {

@@ -247,6 +247,6 @@ class Traffic:
         self.alone: int = 0
         """Messages to one connection alone: answers, what it had missed, what an application sent to one tab."""
         self.sizes: Histogram = Histogram(MEMBERS)
-        """Members of this worker, by message."""
+        """Members of this worker, by message. Its sum stays 0: it is `Count.DELIVERIES`."""
         self.turns: Histogram = Histogram(SECONDS)
         """Seconds of writing all that left in one turn of the event loop, where messages to rooms were among it."""

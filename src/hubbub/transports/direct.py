@@ -207,8 +207,9 @@ class DirectTransport(asyncio.Protocol):
             self._quiet.start()
         parser, anew = self._parser, False
         first = parser.limit < self._limit
-        self._weight += len(data)
-        self._traffic.bytes_in += len(data)
+        size = len(data)
+        self._weight += size
+        self._traffic.bytes_in += size
         items, self._unread = self._unread, None
         if items is None or data:
             most = 1 if first else PORTION if self._close is None else DISCARDED

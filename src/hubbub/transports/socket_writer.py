@@ -84,7 +84,9 @@ class SocketWriter:
             one_each = enumerate(zip(writers, messages, strict=True))
             return [index for index, (writer, message) in one_each if writer.write((message,)) is not None]
         datas = text_frames([message.data for message in messages])
-        writers[0].traffic.bytes_out += len(datas[0]) if len(datas) == 1 else sum(map(len, datas))
+        traffic = writers[0].traffic
+        for data in datas:
+            traffic.bytes_out += len(data)
         cut = send_each(fds, datas)
         for index, sent in cut:
             writers[index]._fell_short(datas[index], (messages[index],), sent)  # noqa: SLF001 - one of its own kind
