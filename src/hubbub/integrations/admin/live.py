@@ -24,7 +24,7 @@ class Live:
         self._watchers: set[asyncio.Future[dict[str, Any]]] = set()
         self._number = 0
         self._asking: asyncio.Task[None] | None = None
-        self.count = 0
+        self.count: int = 0
 
     async def watch(self, websocket: WebSocket, until: float) -> None:
         """Send what there is to be seen until it goes, or until that Unix time in seconds, when it is closed."""
