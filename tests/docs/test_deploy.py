@@ -13,9 +13,10 @@ from redis import Redis
 from typer.main import get_command
 
 from hubbub import Hub
-from hubbub.cli import doctor
 from hubbub.cli.commands import app
-from hubbub.cli.doctor import Finding
+from hubbub.cli.doctor.broker_rights import COMMANDS
+from hubbub.cli.doctor.examine import examine
+from hubbub.cli.doctor.finding import About, Finding
 from hubbub.cli.settings import Settings
 from hubbub.client.publisher import AsyncPublisher, Publisher
 from hubbub.integrations.operations import operations
@@ -99,22 +100,27 @@ async def test_the_rights_of_the_brokers_user_are_enough(valkey: str) -> None:
 
 
 def test_doctor_names_whatever_right_is_missing(valkey: str) -> None:
-    """But for PING, whose refusal is an answer too, and the end of a subscription, which the log tells of."""
+    """Carried is what is carried without PING, whose refusal is an answer too, and the end of a subscription."""
     commands = [right[1:] for right in RIGHTS if right.startswith("+") and right not in ("+ping", "+unsubscribe")]
-    assert len(commands) > 30
+    assert {words[0].lower() for words in COMMANDS} == {*commands, "ping"} - {"subscribe"}
     with Redis.from_url(valkey) as admin:
-        assert _found(as_documented(admin, valkey)).verdict == "ok"
-        assert _found(as_documented(admin, valkey, "-ping", "-unsubscribe")).verdict == "ok"
+        assert _found(as_documented(admin, valkey))[About.BROKER_RIGHTS].verdict == "ok"
+        without = _found(as_documented(admin, valkey, "-ping", "-unsubscribe"))
+        assert without[About.BROKER].verdict == "ok"
+        assert "+ping " in without[About.BROKER_RIGHTS].do
         for command in commands:
             found = _found(as_documented(admin, valkey, f"-{command}"))
-            assert found.verdict == "wrong"
-            assert f"'{command}'" in found.said
-        for rules, what in (("resetkeys", "a key"), ("resetchannels", "a channel")):
+            assert found[About.BROKER].verdict == "wrong"
+            assert f"'{command}'" in found[About.BROKER].said
+            assert found[About.BROKER_RIGHTS].do.startswith(f"ACL SETUSER …: +{command} (")
+        for rules, what, right in (("resetkeys", "a key", "~"), ("resetchannels", "a channel", "&")):
             found = _found(as_documented(admin, valkey, rules))
-            assert found.verdict == "wrong"
-            assert f"No permissions to access {what}" in found.said
+            assert f"No permissions to access {what}" in found[About.BROKER].said
+            assert found[About.BROKER_RIGHTS].do.startswith(f"ACL SETUSER …: {right}hubbub:* (")
+        several = _found(as_documented(admin, valkey, "-hset", "-xadd", "-publish", "resetkeys"))
+        assert "…: ~hubbub:* +hset +publish +xadd (" in several[About.BROKER_RIGHTS].do
 
 
-def _found(url: str) -> Finding:
+def _found(url: str) -> dict[About, Finding]:
     """What doctor says of the broker."""
-    return doctor.examine(Settings(broker=url))[-1]
+    return {found.name: found for found in examine(Settings(broker=url))}

@@ -6,6 +6,7 @@ import pytest
 from typer.main import get_command
 
 from hubbub.cli.commands import app
+from hubbub.cli.doctor.finding import About
 from hubbub.cli.settings import PREFIX, Settings
 from tests.docs.pages import PAGES, ROOT, consoles, plain, rows, sections
 
@@ -18,7 +19,7 @@ SECTIONS = {
     "bench": "hubbub bench [WORKLOAD]",
     "tail": "hubbub tail ROOM",
     "top": "hubbub top",
-    "doctor": "hubbub doctor",
+    "doctor": "hubbub doctor [MODULE:APP]",
     "size": "hubbub size",
 }
 
@@ -60,6 +61,12 @@ def test_the_defaults_of_the_other_flags(command: str, flag: str) -> None:
 def test_exit_codes() -> None:
     said = {int(row[0]) for row in rows(sections(PAGE)[SECTIONS["serve"]]) if len(row) == 2}
     assert said == {0, 1, 2, 3}  # each of them in tests/integration/cli
+
+
+def test_every_finding_of_doctor() -> None:
+    findings = [row for row in rows(sections(PAGE)[SECTIONS["doctor"]]) if len(row) == 2]
+    said = [name for row in findings for name in re.findall("`([^`]+)`", row[0])]
+    assert said == ["finding", *About] or said == [*About]
 
 
 def test_every_command_that_is_shown_can_be_typed() -> None:

@@ -30,7 +30,7 @@ from hubbub.protocol.fast_path import SWITCH
 _NUMBER = struct.Struct("!q")
 #: Of two threads that ask at once each is heard in one piece.
 _ASKING = threading.Lock()
-_MODULES = ("bench", "doctor", "publish", "serve", "token", "worker")
+_MODULES = ("bench", "doctor.examine", "publish", "serve", "token", "worker")
 
 
 class Process:

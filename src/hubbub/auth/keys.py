@@ -10,6 +10,7 @@ import binascii
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -22,6 +23,36 @@ _PUBLIC_KEY_MARKS = (b"---- BEGIN", b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ec
 _CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
 # RFC 7518 section 3.4 and RFC 8812: an algorithm's curve is one.
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "ES521": "P-521", "ES256K": "secp256k1"}
+
+
+#: Bytes of a secret that signs by HS256 (RFC 7518 section 3.2).
+SHORTEST = 32
+#: In what people copy, or mean to change before they go live.
+_EXAMPLES = ("change", "secret", "password", "example", "hubbub", "default", "test", "development")
+#: Characters: a random one of 32, in hexadecimal, has fewer once in a thousand.
+_FEWEST_DIFFERENT = 10
+
+
+def weakness(secret: str) -> str | None:
+    """Why it could be guessed, without a part of it; None where nothing speaks for that.
+
+    Of one that looks random nobody can say how it was made.
+    """
+    size = len(secret.encode())
+    if size < SHORTEST:
+        return f"{size} bytes, fewer than {SHORTEST}"
+    if len(set(secret)) < _FEWEST_DIFFERENT:
+        return "of very few different characters"
+    if any(secret == secret[:length] * (len(secret) // length) for length in range(1, len(secret) // 2 + 1)):
+        return "the same again and again"
+    if sum(ord(after) - ord(char) in (0, 1) for char, after in pairwise(secret)) > len(secret) // 2:
+        return "characters in a row"
+    rest = secret.lower()
+    for word in _EXAMPLES:
+        rest = rest.replace(word, "")
+    if len(rest.encode()) < SHORTEST // 2:
+        return "words of an example"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

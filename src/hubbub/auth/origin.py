@@ -22,6 +22,7 @@ from hubbub.auth.redaction import harmless
 from hubbub.errors import ConfigurationError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_OTHER = {"http": "https", "https": "http"}
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 _HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]){_PORT}"
@@ -183,11 +184,61 @@ def _configured(entry: str) -> Origin:
     origin = _parse(_in_punycode(entry)) if isinstance(entry, str) else None
     if origin is None:
         raise ConfigurationError(
-            f"origins: {entry!r} is not an origin; write scheme, host and, where it is not the default, the port, "
-            "as in 'https://app.example', 'http://localhost:5173' or 'capacitor://localhost' (no path, no wildcard); "
-            "'null' and 'file://' stand for pages that have none"
+            f"origins: {entry!r} is not an origin{_mistake(entry)}; write scheme, host and, where it is not the "
+            "default, the port, as in 'https://app.example', 'http://localhost:5173' or 'capacitor://localhost' (no "
+            "path, no wildcard); 'null' and 'file://' stand for pages that have none"
         )
     return origin
+
+
+def _mistake(entry: object) -> str:
+    """Which of the usual ones it is, as far as that can be told."""
+    if not isinstance(entry, str):
+        return f": it is a {type(entry).__name__}"
+    if "*" in entry:
+        return ": there are no wildcards, each origin is listed"
+    scheme, separator, rest = entry.partition("://")
+    if not separator:
+        return f": its scheme is missing, as in 'https://{entry}'" if _host_and_port(entry) is not None else ""
+    if _parse(_in_punycode(entry.rstrip("/"))) is not None:
+        return f": without the slash at its end, {entry.rstrip('/')!r}"
+    if "/" in rest:
+        return f": an origin has no path, {scheme + separator + rest.partition('/')[0]!r}"
+    return ""
+
+
+def doubts(origins: Iterable[Origin]) -> list[tuple[str, str]]:
+    """What can be meant and seldom is, in a list for production: what, and what to write instead."""
+    listed = set(origins)
+    found = (
+        [] if listed else [("it is empty, so no browser gets in", "list the pages that connect, or leave origins= out")]
+    )
+    packaged = any(origin.scheme not in _DEFAULT_PORTS for origin in listed)
+    for origin in sorted(listed, key=str):
+        text = origin_text(origin)
+        if origin.scheme in ("ws", "wss"):
+            page = origin_text(Origin({"ws": "http", "wss": "https"}[origin.scheme], origin.host, origin.port))
+            found.append((f"{text}: no browser sends ws or wss as an Origin", f"{page}, the page's"))
+        elif origin.port is not None and origin.port == _DEFAULT_PORTS.get(_OTHER.get(origin.scheme, "")):
+            other = origin_text(Origin(_OTHER[origin.scheme], origin.host, origin.port))
+            found.append((f"{text}: this is the other scheme's port", f"{other}, or its own port"))
+        elif is_loopback(origin.host.strip("[]")) and origin.scheme == "http" and not packaged:
+            found.append((f"{text}: whatever runs on a user's own machine", "leave it to the list for development"))
+        elif (
+            origin.scheme == "http"
+            and not is_loopback(origin.host.strip("[]"))
+            and not origin.host.endswith(".localhost")
+        ):
+            found.append((f"{text}: a page without TLS may be anybody's on its way", f"https://{origin.host}"))
+    return found
+
+
+def origin_text(origin: Origin) -> str:
+    """As a browser writes it."""
+    if origin in (NULL, FILE):
+        return next(text for text, opaque in _OPAQUE.items() if opaque == origin)
+    default = origin.port is None or origin.port == _DEFAULT_PORTS.get(origin.scheme)
+    return f"{origin.scheme}://{origin.host}{'' if default else f':{origin.port}'}"
 
 
 def _configured_host(entry: str) -> Host:

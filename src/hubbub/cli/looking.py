@@ -12,15 +12,61 @@ _URL = "http://127.0.0.1:8000"
 
 
 def doctor(
+    application: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODULE:APP", help="The application: it is imported, for its origins, rooms, limits and broker."
+        ),
+    ] = None,
     broker: Annotated[
         str | None, typer.Option(metavar="URL", help="The broker to ask. [HUBBUB_BROKER, default memory]")
     ] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N", help="Processes that are to serve. [HUBBUB_WORKERS, default 1]")
+    ] = None,
+    connections: Annotated[
+        int | None, typer.Option(metavar="N", help="Expected at once, of all workers. [default what Limits allows]")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help='What starts it, if not hubbub serve: "uvicorn main:app --workers 4".'),
+    ] = None,
+    idle_timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="After which a proxy or balancer in front cuts a line that says nothing."),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where it runs, as clients reach it: connect there, through the proxy."),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The endpoint there; {user} becomes the user. [default /ws with a credential, else /ws/chat/{user}]",
+        ),
+    ] = None,
+    origin: Annotated[
+        str | None, typer.Option(metavar="ORIGIN", help="Of the page that connects there. [default the URL's own]")
+    ] = None,
+    token: Annotated[str | None, typer.Option(hidden=True)] = None,
     in_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Say what runs here, what holds it back, and what keeps it from working."""
-    from hubbub.cli.doctor import as_json, as_lines, examine, healthy
+    """Say what runs here, what holds it back, what keeps it from working, and what to do about it.
 
-    findings = examine(read_settings(broker=broker))
+    With --url it connects to a running server and waits for a heartbeat, 25 s by default. HUBBUB_TOKEN is the token
+    for it; else it is signed with HUBBUB_SECRET; without either it comes as a guest.
+    """
+    from hubbub.cli.doctor.examine import Asked, examine
+    from hubbub.cli.doctor.finding import as_json, as_lines, healthy
+    from hubbub.cli.doctor.running import Where
+
+    refuse_seen("--token", "HUBBUB_TOKEN", given=token is not None)
+    if url is None and (path is not None or origin is not None):
+        raise ConfigurationError("--path and --origin are of a server that runs: give --url as well")
+    where = None if url is None else Where(url, path, origin, os.environ.get("HUBBUB_TOKEN") or None)
+    asked = Asked(application, connections, server, idle_timeout, where)
+    findings = examine(read_settings(broker=broker, workers=workers), asked)
     typer.echo(as_json(findings) if in_json else as_lines(findings))
     raise typer.Exit(0 if healthy(findings) else 1)
 

@@ -38,6 +38,7 @@ from hubbub.hub.questions import Workers
 from hubbub.hub.runtime import Runtime
 from hubbub.hub.server_process import ServerProcess
 from hubbub.hub.settings import (
+    Configuration,
     HubSettings,
     asked_to_audit,
     check_texts,
@@ -335,6 +336,12 @@ class Hub(HookDecorators):
     def ready(self) -> bool:
         """Whether this worker takes new connections: it runs, does not stop, hears its broker and may write there."""
         return self.unready is None
+
+    @property
+    def configuration(self) -> Configuration:
+        """What it was made with and what has been declared so far, whether it runs or not. For tools that check it."""
+        rooms = {pattern: rule.options for pattern, rule in self._declarations.declared}
+        return Configuration(_NAME if self._name is None else self._name, self._broker, self._settings, rooms)
 
     @property
     def unready(self) -> str | None:

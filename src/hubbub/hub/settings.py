@@ -1,6 +1,7 @@
 """What an application gave its hub, with everything that was left out filled in."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from hubbub.options import (
     Leaving,
     Limits,
     Rate,
+    RoomOptions,
     RoomRate,
     check_fits,
     check_keep,
@@ -86,6 +88,24 @@ class HubSettings:
         check_tracing(self.tracing, "Hub")
         if self.clock is not None:
             check_port("clock", self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a hub was made with and what has been declared on it, for tools that look at it: `hubbub doctor` does.
+
+    `broker`: a URL, which may hold a password, or the object that was given. `rooms`: each pattern's options.
+    """
+
+    name: str
+    broker: str | Broker = field(repr=False)
+    settings: HubSettings
+    rooms: Mapping[str, RoomOptions]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a room, or a user's inbox, keeps history."""
+        return bool(self.settings.inbox) or any(options.history for options in self.rooms.values())
 
 
 def usual_rate() -> Rate | None:

@@ -7,7 +7,7 @@ kept for the others.
 
 import os
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 _RESERVE = 256
 """Kept for what is no client's socket; of small limits an eighth."""
@@ -17,9 +17,18 @@ class Descriptors(NamedTuple):
     limit: int
     reserve: int
 
+    @classmethod
+    def of(cls, limit: int) -> Self:
+        return cls(limit, min(_RESERVE, limit // 8))
+
     @property
     def for_clients(self) -> int:
         return self.limit - self.reserve
+
+
+def needed_for(clients: int) -> int:
+    """The limit with which so many have room beside the reserve."""
+    return clients + min(_RESERVE, -(-clients // 7))
 
 
 def descriptors() -> Descriptors | None:
@@ -29,7 +38,7 @@ def descriptors() -> Descriptors | None:
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else Descriptors(soft, min(_RESERVE, soft // 8))
+    return None if soft == resource.RLIM_INFINITY else Descriptors.of(soft)
 
 
 def lowest_free() -> int | None:

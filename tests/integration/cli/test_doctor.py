@@ -7,13 +7,15 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from packaging.requirements import Requirement
 
 from hubbub.brokers.embedded import EmbeddedValkey
-from hubbub.cli import doctor
-from hubbub.cli.doctor import Finding, as_json, as_lines, examine, healthy
+from hubbub.cli.doctor import broker, installation
+from hubbub.cli.doctor.examine import Asked, examine
+from hubbub.cli.doctor.finding import About, Finding, as_json, as_lines, healthy
 from hubbub.cli.settings import Settings
 from hubbub.options import Limits
 from hubbub.transports import accelerator
@@ -38,14 +40,15 @@ def nobody() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-def found(**settings: object) -> dict[str, Finding]:
-    return {each.name: each for each in examine(Settings.model_validate({**Settings().model_dump(), **settings}))}
+def found(asked: Asked | None = None, **settings: object) -> dict[str, Finding]:
+    read = Settings.model_validate({**Settings().model_dump(), **settings})
+    return {each.name: each for each in examine(read, asked)}
 
 
 def test_a_healthy_installation(hubbub: Command) -> None:
     made = hubbub("doctor")
     assert (made.returncode, made.stderr) == (0, "")
-    table = dict(re.split(" {2,}", line)[1::-1] for line in made.stdout.splitlines())
+    table = dict(re.split(" {2,}", line)[1::-1] for line in made.stdout.splitlines() if not line.startswith(" "))
     assert "wrong" not in table.values()
     assert {name: table[name] for name in ("uvicorn", "transport", "event loop", "HTTP parser", "broker")} == {
         "uvicorn": "ok",
@@ -54,14 +57,14 @@ def test_a_healthy_installation(hubbub: Command) -> None:
         "HTTP parser": "ok",
         "broker": "ok",
     }
-    assert "--ws hubbub.transports.uvicorn:HubbubProtocol" in made.stdout
+    assert "the fast one, hubbub.transports.uvicorn:HubbubProtocol" in made.stdout
 
 
 def test_the_same_for_programs(hubbub: Command) -> None:
     made = hubbub("doctor", "--json")
     said = json.loads(made.stdout)
     assert said["healthy"] is True
-    assert all(set(each) == {"name", "verdict", "said"} for each in said["findings"])
+    assert all(set(each) == {"name", "verdict", "said", "do"} for each in said["findings"])
     assert {each["name"] for each in said["findings"]} >= {"hubbub", "accelerator", "websockets", "hiredis"}
 
 
@@ -140,10 +143,10 @@ def test_an_embedded_valkey_that_keeps_its_data() -> None:
 
 
 def test_several_workers_and_no_embedded_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    monkeypatch.setattr(broker, "find_spec", lambda name: None)
     said = found(workers=2, broker=None)["broker"]
     assert said.verdict == "wrong"
-    assert "hubbub[embedded]" in said.said
+    assert "hubbub[embedded]" in said.do
 
 
 def test_a_transport_that_does_not_import(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,16 +157,16 @@ def test_a_transport_that_does_not_import(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_uvicorn_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "version", lambda name: "0.51.9")
+    monkeypatch.setattr(installation, "version", lambda name: "0.51.9")
     assert found()["uvicorn"].verdict == "wrong"
-    monkeypatch.setattr(doctor, "version", lambda name: "0.100.0rc1")
+    monkeypatch.setattr(installation, "version", lambda name: "0.100.0rc1")
     assert found()["uvicorn"].verdict == "ok"
 
 
 def test_the_oldest_uvicorn_is_the_one_we_depend_on() -> None:
     needs = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     [uvicorn] = [each for each in map(Requirement, needs) if each.name == "uvicorn"]
-    assert str(uvicorn.specifier) == f">={doctor.OLDEST_UVICORN}"
+    assert str(uvicorn.specifier) == f">={installation.OLDEST_UVICORN}"
 
 
 @pytest.mark.parametrize(
@@ -184,21 +187,32 @@ def test_what_is_missing_is_weak_and_not_wrong(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
-    ("limits", "verdict", "said"),
+    ("limits", "verdict", "said", "do"),
     [
-        ((1024, 4096), "weak", "1024: room for about 960 connections a worker, where Limits allows 65536"),
-        ((1024, 1 << 20), "weak", "; ulimit -n 65600 raises it"),
-        ((65_600, 65_600), "ok", "enough for 65536 connections a worker"),
-        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), "ok", "enough for 65536"),
+        ((4096, 4096), "weak", "4096: room for 3840 connections a worker, where 65536 may come", "LimitNOFILE=65792"),
+        ((1024, 1024), "weak", "1024: room for 896 connections a worker", "--connections N"),
+        ((1024, 65_792), "ok", "enough for 65536 connections a worker", ""),
+        ((1024, resource.RLIM_INFINITY), "ok", "enough for 65536", ""),
     ],
 )
-def test_open_files(monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], verdict: str, said: str) -> None:
+def test_open_files(monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], verdict: str, said: str, do: str) -> None:
+    """`hubbub serve` takes all that the hard limit gives."""
     assert Limits().connections == 65536
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     finding = found()["open files"]
     assert finding.verdict == verdict
     assert said in finding.said
-    assert ("ulimit" in finding.said) == (limits[0] < limits[1] and limits[1] > 65_600)
+    assert do in finding.do
+
+
+def test_open_files_of_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the soft limit, and doctor says how many of those that are expected come to one worker."""
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 1 << 20))
+    weak = found(Asked(server="uvicorn a:b --workers 2", connections=3000))["open files"]
+    assert (weak.verdict, weak.said) == ("weak", "1024: room for 896 connections a worker, where 1500 may come")
+    assert weak.do.startswith("ulimit -n 1715 ")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1715, 1 << 20))
+    assert found(Asked(server="uvicorn a:b --workers 2", connections=3000))["open files"].verdict == "ok"
 
 
 @pytest.mark.parametrize(
@@ -227,14 +241,27 @@ def test_limits_by_address(
 
 
 def test_health_and_its_forms() -> None:
-    good, weak, bad = Finding("a", "ok", "x"), Finding("bcd", "weak", "y"), Finding("e", "wrong", "z")
+    good, weak = Finding(About.HUBBUB, "ok", "x"), Finding(About.UVICORN, "weak", "y", "mend it")
+    bad = Finding(About.BROKER, "wrong", "z", "start it")
     assert healthy([good, weak])
     assert not healthy([good, weak, bad])
-    assert as_lines([good, weak, bad]).splitlines() == ["ok     a    x", "weak   bcd  y", "wrong  e    z"]
+    assert as_lines([good, weak, bad]).splitlines() == [
+        "ok     hubbub   x",
+        "weak   uvicorn  y",
+        "                > mend it",
+        "wrong  broker   z",
+        "                > start it",
+    ]
     assert json.loads(as_json([bad])) == {
         "healthy": False,
-        "findings": [{"name": "e", "verdict": "wrong", "said": "z"}],
+        "findings": [{"name": "broker", "verdict": "wrong", "said": "z", "do": "start it"}],
     }
+
+
+@pytest.mark.parametrize(("verdict", "do"), [("ok", "something"), ("weak", ""), ("wrong", "")])
+def test_what_is_not_well_has_something_to_do(verdict: Literal["ok", "weak", "wrong"], do: str) -> None:
+    with pytest.raises(ValueError, match="hubbub"):
+        Finding(About.HUBBUB, verdict, "x", do)
 
 
 def test_a_setting_that_cannot_be_read_is_refused_in_one_line(hubbub: Command) -> None:
