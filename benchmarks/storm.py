@@ -5,7 +5,8 @@
 In the storm every socket ends at once; in the deploy SIGHUP replaces the workers one by one. All clients are in rooms
 with history, come back with `since`, and count that nothing is missing. `--handshakes` is the gate of each worker: with
 a low one it is the rules that are compared, and not how busy this machine is. Clients have addresses of their own, as
-behind a proxy, because the gate does not count loopback.
+behind a proxy, because the gate does not count loopback. How much of this machine the workers had, and how long one
+took to start, is measured and given to what is played; all else is its rules and the measured costs.
 """
 
 import argparse
@@ -53,8 +54,11 @@ def measure(clients: int, workers: int, handshakes: float) -> None:
         serving("storm", Command(arguments, environment, ready="/health/ready"), cores=everywhere) as server,
         Crowds(server.port, clients, secret=SECRET, rooms=_ROOMS, forwarded=True) as crowd,
     ):
+        work, began = used(server), time.monotonic()
         crowd.ask("storm")
         crowd.until(lambda state: state.inside == clients, "all in", within=_LONGEST)
+        # What the workers had of this machine while everybody came in for the first time.
+        share = (used(server) - work) / (time.monotonic() - began) / workers
         for room in _ROOMS:
             httpx.post(f"http://127.0.0.1:{server.port}/say/{room}", json={"number": 1}, trust_env=False, timeout=30)
         crowd.until(lambda state: state.heard.get(1, (0, 0.0))[0] == clients, "all have heard", within=_LONGEST)
@@ -63,7 +67,7 @@ def measure(clients: int, workers: int, handshakes: float) -> None:
         crowd.ask("drop")
         crowd.until(lambda state: state.inside == clients, "all back", within=_LONGEST)
         state = crowd.state()
-        rules = {"clients": clients, "workers": workers, "handshakes": handshakes}
+        rules = {"clients": clients, "workers": workers, "handshakes": handshakes, "processor": share}
         _say("storm", clients, _seen(state, clients), state.refused, clients, used(server) - work)
         _said("storm", clients, storm(_cluster(rules), random.Random(1).gauss), clients)
         time.sleep(3)
@@ -92,11 +96,10 @@ _TAIL = 0.5
 
 def _cluster(rules: "dict[str, float]") -> Cluster:
     costs = measured_costs()
-    cores = len(os.sched_getaffinity(0)) / rules["workers"]
     whole = {"clients": int(rules["clients"]), "workers": int(rules["workers"])}
     others = {name: value for name, value in rules.items() if name not in whole}
     each = {"come": costs.rejoin, "refuse": costs.refusal, "leave": costs.leave, "start": costs.worker_start}
-    return Cluster(**whole, **each, **others, processor=min(1.0, cores), tail=_TAIL)  # type: ignore[arg-type]
+    return Cluster(**whole, **each, **others, tail=_TAIL)  # type: ignore[arg-type]
 
 
 def _seen(state: State, clients: int) -> tuple[float, float, float]:

@@ -61,7 +61,7 @@ class Outcome:
     """Times are seconds from the beginning, `work` processor seconds of all workers.
 
     half, most, all: when so many were in again (50 %, 99 %, every one); infinite where they were not within a quarter
-    of an hour. queue: clients that were let in and not yet served, the most at a time. arrivals: handshakes in the
+    of an hour. queue: clients whose handshake waits for a worker, the most at a time. arrivals: handshakes in the
     busiest second. moves: connections that a deploy closed.
     """
 
@@ -127,7 +127,7 @@ class _Game:
         """By one worker that was up all the time."""
         self._tokens = 2 * cluster.handshakes
         self._queue: deque[list[int]] = deque()
-        """Of those let in: since which step, how many, how often they had failed."""
+        """Of those who are at a door: since which step, how many, how often they had failed."""
         self._queued = 0
         self._spent = 0.0
         self._recent: deque[int] = deque(maxlen=round(1 / STEP))
@@ -141,32 +141,27 @@ class _Game:
         cluster, outcome = self.cluster, self.outcome
         self._tokens = min(2 * cluster.handshakes, self._tokens + cluster.handshakes * STEP)
         coming = [level.due(self.now) for level in self.waiting]
-        arrived = sum(coming)
-        self._recent.append(arrived)
+        self._recent.append(sum(coming))
         outcome.arrivals = max(outcome.arrivals, sum(self._recent))
-        allowed = math.floor(self._tokens * up)
         wrong_door = leaving / (up + leaving)
-        refused = 0
         for failed, count in enumerate(coming):
             elsewhere = round(count * wrong_door)
-            let_in = min(count - elsewhere, allowed)
-            allowed -= let_in
-            self._tokens -= let_in / up
-            if let_in:
-                self._queue.append([self.now, let_in, failed])
-                self._queued += let_in
-            self.send_back(elsewhere, failed, LEAVING)
-            self.send_back(count - elsewhere - let_in, failed, TOO_MANY)
-            refused += count - let_in
-        outcome.refusals += refused
-        self.spend(refused * cluster.refuse)
+            self._refuse(elsewhere, failed, LEAVING)
+            self.spend(elsewhere * cluster.refuse)
+            if count > elsewhere:
+                self._queue.append([self.now, count - elsewhere, failed])
+                self._queued += count - elsewhere
         outcome.queue = max(outcome.queue, self._queued)
         self._serve(up)
         outcome.inside.append(self.inside)
         self.now += 1
 
-    def send_back(self, count: int, failed: int, after: float) -> None:
-        """Refused, or given up: once more than before."""
+    def _refuse(self, count: int, failed: int, after: float) -> None:
+        self.outcome.refusals += count
+        self._send_back(count, failed, after)
+
+    def _send_back(self, count: int, failed: int, after: float) -> None:
+        """Once more than before."""
         again = min(_LEVELS - 1, failed + 1)
         self.waiting[again].add(count, self.now, after, min(CEILING, FIRST * 2**again))
 
@@ -176,26 +171,32 @@ class _Game:
         self.outcome.work += seconds
 
     def _serve(self, up: int) -> None:
+        """In the order they came: a socket waits for the loop before anybody asks whether it may come in."""
         cluster = self.cluster
         there = up * cluster.processor * STEP - self._spent
         longest = round(cluster.patience / STEP)
         while self._queue and there > 0:
             since, count, failed = self._queue[0]
-            served = min(count, max(1, math.floor(there / cluster.come)))
-            there -= served * cluster.come
-            self._queued -= served
-            self.outcome.work += served * cluster.come
+            allowed = math.floor(self._tokens * up + _ALMOST)
+            cost = cluster.come if allowed else cluster.refuse
+            done = min(count, allowed or count, max(1, math.floor(there / max(cost, _ALMOST))))
+            there -= done * cost
+            self.outcome.work += done * cost
+            self._queued -= done
+            self._tokens -= done / up if allowed else 0.0
             if self.now - since > longest:
                 # The work is done all the same, for somebody who has gone.
-                self.outcome.given_up += served
-                self.send_back(served, failed, 0.0)
+                self.outcome.given_up += done
+                self._send_back(done, failed, 0.0)
+            elif allowed:
+                self.inside += done
+                self.landed += done / up
             else:
-                self.inside += served
-                self.landed += served / up
-            if served == count:
+                self._refuse(done, failed, TOO_MANY)
+            if done == count:
                 self._queue.popleft()
             else:
-                self._queue[0][1] -= served
+                self._queue[0][1] -= done
         self._spent = max(0.0, -there)
 
 
