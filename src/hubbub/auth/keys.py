@@ -31,6 +31,8 @@ SHORTEST = 32
 _EXAMPLES = ("change", "secret", "password", "example", "hubbub", "default", "test", "development")
 #: Characters: a random one of 32, in hexadecimal, has fewer once in a thousand.
 _FEWEST_DIFFERENT = 10
+#: Bytes beside words of an example.
+_FEWEST_ELSE = 24
 
 
 def weakness(secret: str) -> str | None:
@@ -50,7 +52,7 @@ def weakness(secret: str) -> str | None:
     rest = secret.lower()
     for word in _EXAMPLES:
         rest = rest.replace(word, "")
-    if len(rest.encode()) < SHORTEST // 2:
+    if rest != secret.lower() and len(rest.encode()) < _FEWEST_ELSE:
         return "words of an example"
     return None
 

@@ -120,9 +120,9 @@ async def _over_http(target: Target) -> tuple[Finding | None, Finding | None]:
         there = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (KeyError, ValueError, TypeError):
         return None, None
-    # Whole seconds, cut off.
-    ahead = there + 0.5 - (begun + took / 2)
-    return None, clock(About.URL_CLOCK, ahead, took / 2 + 0.5, "what answers there")
+    # Whole seconds, cut off, and servers make it anew once a second: so it is of up to two seconds ago.
+    ahead = there + 1.0 - (begun + took / 2)
+    return None, clock(About.URL_CLOCK, ahead, took / 2 + 1.0, "what answers there")
 
 
 async def _open(url: str, token: str | None, **options: Any) -> ClientConnection:

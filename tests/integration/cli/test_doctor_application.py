@@ -1,0 +1,266 @@
+"""What doctor finds of an application, of secrets and of how it is started: each is brought about, and mended."""
+
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from hubbub.auth.keys import weakness
+from hubbub.brokers.embedded import EmbeddedValkey
+from hubbub.cli.doctor.examine import Asked, examine
+from hubbub.cli.doctor.finding import About, Finding
+from hubbub.cli.settings import Settings
+from hubbub.errors import ConfigurationError
+from tests.integration.cli.conftest import Command
+
+pytestmark = pytest.mark.usefixtures("without_hubbub_variables")
+
+APP = """
+from fastapi import FastAPI
+from hubbub import Heartbeat, History, Hub, Limits
+
+hub = Hub({hub})
+app = FastAPI()
+app.include_router(hub.router)
+
+@hub.rooms("a:{{name}}"{room})
+async def anybody(name: str) -> bool:
+    return True
+"""
+
+Found = Callable[..., dict[str, list[Finding]]]
+_number = count()
+
+
+@pytest.fixture
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Found:
+    """What is found of an application with this in `Hub(…)` and `@hub.rooms(…)`."""
+    monkeypatch.chdir(tmp_path)
+
+    def look(hub: str = "", room: str = "", *, text: str | None = None, **asked: object) -> dict[str, list[Finding]]:
+        settings = {name: asked.pop(name) for name in list(asked) if name in Settings.model_fields}
+        module = f"doctored_{next(_number)}"
+        (tmp_path / f"{module}.py").write_text(APP.format(hub=hub, room=room) if text is None else text)
+        by_name: dict[str, list[Finding]] = {}
+        before = dict(os.environ)
+        for each in examine(Settings(**settings), Asked(f"{module}:app", **asked)):  # type: ignore[arg-type]
+            by_name.setdefault(each.name, []).append(each)
+        assert dict(os.environ) == before
+        return by_name
+
+    return look
+
+
+def test_the_application(found: Found) -> None:
+    [well] = found(room=", history=History(size=5, ttl=60)")[About.APPLICATION]
+    assert well.verdict == "ok"
+    assert well.said.endswith(":app: a hub, 1 kinds of rooms, history")
+    for text, said in (
+        ("import nothing_like_it", "does not import: ModuleNotFoundError"),
+        ("import sys; sys.exit(3)", "does not import: SystemExit"),
+        ("from fastapi import FastAPI; app = FastAPI()", "has no hub"),
+        (APP.format(hub='origins=["app.example"]', room=""), "its scheme is missing, as in 'https://app.example'"),
+    ):
+        [wrong] = found(text=text)[About.APPLICATION]
+        assert wrong.verdict == "wrong"
+        assert said in wrong.said
+
+
+@pytest.mark.parametrize("name", ["main", "main:", ":app"])
+def test_a_name_that_is_none(hubbub: Command, name: str) -> None:
+    assert f'"{name}" names no application' in hubbub("doctor", name).stdout
+
+
+def test_it_is_imported_as_a_worker_imports_it(found: Found) -> None:
+    """With what stands in `.env`: the hub reads the environment, and no file."""
+    Path(".env").write_text("HUBBUB_BROKER=redis://:hush@127.0.0.1:1\n")
+    [broker] = found()[About.BROKER]
+    assert (broker.verdict, "127.0.0.1:1" in broker.said) == ("wrong", True)
+    assert "hush" not in broker.said
+
+
+@pytest.mark.parametrize(
+    ("origins", "said", "do"),
+    [
+        ([], "it is empty", "list the pages"),
+        (["http://app.example"], "a page without TLS", "https://app.example"),
+        (["http://localhost:5173"], "whatever runs on a user's own machine", "for development"),
+        (["https://app.example:80"], "the other scheme's port", "https://app.example:80, or"),
+        (["wss://app.example"], "no browser sends ws or wss", "https://app.example, the page's"),
+    ],
+)
+def test_origins_that_are_seldom_meant(found: Found, origins: list[str], said: str, do: str) -> None:
+    [weak] = found(f"origins={origins}")[About.ORIGINS]
+    assert (weak.verdict, said in weak.said) == ("weak", True)
+    assert weak.do.startswith("origins=: ")
+    if "the other scheme" not in said:
+        assert do in weak.do
+
+
+def test_origins_that_are_meant(found: Found) -> None:
+    for hub in ("", "origins=['https://app.example', 'https://app.example:8443']", "origins=['null', 'app://-']"):
+        assert [each.verdict for each in found(hub)[About.ORIGINS]] == ["ok"]
+    assert found("origins=['http://localhost:5173']", dev=True)[About.ORIGINS][0].verdict == "ok"
+    packaged = "origins=['capacitor://localhost', 'http://localhost', 'https://localhost']"
+    assert found(packaged)[About.ORIGINS][0].verdict == "ok"
+
+
+def test_history_without_persistence(found: Found) -> None:
+    with EmbeddedValkey() as valkey:
+        kept = found(room=", history=History(size=5, ttl=60)", broker=valkey.url)
+        assert [each.verdict for each in kept[About.BROKER_PERSISTENCE]] == ["weak"]
+        assert [each.verdict for each in found(broker=valkey.url)[About.BROKER_PERSISTENCE]] == ["ok"]
+        # What the code says wins.
+        said = found(f'"{valkey.url}", room=""'.replace(', room=""', ""), broker="redis://127.0.0.1:1")[About.BROKER]
+        assert [each.verdict for each in said] == ["ok"]
+
+
+def test_the_embedded_broker(found: Found) -> None:
+    keeps = ", history=History(size=5, ttl=60)"
+    assert [each.verdict for each in found(room=keeps, workers=2)[About.BROKER_PERSISTENCE]] == ["weak"]
+    assert [each.verdict for each in found(room=keeps, workers=2, data="kept")[About.BROKER_PERSISTENCE]] == ["ok"]
+    assert [each.verdict for each in found(workers=2)[About.BROKER_PERSISTENCE]] == ["ok"]
+    # Hub("memory") takes no other, whatever hubbub serve starts.
+    [wrong] = found('"memory"', workers=2)[About.BROKER]
+    assert (wrong.verdict, wrong.said[:6]) == ("wrong", "memory")
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(20, "wrong"), (30, "weak"), (60, "ok")])
+def test_the_idle_timeout_against_the_heartbeat(found: Found, seconds: float, verdict: str) -> None:
+    assert [each.verdict for each in found(idle_timeout=seconds)[About.IDLE_TIMEOUT]] == [verdict]
+    [mended] = found(f"heartbeat=Heartbeat(interval={seconds / 2}, timeout=5)", idle_timeout=seconds)[
+        About.IDLE_TIMEOUT
+    ]
+    assert mended.verdict == "ok"
+
+
+def test_the_files_of_an_application_with_fewer_connections(found: Found) -> None:
+    assert found("limits=Limits(connections=100)")[About.OPEN_FILES][0].said == "enough for 100 connections a worker"
+
+
+def test_several_workers_on_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broker(server: str | None = None, **settings: object) -> Finding:
+        [found] = [each for each in examine(Settings(**settings), Asked(server=server)) if each.name == About.BROKER]  # type: ignore[arg-type]
+        return found
+
+    assert broker("uvicorn a:b").verdict == "ok"
+    assert broker("uvicorn a:b --workers 3").verdict == "wrong"
+    assert broker("gunicorn a:b -k uvicorn_worker.UvicornWorker -w 3").verdict == "wrong"
+    assert broker("fastapi run a.py --workers 3").verdict == "wrong"
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    assert broker("uvicorn a:b").verdict == "wrong"
+    assert broker().verdict == "weak"
+    assert broker(workers=3).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "mended"),
+    [
+        ("uvicorn a:b", About.GRACEFUL_TIMEOUT, "uvicorn a:b --timeout-graceful-shutdown 30"),
+        ("uvicorn a:b", About.COMPRESSION, "uvicorn a:b --ws-per-message-deflate false"),
+        ("uvicorn a:b", About.MESSAGE_SIZE, "uvicorn a:b --ws-max-size 65536"),
+        ("uvicorn a:b --ws-max-size 1000", About.MESSAGE_SIZE, "uvicorn a:b --ws-max-size=65536"),
+        ("python -m uvicorn a:b", About.KEEP_ALIVE, "/srv/bin/uvicorn a:b --timeout-keep-alive 75"),
+        ("uvicorn a:b --ws websockets-sansio", About.SERVER, "uvicorn a:b"),
+        ("fastapi run a.py", About.GRACEFUL_TIMEOUT, "uvicorn a:b --timeout-graceful-shutdown 30"),
+        ("gunicorn a:b -k asgi", About.SERVER, "gunicorn a:b -k uvicorn_worker.UvicornWorker"),
+        ("gunicorn a:b", About.SERVER, "gunicorn a:b --worker-class=uvicorn_worker.UvicornWorker"),
+        (
+            "gunicorn a:b -k uvicorn_worker.UvicornWorker",
+            About.GRACEFUL_TIMEOUT,
+            "gunicorn a:b -k doctored_worker.Mended",
+        ),
+        (
+            "gunicorn a:b -k doctored_worker.Mended --graceful-timeout 5",
+            About.GRACEFUL_TIMEOUT,
+            "gunicorn a:b -k doctored_worker.Mended --graceful-timeout 40",
+        ),
+        ("gunicorn a:b -k doctored_worker.Mended -w 3", About.WORKERS, "gunicorn a:b -k doctored_worker.Mended"),
+        ("granian --interface asgi a:b", About.SERVER, "uvicorn a:b"),
+        ("hypercorn a:b", About.SERVER, "uvicorn a:b"),
+        ("daphne a:b", About.SERVER, "uvicorn a:b"),
+    ],
+)
+def test_the_command_of_another_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, name: About, mended: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "doctored_worker.py").write_text(
+        "from uvicorn_worker import UvicornWorker\n"
+        "class Mended(UvicornWorker):\n"
+        "    CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, 'timeout_graceful_shutdown': 15,"
+        " 'ws_max_size': 65536, 'ws_per_message_deflate': False, 'timeout_keep_alive': 75}\n"
+    )
+
+    def verdicts(command: str) -> set[str]:
+        return {each.verdict for each in examine(Settings(), Asked(server=command)) if each.name == name} - {"ok"}
+
+    assert verdicts(command) & {"weak", "wrong"}
+    assert not verdicts(mended)
+
+
+def test_variables_of_uvicorn_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "20")
+    said = {each.name: each for each in examine(Settings(), Asked(server="uvicorn a:b"))}
+    assert said[About.GRACEFUL_TIMEOUT].said == "20 s after the drain"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--server", "uvicorn --no-such-flag a:b"),
+        ("--server", "uvicorn"),
+        ("--server", "nothing known"),
+        ("--server", "hubbub serve main:app"),
+        ("--server", "a 'b"),
+        ("--connections", "0"),
+        ("--idle-timeout", "0"),
+        ("--path", "/ws"),
+        ("--url", "ftp://host"),
+        ("--url", "http://127.0.0.1:1", "--path", "ws"),
+        ("--token", "hush"),
+    ],
+)
+def test_flags_that_cannot_be_meant(hubbub: Command, arguments: tuple[str, ...]) -> None:
+    refused = hubbub("doctor", *arguments)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert "hush" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict"), [({}, "ok"), ({"grace": 60}, "weak"), ({"drain": 40}, "weak"), ({"grace": 0}, "weak")]
+)
+def test_the_end_of_our_own_server(settings: dict[str, int], verdict: str) -> None:
+    [said] = [each for each in examine(Settings(**settings)) if each.name == About.GRACEFUL_TIMEOUT]  # type: ignore[arg-type]
+    assert said.verdict == verdict
+
+
+GOOD = "4fW9cV0kQ2mX7tZpB1rJ8nLsD3hYeGuA"
+
+
+@pytest.mark.parametrize(
+    ("secret", "verdict"),
+    [
+        (GOOD, "ok"),
+        ("0f8fad5bd9cb469fa16570867728950e", "ok"),
+        (GOOD[:31], "wrong"),
+        ("a" * 40, "weak"),
+        (GOOD[:16] * 2, "weak"),
+        ("change-me-please-this-is-a-secret", "weak"),
+        ("abcdefghijklmnopqrstuvwxyz0123456789", "weak"),
+    ],
+)
+def test_secrets(hubbub: Command, secret: str, verdict: str) -> None:
+    made = hubbub("doctor", env={"HUBBUB_SECRET": secret, "HUBBUB_PUBLISH_KEY": secret, "HUBBUB_ADMIN_KEY": secret})
+    lines = {line[7:].partition("  ")[0]: line.split()[0] for line in made.stdout.splitlines() if line[0] != " "}
+    assert lines["secret"] == verdict
+    assert lines["publish key"] == lines["admin key"] == ("ok" if verdict == "ok" else "weak")
+    assert secret not in made.stdout
+    assert (weakness(secret) is None) == (verdict == "ok")
+
+
+def test_a_command_line_that_is_read_by_nobody_else() -> None:
+    with pytest.raises(ConfigurationError, match="prints help"):
+        examine(Settings(), Asked(server="uvicorn --help"))
