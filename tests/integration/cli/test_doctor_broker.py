@@ -12,7 +12,7 @@ import pytest
 from hubbub.cli.doctor.broker_server import Needs, server
 from hubbub.cli.doctor.finding import About, Finding
 from hubbub.options import Limits, RoomRate
-from tests.kit.valkey import Valkey
+from tests.kit.valkey import Valkey, free_port
 from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("without_hubbub_variables")
@@ -154,7 +154,7 @@ def test_a_user_who_may_not_look(valkey: Valkey) -> None:
 def test_a_replica_and_a_cluster(valkey: Valkey, tmp_path: Path) -> None:
     assert found(valkey)[About.BROKER_MODE].verdict == "ok"
     for options, what in (
-        ({"cluster-enabled": "yes"}, "a node of a cluster"),
+        ({"cluster-enabled": "yes", "cluster-port": str(free_port())}, "a node of a cluster"),
         ({"replicaof": f"127.0.0.1 {valkey.port}"}, "a replica"),
     ):
         folder = tmp_path / what.replace(" ", "-")
