@@ -66,6 +66,7 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
             "admin: nobody may see this without a credential: key=…, HUBBUB_ADMIN_KEY, or dependencies=[Depends(…)]"
         )
     credential = Credential(chosen)
+    strangers: set[WebSocket] = set()
     watched: weakref.WeakKeyDictionary[Hub, Live] = weakref.WeakKeyDictionary()
     Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
 
@@ -189,12 +190,17 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
             raise unprocessable("body", "everyone", "true")
 
         async def send() -> dict[str, Any]:
-            if to[0] == "everyone":
-                position = await hub.broadcast(message)
-            elif to[0] == "room":
-                position = await hub.room(name).send(message)
-            else:
-                position = await hub.user(name).send(message)
+            try:
+                if to[0] == "everyone":
+                    position = await hub.broadcast(message)
+                elif to[0] == "room":
+                    position = await hub.room(name).send(message)
+                else:
+                    position = await hub.user(name).send(message)
+            except InvalidMessage as error:
+                raise unprocessable("body", to[0], error.message) from None
+            except (ValueError, TypeError) as error:
+                raise unprocessable("body", "message", str(error)) from None
             return published(position)
 
         answer = await _answer(send())
@@ -231,8 +237,17 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
             return
         until = math.inf if credential.key is None else credential.session_ends(websocket.cookies)
         await websocket.accept()
-        if until <= time.time() and not (until := await _shown(websocket, credential, hub)):
-            return
+        if until <= time.time():
+            if len(strangers) >= MOST:
+                await websocket.close(1013, f"{MOST} have not shown a key yet")
+                return
+            strangers.add(websocket)
+            try:
+                until = await _shown(websocket, credential, hub)
+            finally:
+                strangers.discard(websocket)
+            if not until:
+                return
         watchers = watched.get(hub)
         if watchers is None:
             watchers = watched[hub] = Live(hub)
@@ -272,8 +287,6 @@ async def _answer(asked: Awaitable[dict[str, Any]]) -> Response:
         return JSONResponse(await asked, headers=_PRIVATE)
     except InvalidMessage as error:
         raise unprocessable("path", error.field, error.message) from None
-    except (ValueError, TypeError) as error:
-        raise unprocessable("body", "message", str(error)) from None
     except RateLimited as error:
         raise HTTPException(429, error.message, RETRY_AFTER) from None
     except Unavailable as error:
