@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.auth.origin import Origin, OriginRules, parse_hosts, parse_origins, shown
+from hubbub.auth.origin import Origin, OriginRules, origin_text, parse_hosts, parse_origins, shown
 from hubbub.errors import ConfigurationError
 from tests.auth.origins import LIST, origin_allowed, scope
 
@@ -129,3 +129,29 @@ def test_what_is_no_list_is_named(given: Any) -> None:
         parse_origins(given)
     with pytest.raises(ConfigurationError, match=r"^allowed_hosts: a list of texts, not "):
         parse_hosts(given)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("app.example", "its scheme is missing, as in 'https://app.example'"),
+        ("app.example:8443", "its scheme is missing, as in 'https://app.example:8443'"),
+        ("https://app.example/", "without the slash at its end, 'https://app.example'"),
+        ("https://app.example/page", "an origin has no path, 'https://app.example'"),
+        ("*", "there are no wildcards"),
+        ("https://*.example", "there are no wildcards"),
+        (7, "it is of <class 'int'>"),
+    ],
+)
+def test_the_usual_mistakes_are_named(entry: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_origins([entry])
+    assert f"is not an origin: {said}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["https://app.example", "https://app.example:8443", "http://[::1]:5173", "app://-", "null", "file://"]
+)
+def test_an_origin_is_told_as_a_browser_writes_it(text: str) -> None:
+    [origin] = parse_origins([text])
+    assert origin_text(origin) == text

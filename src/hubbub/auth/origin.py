@@ -194,7 +194,7 @@ def _configured(entry: str) -> Origin:
 def _mistake(entry: object) -> str:
     """Which of the usual ones it is, as far as that can be told."""
     if not isinstance(entry, str):
-        return f": it is a {type(entry).__name__}"
+        return f": it is of {type(entry)}"
     if "*" in entry:
         return ": there are no wildcards, each origin is listed"
     scheme, separator, rest = entry.partition("://")
