@@ -1,5 +1,6 @@
 """What doctor finds of an application, of secrets and of how it is started: each is brought about, and mended."""
 
+import json
 import os
 from collections.abc import Callable
 from itertools import count
@@ -66,6 +67,15 @@ def test_the_application(found: Found) -> None:
         [wrong] = found(text=text)[About.APPLICATION]
         assert wrong.verdict == "wrong"
         assert said in wrong.said
+
+
+def test_what_it_prints_and_quotes_stays_out(hubbub: Command, here: Path) -> None:
+    (here / "loud.py").write_text("print('hello')\n" + APP.format(hub="", room=""))
+    assert "findings" in json.loads(hubbub("doctor", "loud:app", "--json").stdout)
+    (here / "failing.py").write_text("raise ValueError('cannot reach postgres://me:hush@db/shop')")
+    made = hubbub("doctor", "failing:app")
+    assert "failing:app does not import: ValueError: cannot reach postgres://" in made.stdout
+    assert "hush" not in made.stdout + made.stderr
 
 
 @pytest.mark.parametrize("name", ["main", "main:", ":app"])

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from uvicorn.importer import import_from_string
 
 from hubbub import Hub
 from hubbub.auth.origin import doubts
-from hubbub.auth.redaction import harmless
+from hubbub.auth.redaction import harmless, redact
 from hubbub.cli.doctor.finding import About, Finding
 from hubbub.cli.settings import Settings, write_environment
 from hubbub.hub import included
@@ -52,10 +52,11 @@ def application(name: str | None, settings: Settings, *, embedded: bool) -> Appl
         return Application([Finding(About.APPLICATION, "wrong", f'"{harmless(name)}" names no application', do)], [])
     broker = _EMBEDDED if embedded else settings.broker
     try:
-        with _as_in_a_worker(settings.model_copy(update={"broker": broker})):
+        # What it prints is none of the table, nor of the JSON.
+        with _as_in_a_worker(settings.model_copy(update={"broker": broker})), redirect_stdout(sys.stderr):
             found = import_from_string(name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever its modules do
-        said = harmless(f"{name} does not import: {type(error).__name__}: {error}", limit=600)
+        said = harmless(redact(f"{name} does not import: {type(error).__name__}: {error}"), limit=600)
         do = "mend it, or run doctor in its directory and virtual environment"
         return Application([Finding(About.APPLICATION, "wrong", said, do)], [])
     owners = dict.fromkeys(owner for _, owner in included.everywhere(found) if isinstance(owner, Hub))
