@@ -46,7 +46,7 @@ def test_an_application_that_is_installed() -> None:
     [
         ("__main__", "/srv/app.py", True),
         ("hubbub.showcase.chat", "/v/site-packages/hubbub/showcase/chat.py", True),
-        ("hubbub.rooms.room", "/work/src/hubbub/rooms/room.py", False),
+        ("hubbub.rooms.room", "/srv/shop/hubbub/rooms/room.py", False),
         ("importlib._bootstrap", "<frozen importlib._bootstrap>", False),
         ("zipimport_hooks", "<frozen zipimport_hooks>", False),
         ("app.models", "<string>", False),
