@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 import hubbub
 from hubbub import Connection as Member
-from hubbub import Hub
+from hubbub import Hub, Limits
 from hubbub.connection.connection import Connection
 from hubbub.protocol.handshake import Handshake
 from hubbub.transports.direct import DirectTransport
@@ -121,7 +121,8 @@ class Tracer:
 
 async def traced() -> Way:
     """What one message comes to, after some others have warmed up what is kept at hand."""
-    hub = Hub("memory", tracing=False)  # whatever a test before has set up
+    # Whatever a test before has set up; and no timer among the calls.
+    hub = Hub("memory", tracing=False, limits=Limits(blocking=None))
 
     @hub.rooms("room:{name}")
     async def anybody(name: str) -> bool:
