@@ -32,6 +32,8 @@ from tests.kit.client import Tab
 from tests.kit.serving import serving
 from tests.kit.waiting import until, wait_for
 
+pytestmark = pytest.mark.watched
+
 SECONDS = 0.6
 HERE = "tests/scheduling/test_watchdog.py"
 

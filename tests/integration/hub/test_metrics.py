@@ -170,6 +170,7 @@ def _counts(hub: Hub, *, connections: int, users: int, rooms: int) -> Any:
     return asked
 
 
+@pytest.mark.complains("fail failed for connection")
 async def test_bytes_are_those_of_the_frames() -> None:
     _, app = made("memory")
     async with serving(app) as server, Tab(server.ws, token="ann") as tab:
@@ -190,6 +191,7 @@ async def test_bytes_are_those_of_the_frames() -> None:
         assert after.sum("hubbub_handler_seconds_count", type="fail") == 1
 
 
+@pytest.mark.complains("metrics could not be answered to another worker")
 async def test_a_worker_that_says_nothing_is_counted_and_one_that_cannot_too(three: Three) -> None:
     never = asyncio.Event()
     one, two, three_ = three.hubs
@@ -215,6 +217,7 @@ async def test_who_is_away_from_its_broker_speaks_for_itself(mortal: Any) -> Non
         assert found.sum("hubbub_workers", state="answered") == 1
 
 
+@pytest.mark.complains("authenticating a handshake failed")
 async def test_refusals_and_closes_are_counted_by_reason() -> None:
     hub, app = made("memory", origins=["https://ours.example"])
     async with serving(app) as server:

@@ -138,6 +138,7 @@ class Work(BaseModel):
     type: Literal["block", "await", "thread"]
 
 
+@pytest.mark.watched
 async def test_a_handler_that_holds_the_loop_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(auth=Names(), limits=Limits(blocking=0.1))
     assert isinstance(hub.metrics, Tally)
@@ -157,10 +158,10 @@ async def test_a_handler_that_holds_the_loop_is_named_once(caplog: pytest.LogCap
             await tab.request("block")
         assert hub.metrics.counts[Count.HANDLER_BLOCKED] == 3
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 1
-    assert f"{__name__}.test_a_handler_that_holds_the_loop_is_named_once.<locals>.work" in warnings[0]
-    milliseconds = int(warnings[0].partition(" ms")[0].rpartition(" ")[2])
-    assert 400 <= milliseconds < 1000 or " s by " in warnings[0]
+    name = f"{__name__}.test_a_handler_that_holds_the_loop_is_named_once.<locals>.work"
+    [warning] = [each for each in warnings if name in each]
+    milliseconds = int(warning.partition(" ms")[0].rpartition(" ")[2])
+    assert 400 <= milliseconds < 1000 or " s by " in warning
 
 
 async def test_a_thread_holds_nobody() -> None:
