@@ -85,8 +85,9 @@ class Watchdog:
 
 class _Heart:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # A loop that was dropped without a word is not to live on for being watched.
+        # A loop that was dropped without a word is not to live on for being watched: nor by its timer, which knows it.
         self._loop = weakref.ref(loop)
+        self._timer: weakref.ref[asyncio.Handle] | None = None
         self._users: tuple[Watchdog, ...] = ()
         self._node = NodeId("")
         self.stretches: deque[Stretch] = deque(maxlen=_KEPT)
@@ -94,7 +95,6 @@ class _Heart:
         self._blocked = Blocked(1.0)
         self._counted = 0
         self._context = contextvars.Context()
-        self._timer: asyncio.Handle | None = None
         self._clock = _Clock()
         self._period = _SHORTEST
         self._paused = False
@@ -107,7 +107,7 @@ class _Heart:
         self._set((*self._users, user))
         if self._thread is None:
             # In a callback of its own: what is below it on the stack is what runs the loop, and nothing else.
-            self._timer = asyncio.get_running_loop().call_soon(self._next, context=self._context)
+            self._timer = weakref.ref(asyncio.get_running_loop().call_soon(self._next, context=self._context))
             self._over = threading.Event()
             self._thread = threading.Thread(target=self._watch, args=(self._over,), name="hubbub-watchdog", daemon=True)
             self._thread.start()
@@ -118,8 +118,11 @@ class _Heart:
         self._set(tuple(each for each in self._users if each is not user))
         if self._users or self._thread is None or self._over is None:
             return
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._timer is not None and (timer := self._timer()) is not None:
+            timer.cancel()
+        # Who watches this loop later begins anew: what lies between was nobody's to see.
+        if (loop := self._loop()) is not None:
+            _hearts.pop(loop, None)
         self._over.set()
         self._thread.join(_FAREWELL)
         self._count(user)
@@ -149,7 +152,8 @@ class _Heart:
         if thread != self._clock.thread:
             self._clock = _Clock.of_this_thread()
         depth, root = depth_of(sys._getframe())  # noqa: SLF001 - the name is old, the function is documented
-        self._timer = asyncio.get_running_loop().call_later(self._period, self._next, context=self._context)
+        timer = asyncio.get_running_loop().call_later(self._period, self._next, context=self._context)
+        self._timer = weakref.ref(timer)
         self._beat = _Beat(beat.number + 1, time.monotonic() + self._period, cpu, thread, depth - 1, root)
 
     def _count(self, *users: Watchdog) -> None:
