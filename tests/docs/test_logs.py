@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import re
 import signal
 from collections.abc import Iterator
@@ -74,6 +75,39 @@ def test_a_line_is_one_object_whatever_is_in_it() -> None:
     assert (said["message"], said["user"], said["exception"]) == ('a\nb "', "al\nice", "Traceback")
     assert said["stack_info"] == "Stack"
     assert said["odd"].startswith("<object")
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+ITSELF: list[object] = []
+ITSELF.append(ITSELF)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (math.nan, "nan"),
+        ({"most": -math.inf}, "{'most': -inf}"),
+        ({(1, 2): "a pair"}, "{(1, 2): 'a pair'}"),
+        (ITSELF, "[[...]]"),
+        (Mute(), "<Mute>"),
+        (10**5000, "<int>"),
+    ],
+    ids=["no number", "within", "a key", "itself", "mute", "long"],
+)
+def test_a_line_is_written_and_can_be_read_whatever_an_application_adds(value: object, said: str) -> None:
+    line = JsonFormatter().format(logging.makeLogRecord({"msg": "x", "value": value, "count": 3}))
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is no JSON")
+
+    read = json.loads(line, parse_constant=refuse)
+    assert (read["message"], read["value"], read["count"]) == ("x", said, 3)
 
 
 def test_an_exception_is_in_its_line() -> None:

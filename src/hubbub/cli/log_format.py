@@ -1,11 +1,13 @@
 """Log lines as JSON, one object a line, for whatever collects them: `hubbub serve --log-format json`.
 
 Of every logger, uvicorn's too: `time` (ISO 8601, UTC), `level`, `logger`, `message`, the record's own attributes by
-their names, and `exception` where there is one. What JSON cannot say is said by `str`.
+their names, and `exception` where there is one. What JSON cannot say is said by `str`, and what cannot be said at all
+by its type: a line that is not written, or that nobody can read, is mostly the one that was needed.
 """
 
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,4 +34,16 @@ class JsonFormatter(logging.Formatter):
             said["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             said["stack_info"] = self.formatStack(record.stack_info)
-        return json.dumps(said, default=str)
+        try:
+            return json.dumps(said, default=str, allow_nan=False)
+        except Exception:  # noqa: BLE001 - of the application's own, and any of them may be the one
+            return json.dumps({name: _sayable(value) for name, value in said.items()})
+
+
+def _sayable(value: object) -> Any:
+    """What JSON has for it: of a number that is none, a key that is no name, or what has itself in it, a text."""
+    with suppress(Exception):
+        return json.loads(json.dumps(value, default=str, allow_nan=False))
+    with suppress(Exception):
+        return str(value)
+    return f"<{type(value).__name__}>"
