@@ -60,3 +60,5 @@ def test_a_gate_wider_than_a_worker_is_said_and_a_storm_may_never_end() -> None:
 def test_a_wrong_flag_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"^--per-worker is a number from 1 to 65,536, not 0$"):
         run("--per-worker", "0")
+    with pytest.raises(ConfigurationError, match=r"^--headroom leaves 0\.0005 of a core"):
+        run("--speed", "0.01", "--headroom", "0.95")

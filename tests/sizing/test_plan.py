@@ -56,6 +56,13 @@ def test_what_is_done_takes_cores(costs: dict[str, float], demand: dict[str, Any
     assert found.workers == max(2, math.ceil(cores - 1e-9), math.ceil(found.connections / 15_000))
 
 
+def test_a_core_that_has_less_than_an_idle_worker_takes_is_refused() -> None:
+    idle = {"worker_idle_ms_per_s": 5.0}
+    assert planned(idle, hardware={"speed": 0.011, "headroom": 0.5}).workers == 2
+    with pytest.raises(WrongSize, match=r"^headroom leaves 0\.005 of a core, and a worker takes as much"):
+        planned(idle, hardware={"speed": 0.01, "headroom": 0.5})
+
+
 def test_half_a_core_that_stays_free_takes_twice_the_workers() -> None:
     demand = {"messages": 100, "fanout": 100}
     assert planned({"delivery": 1e-3}, **demand).workers == 10

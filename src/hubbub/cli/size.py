@@ -29,13 +29,13 @@ def size(*, simulate: bool, in_json: bool, **asked: Any) -> str:
     Raises ConfigurationError for what is wrong with a flag.
     """
     given = {name: value for name, value in asked.items() if value is not None}
+    costs = measured_costs()
     try:
         demand = Demand(**{name: given[name] for name in _names(Demand) if name in given})
         hardware = Hardware(**{name: given[name] for name in _names(Hardware) if name in given})
+        found = plan(demand, hardware, costs)
     except WrongSize as error:
         raise ConfigurationError(f"--{error.setting.replace('_', '-')} {error.rule}") from None
-    costs = measured_costs()
-    found = plan(demand, hardware, costs)
     played = _played(found, demand, hardware, costs) if simulate else {}
     if in_json:
         return json.dumps(_as_json(demand, hardware, found, played))

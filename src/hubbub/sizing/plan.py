@@ -136,12 +136,15 @@ class Plan:
 
 
 def plan(demand: Demand, hardware: Hardware, costs: Costs) -> Plan:
-    """What it takes."""
+    """What it takes. Raises WrongSize where a core has no more than a worker takes that does nothing."""
     connections = demand.connections
     deliveries = demand.messages * demand.fanout
     arrivals = connections / demand.stay
     usable = 1 - hardware.headroom
     core = hardware.speed * usable
+    if costs.worker_idle_ms_per_s / 1_000 >= core:
+        # Each worker more would ask for another one.
+        raise WrongSize("headroom", f"leaves {core:g} of a core, and a worker takes as much that does nothing")
     each_back = back_each(demand, costs)
     fixed = {
         "connections": math.ceil(connections / hardware.per_worker),
