@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hubbub.brokers import data_directory
-from hubbub.brokers.data_directory import AOF_DIRECTORY, DataDirectory
+from hubbub.brokers.data_directory import AOF_DIRECTORY, HOME, DataDirectory
 from hubbub.errors import ConfigurationError
 
 
@@ -152,10 +152,13 @@ def test_a_machine_has_one_name_for_as_long_as_it_runs() -> None:
 
 def test_what_a_rewrite_left_that_was_killed_is_removed(tmp_path: Path) -> None:
     with_history(tmp_path)
-    leftover = tmp_path / AOF_DIRECTORY / "temp-rewriteaof-bg-1.aof"
-    leftover.touch()
+    leftovers = [tmp_path / HOME / "temp-rewriteaof-1.aof", tmp_path / AOF_DIRECTORY / "temp-hubbub.aof.manifest"]
+    of_another = tmp_path / "temp-rewriteaof-1.aof"
+    for file in (*leftovers, of_another):
+        file.touch()
     with opened(tmp_path):
-        assert not leftover.exists()
+        assert not any(leftover.exists() for leftover in leftovers)
+        assert of_another.exists()
 
 
 def test_a_secret_stays(tmp_path: Path) -> None:

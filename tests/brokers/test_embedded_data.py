@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from redis import Redis
 
@@ -92,6 +93,23 @@ def test_after_its_death_it_is_started_again_with_its_data(tmp_path: Path) -> No
         kill(valkey)
         valkey.start()
         assert client.get("first") == b"1"
+
+
+def test_a_rewrite_that_was_killed_leaves_nothing_beside_what_is_kept(tmp_path: Path) -> None:
+    with running(tmp_path) as valkey, Redis.from_url(valkey.url) as client:
+        for number in range(100):
+            client.set(f"k{number}", "x")
+        before = {path.name for path in tmp_path.rglob("*")}
+        client.config_set("rdb-key-save-delay", 1_000_000)
+        client.bgrewriteaof()
+        wait_for(lambda: any(path.name.startswith("temp-") for path in tmp_path.rglob("*")), what="it is under way")
+        rewriting = psutil.Process(valkey.pid).children()
+        kill(valkey)
+        for process in rewriting:
+            process.kill()
+            process.wait(30)
+    with running(tmp_path):
+        assert {path.name for path in tmp_path.rglob("*")} <= {*before, "hubbub.aof.2.incr.aof"}
 
 
 def test_nobody_else_gets_its_directory_while_it_lives_on(tmp_path: Path) -> None:

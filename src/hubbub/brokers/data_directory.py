@@ -22,8 +22,11 @@ from pathlib import Path
 
 from hubbub.errors import ConfigurationError
 
-#: In this directory, and in no other program's.
-AOF_DIRECTORY, AOF_FILE, LOG = "hubbub-aof", "hubbub.aof", "hubbub-valkey.log"
+#: Where the server works: what it has not finished it leaves there, and there nobody else does.
+HOME = "hubbub-aof"
+#: Below that, what it keeps.
+AOF, AOF_FILE = "aof", "hubbub.aof"
+AOF_DIRECTORY, LOG = f"{HOME}/{AOF}", "hubbub-valkey.log"
 _LOCK, _STATE, _SECRET = "hubbub.lock", "hubbub.state", "hubbub.secret"
 _ENDED = "ended"
 
@@ -71,9 +74,11 @@ class DataDirectory:
             self._take(lock, time.monotonic() + within)
             # A disk that is full, or was mounted for reading only, is found out now and not by the first message.
             self._write(_STATE, self._state())
-            (self.path / AOF_DIRECTORY).mkdir(mode=0o700, exist_ok=True)
-            for leftover in (self.path / AOF_DIRECTORY).glob("temp-*"):
-                leftover.unlink(missing_ok=True)  # of a rewrite during which the server was killed
+            for directory in (self.path / HOME, self.path / AOF_DIRECTORY):
+                directory.mkdir(mode=0o700, exist_ok=True)
+                for leftover in directory.glob("temp-*"):
+                    # Of a rewrite during which the server was killed: as much again as all that is kept.
+                    leftover.unlink(missing_ok=True)
         except OSError as error:
             os.close(lock)
             raise ConfigurationError(f"{self.path}: {error.strerror}") from None

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from hubbub.brokers.data_directory import AOF_DIRECTORY, AOF_FILE, DataDirectory
+from hubbub.brokers.data_directory import AOF, AOF_FILE, HOME, DataDirectory
 from hubbub.brokers.socket_directory import make_directory
 from hubbub.errors import ConfigurationError
 from hubbub.options import BROKER_MEMORY as MEMORY
@@ -190,13 +190,13 @@ class EmbeddedValkey:
         return {
             "appendonly": "yes",
             "appendfsync": "everysec",
-            "appenddirname": AOF_DIRECTORY,
+            "appenddirname": AOF,
             "appendfilename": AOF_FILE,
             # Leases and reports are written all day, also where nothing is said: Valkey's own 64 MiB are long to read.
             "auto-aof-rewrite-min-size": "16mb",
             # The last write of a server that was killed, or of a machine that lost its power, may be half there.
             "aof-load-truncated": "yes",
-            "dir": str(self._data.path),
+            "dir": str(self._data.path / HOME),
             "logfile": str(self._data.log),
         }
 

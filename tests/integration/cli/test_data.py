@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from hubbub.brokers.data_directory import DataDirectory
+from hubbub.brokers.data_directory import AOF_DIRECTORY, DataDirectory
 from hubbub.brokers.embedded import EmbeddedValkey
 from hubbub.cli.announce import what_ends
 from hubbub.cli.settings import Settings
@@ -92,7 +92,7 @@ def test_under_reload_too(here: Path) -> None:
 @pytest.mark.complains("the embedded Valkey ended unexpectedly|stopping all workers")
 def test_one_that_cannot_be_started_again_ends_everything(here: Path) -> None:
     with Served("app:app", "--workers", "2", "--data", "kept", cwd=here) as server:
-        [manifest] = (here / "kept" / "hubbub-aof").glob("*.manifest")
+        [manifest] = (here / "kept" / AOF_DIRECTORY).glob("*.manifest")
         manifest.write_text("no manifest\n")
         kill(valkey_of(server))
         assert server.wait(30) == 1
@@ -134,7 +134,7 @@ def test_a_directory_in_use_is_refused(here: Path, hubbub: Command) -> None:
 def test_data_of_a_later_version_is_refused_in_one_line(here: Path, hubbub: Command) -> None:
     with held(here / "kept") as data, EmbeddedValkey(data=data):
         pass
-    [base] = (here / "kept" / "hubbub-aof").glob("*.base.rdb")
+    [base] = (here / "kept" / AOF_DIRECTORY).glob("*.base.rdb")
     base.write_bytes(b"REDIS0099" + base.read_bytes()[9:])
     refused = hubbub("serve", "app:app", "--port", "0", "--data", "kept")
     assert refused.returncode == 2
