@@ -6,6 +6,7 @@ they are. By `trusting` uvicorn has read the header before the hub sees it.
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -160,13 +161,20 @@ async def test_silent_ones_of_one_address(server_options: dict[str, Any]) -> Non
         assert (await come(server, HOSTILE, "/ws")).status == 101
 
 
-async def test_a_worker_looks_at_so_many_a_second_whoever_they_are(server_options: dict[str, Any]) -> None:
+async def test_a_worker_looks_at_so_many_a_second_whoever_they_are(
+    server_options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hubbub.addresses")
     async with limited(server_options, Limits(handshakes=0.5, closing=0.5)) as server:
         peers = [await come(server, f"203.0.113.{number}") for number in range(10)]
         assert [peer.status for peer in peers] == [101] + [503] * 9
         assert b"retry-after: 2\r\n" in peers[-1].head.lower()
         assert counted(server, Count.REFUSED_WORKER) == 9
         assert inside(server.hub).gate.table.connections == 1
+        told = [vars(record) for record in caplog.records if record.name == "hubbub.addresses"]
+        assert {(each["event"], each["code"]) for each in told} == {("refused", 503)}
+        assert told[0]["message"] == "refused 203.0.113.1 with 503: too many handshakes at this worker"
+        assert (told[0]["address"], len(told)) == ("203.0.113.1", 5)
         assert (await Peer(server.address).open()).status == 503 if not server_options["proxy_headers"] else True
 
 

@@ -26,6 +26,7 @@ from hubbub.scheduling.token_bucket import TokenBucket
 _log = logging.getLogger("hubbub.addresses")
 
 
+_BUSY = "too many handshakes at this worker"
 _NO_HANDSHAKES = frozenset({Count.INVALID_REQUESTS, Count.LARGE_HEADS, Count.LATE_HEADS, Count.INVALID_HANDSHAKES})
 
 
@@ -107,7 +108,7 @@ class Gate:
                 if key is not None:
                     self.table.leave(key, now)
                 self._none_before = now + wait
-                raise self._too_much(wait)
+                raise self._too_much(wait, client)
         return self.nothing if key is None else Seat(self, key)
 
     def refuses(self, scope: Mapping[str, Any]) -> HTTPException | None:
@@ -123,7 +124,7 @@ class Gate:
             if client.limited and client.address is not None:
                 self._check(self.table.refuses(group_of(client.address), now), client)
             if now < self._none_before and not (client.address is not None and client.address.is_loopback):
-                raise self._too_much(self._none_before - now)
+                raise self._too_much(self._none_before - now, client)
         except HTTPException as refusal:
             return refusal
         return None
@@ -182,9 +183,17 @@ class Gate:
         )
         raise _refusal(too_much)
 
-    def _too_much(self, wait: float) -> HTTPException:
+    def _too_much(self, wait: float, client: Client) -> HTTPException:
         self._metrics.count(Count.REFUSED_WORKER)
-        return HTTPException(503, "too many handshakes at this worker", _retry_after(wait))
+        address = client.address
+        self.told.tell(
+            f"refused with 503: {_BUSY}",
+            "refused %s with 503: %s",
+            "a client" if address is None else shown(address),
+            _BUSY,
+            extra=fields(Event.REFUSED, address=None if address is None else str(address), code=503, cause=_BUSY),
+        )
+        return HTTPException(503, _BUSY, _retry_after(wait))
 
     def _client(self, scope: Mapping[str, Any]) -> Client:
         client = client_of(scope, self._proxies)
