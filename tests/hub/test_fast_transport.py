@@ -3,18 +3,22 @@
 import asyncio
 import logging
 import threading
+from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from hubbub import ConfigurationError, Hub
 from hubbub.transports import PROTOCOL
 from hubbub.transports import uvicorn as ours
 from hubbub.transports.uvicorn import HubbubProtocol
+from tests.kit.client import Tab
 from tests.kit.serving import Names, serving, simple
 from tests.kit.waiting import until
 
@@ -60,13 +64,17 @@ async def test_a_subclass_of_ours_stays_and_nothing_is_said(caplog: pytest.LogCa
 
 @pytest.mark.parametrize(
     ("chosen", "called"),
-    [("websockets-sansio", "websockets-sansio"), (WebSocketsSansIOProtocol, "WebSocketsSansIOProtocol")],
+    [
+        ("websockets-sansio", "websockets-sansio"),
+        (WebSocketsSansIOProtocol, "WebSocketsSansIOProtocol"),
+        (partial(WebSocketsSansIOProtocol), "partial"),
+    ],
 )
 async def test_what_was_chosen_stays(chosen: Any, called: str, caplog: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
     for path in ("/one", "/two"):
         app.include_router(Hub(auth=Names(), path=path).router)
-    assert (await classes(app, ws=chosen))[0] is WebSocketsSansIOProtocol
+    assert (await classes(app, ws=chosen))[0] in (WebSocketsSansIOProtocol, chosen)
     [line] = lines(caplog)
     assert SLOWER in line
     assert f"uvicorn was told --ws {called}." in line
@@ -122,6 +130,45 @@ def test_off_the_main_thread_it_is_found_as_well() -> None:
     thread.join(30)
     assert told.is_set()
     assert server.config.ws_protocol_class is HubbubProtocol
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools", "hubbub.transports.http:HubbubHTTP"])
+async def test_who_is_started_by_a_request_is_there_and_what_comes_after_it_is_fast(http: str) -> None:
+    hub = Hub(auth=Names())
+    inner = simple(hub)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if not hub.ready:
+            await hub.start()
+        await inner(scope, receive, send)
+
+    async with serving(app, ws="auto", http=http, lifespan="off") as server:
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(server.url)).status_code == 404
+        async with Tab(server.ws, token="ann"):
+            pass
+        assert server.server.config.ws_protocol_class is HubbubProtocol
+        await hub.stop()
+
+
+async def test_who_is_started_by_a_task_of_the_applications_own_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(FastAPI(), ws="auto") as address:
+        with uvicorn.Server.capture_signals(address.server):
+            async with Hub(auth=Names()).running():
+                pass
+        line = lines(caplog)[0]
+        assert SLOWER in line
+        assert "started by a task of the application's own, and not in the server's lifespan" in line
+        assert address.server.config.ws_protocol_class is WebSocketsSansIOProtocol
+
+
+async def test_what_uvicorn_cannot_be_asked_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubbub.hub.fast_transport._configuration_of", lambda runner: None)
+    assert (await classes(simple(Hub(auth=Names())), ws="auto"))[0] is WebSocketsSansIOProtocol
+    [line] = lines(caplog)
+    assert "this uvicorn's configuration was not found" in line
 
 
 def test_tests_are_told_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,8 @@ uvicorn loads its protocol classes before it imports the application, so an impo
 makes them anew for every socket, from its configuration, and takes no socket before the lifespan has started. So a hub
 that starts in uvicorn's lifespan puts our class there. The configuration is that of the server whose lifespan this is,
 found by the task that runs it: behind the handlers of signals (`server_process.py`) is the last server of a process,
-which need not be this one, and off the main thread none.
+which need not be this one, and off the main thread none. A hub that is started by a request finds it as well, for the
+sockets that come after; one that a task of the application's own starts says that it does not.
 
 What an operator has chosen stays: any `--ws`, uvicorn's own class by name too, and `--http` in any case, because what
 bounds requests is no affair of a hub that nobody asked. Elsewhere, and where it was chosen, a hub says once that it is
@@ -15,9 +16,11 @@ import asyncio
 import logging
 import sys
 import weakref
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from hubbub.hub.server_process import ServerProcess
 from hubbub.ports.logs import Event, fields
 from hubbub.transports import PROTOCOL
 from hubbub.transports.environment import wants_fast
@@ -42,12 +45,31 @@ def take_fast_transport() -> None:
         return
     frame = _outermost_of_this_task()
     server = str(frame.f_globals.get("__name__", "")).partition(".")[0] if frame is not None else ""
-    if server == "uvicorn":
-        _of_uvicorn(getattr(frame.f_locals.get("self") if frame is not None else None, "config", None))
+    if frame is not None and server == "uvicorn":
+        _of_uvicorn(_configuration_of(frame.f_locals.get("self")))
     elif server in _SERVERS:
         _tell_once(f"{_SERVERS[server]} has no other")
     elif _DAPHNE in sys.modules:
         _tell_once("Daphne has no other")
+    elif (behind := getattr(ServerProcess().server, "config", None)) is not None and not _is_ours(behind):
+        _tell_once("it was started by a task of the application's own, and not in the server's lifespan")
+
+
+def _configuration_of(runner: Any) -> Any:
+    """What uvicorn's task is a method of knows it: a lifespan, a WebSocket, or of a request its socket's protocol."""
+    if (config := getattr(runner, "config", None)) is not None:
+        return config
+    with suppress(AttributeError):
+        return runner.transport.get_protocol().config
+    return None
+
+
+def _is_ours(config: Any) -> bool:
+    with suppress(Exception):
+        from hubbub.transports.uvicorn import HubbubProtocol
+
+        return issubclass(config.ws_protocol_class, HubbubProtocol)
+    return False
 
 
 def _of_uvicorn(config: Any) -> None:
@@ -62,7 +84,9 @@ def _of_uvicorn(config: Any) -> None:
         return
     if isinstance(own, type) and issubclass(own, HubbubProtocol):
         return
-    if config.ws == "auto" and own is WebSocketsSansIOProtocol:
+    if config is None:
+        _tell_once("this uvicorn's configuration was not found")
+    elif config.ws == "auto" and own is WebSocketsSansIOProtocol:
         config.ws_protocol_class = HubbubProtocol
         _log.info(
             "sockets have the fast transport, %s: uvicorn was not told which. HUBBUB_TRANSPORT=asgi leaves it its own",
@@ -70,7 +94,7 @@ def _of_uvicorn(config: Any) -> None:
             extra=fields(Event.FAST_TRANSPORT),
         )
     else:
-        chosen = config.ws if isinstance(config.ws, str) else config.ws.__name__
+        chosen = config.ws if isinstance(config.ws, str) else getattr(config.ws, "__name__", type(config.ws).__name__)
         _tell_once(f"uvicorn was told --ws {chosen}")
 
 
