@@ -249,6 +249,42 @@ async def test_a_power_cut_is_told_also_where_memory_is_full(tmp_path: Path, mon
     data.close()
 
 
+def unable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """From now on servers run under this limit of the shell's."""
+    wrapped = tmp_path / "limited"
+    wrapped.write_text(f'#!/bin/sh\nulimit {limit}\nexec {server_binary()} "$@"\n')
+    wrapped.chmod(0o700)
+    monkeypatch.setattr("hubbub.brokers.embedded.server_binary", lambda: wrapped)
+
+
+def test_a_power_cut_that_cannot_be_told_is_refused_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path) as valkey, Redis.from_url(valkey.url) as client:
+        for number in range(20):
+            client.hset(f"hubbub:{{h:room:{number}}}:meta", "e", "before")
+        wait_for(lambda: client.execute_command("WAITAOF", 1, 0, 0)[0] == 1, what="it is on the disk")
+        kill(valkey)
+    monkeypatch.setattr(data_directory, "boot", lambda: "the next")
+    with monkeypatch.context() as patched:
+        unable(tmp_path, patched, "-f 0")
+        said = f"^{tmp_path}: what is kept may lack its last second.*MISCONF"
+        with pytest.raises(ConfigurationError, match=said), running(tmp_path):
+            pass
+    with running(tmp_path) as valkey, Redis.from_url(valkey.url) as client:
+        assert b"before" not in {client.hget(f"hubbub:{{h:room:{number}}}:meta", "e") for number in range(20)}
+
+
+def test_a_system_that_has_no_process_left_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, os.strerror(11))
+
+    monkeypatch.setattr(subprocess, "Popen", none)
+    said = "^the embedded server did not start: Resource temporarily unavailable"
+    with pytest.raises(ConfigurationError, match=said), running(tmp_path):
+        pass
+
+
 def test_a_write_that_was_cut_off_in_the_middle_keeps_nothing_from_starting(tmp_path: Path) -> None:
     with running(tmp_path) as valkey, Redis.from_url(valkey.url) as client:
         client.set("first", 1)

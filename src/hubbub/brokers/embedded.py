@@ -142,6 +142,9 @@ class EmbeddedValkey:
             self._answers(deadline, said_before)
             if self._data is not None:
                 self._stand_by(self._data)
+        except OSError as error:  # too many processes, or files
+            self.stop()
+            raise ConfigurationError(f"the embedded server did not start: {error.strerror or error}") from error
         except BaseException:
             self.stop()
             raise
@@ -202,14 +205,20 @@ class EmbeddedValkey:
 
     def _stand_by(self, data: DataDirectory) -> None:
         """Nobody uses it before the histories are what they are said to be."""
-        if data.may_have_lost():
-            from hubbub.brokers.redis.anew import begin_anew
+        from redis.exceptions import RedisError  # it comes with the server, and only who has one needs it
 
-            begin_anew(str(self._socket()))
         try:
+            if data.may_have_lost():
+                from hubbub.brokers.redis.anew import begin_anew
+
+                begin_anew(str(self._socket()))
             data.runs()
         except OSError as error:
             raise ConfigurationError(f"{data}: {error.strerror}") from None
+        except RedisError as error:  # a disk that is full, which may be why the machine went down
+            raise ConfigurationError(
+                f"{data}: what is kept may lack its last second, and that cannot be written down: {error}"
+            ) from error
         self._stands = True
 
     def _answers(self, deadline: float, said_before: int) -> None:
