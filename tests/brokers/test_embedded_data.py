@@ -249,6 +249,20 @@ async def test_a_power_cut_is_told_also_where_memory_is_full(tmp_path: Path, mon
     data.close()
 
 
+def test_one_that_was_told_to_end_by_whoever_stops_the_machine_has_lost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path) as valkey:
+        os.kill(valkey.pid, signal.SIGTERM)
+        wait_for(lambda: not valkey.alive, what="it ends")
+    monkeypatch.setattr(data_directory, "boot", lambda: "the next")
+    assert not DataDirectory(tmp_path).may_have_lost()
+    with running(tmp_path) as valkey:
+        kill(valkey)
+    monkeypatch.setattr(data_directory, "boot", lambda: "the one after")
+    assert DataDirectory(tmp_path).may_have_lost(), "a death is no end in order"
+
+
 def unable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     """From now on servers run under this limit of the shell's."""
     wrapped = tmp_path / "limited"

@@ -153,7 +153,8 @@ class EmbeddedValkey:
         """End it, by force after `deadline` seconds, and remove its directory. May be called twice."""
         process, self._process = self._process, None
         stood, self._stands = self._stands, False
-        if process is not None and process.poll() is None:
+        if process is not None:
+            # It may have ended already: what stops a service or a machine often tells every process of it.
             process.terminate()
             try:
                 in_order = process.wait(deadline) == 0
