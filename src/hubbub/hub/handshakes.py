@@ -179,7 +179,8 @@ class Handshakes:
             self._record(websocket, refusal.status_code, _cause(refusal.__context__) or refusal.detail)
             if refusal.status_code in _NOT_YET_TOLD:
                 kind = f"a handshake was refused with {refusal.status_code}: {refusal.detail}"
-                self.told.tell(kind, kind, extra=fields(Event.REFUSED, cause=kind))
+                extra = fields(Event.REFUSED, code=refusal.status_code, cause=refusal.detail)
+                self.told.tell(kind, kind, extra=extra)
             await _deny(websocket, refusal)
             raise quiet(websocket, HandshakeRefused()) from None
         except CredentialError as error:
@@ -210,7 +211,8 @@ class Handshakes:
             self._check_origin(websocket, required=True)
             return self._user(user)
         if not self._authenticators:
-            self.told.tell(_NO_AUTH, _NO_AUTH, level=logging.WARNING, extra=fields(Event.REFUSED, cause=_NO_AUTH))
+            extra = fields(Event.REFUSED, code=403, cause=_NO_AUTH)
+            self.told.tell(_NO_AUTH, _NO_AUTH, level=logging.WARNING, extra=extra)
             raise _Refusal(403, "this server has no way to authenticate anyone", Count.REFUSED_NO_AUTH)
         presented = examine(scope, self._authenticators, limit=self._limits.credential)
         if isinstance(presented, Malformed):

@@ -182,5 +182,7 @@ async def test_why_nobody_is_let_in(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(simple(hub)) as server, Tab(server.ws, token="ann"):
         assert await refused(server, token="bob") == 503
         await said(caplog, "a handshake was refused with 503: this worker is full")
+        [told] = [vars(record) for record in caplog.records if record.name == "hubbub.endpoint"]
+        assert (told["event"], told["code"], told["cause"]) == ("refused", 503, "this worker is full")
         assert isinstance(hub.metrics, Tally)
         assert hub.metrics.counts[Count.REFUSED_HANDSHAKES] == 1
