@@ -53,13 +53,16 @@ LookupError: planted
 [INFO] Started worker-1
 2026-11-28 05:05:03,674 ERROR    it failed
 WARNING:  no ERROR: at all
+{"time": "2026-11-28T05:05:03.674+00:00", "level": "INFO", "logger": "x", "message": "level ERROR"}
+{"time": "2026-11-28T05:05:03.675+00:00", "level": "ERROR", "logger": "x", "message": "it failed"}
 INFO:     the last"""
     assert [each.partition("\n")[0] for each in complaints_in(log)] == [
         "ERROR:    Exception in ASGI application",
         "[2026-11-28 05:04:43 +0000] [9846] [ERROR] it failed",
         "2026-11-28 05:05:03,674 ERROR    it failed",
+        '{"time": "2026-11-28T05:05:03.675+00:00", "level": "ERROR", "logger": "x", "message": "it failed"}',
     ]
-    assert len(entries(log)) == 8
+    assert len(entries(log)) == 10
     assert complaints_in("ERROR:    ASGI callable returned without completing handshake.") == []
 
 

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-#: How an entry of a log begins: uvicorn's and ours, gunicorn's, Granian's, Daphne's and a line of access.
-_BEGINS = re.compile(r"^(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b|\[|\d{4}-\d\d-\d\d |\d+\.\d+\.\d+\.\d+:\d+ - )")
+#: How an entry of a log begins: uvicorn's and ours, gunicorn's, Granian's, Daphne's, a line of access, and JSON.
+_BEGINS = re.compile(r"^(?:\{\"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b|\[|\d{4}-\d\d-\d\d |\d+\.\d+\.\d+\.\d+:\d+ - )")
 _COMPLAINT = re.compile(
     r"Traceback \(most recent call last\)|^\s*\+ Exception Group Traceback"
     r"|Task exception was never retrieved|Future exception was never retrieved|Exception in callback"
     r"|Task was destroyed but it is pending|was never awaited|Exception ignored in|Fatal Python error"
-    r"|^(?:\d{4}-\d\d-\d\d \S+ |\[[^\]]*\] \[\d+\] )?\[?(?:ERROR|CRITICAL)\b",
+    r"|^(?:\d{4}-\d\d-\d\d \S+ |\[[^\]]*\] \[\d+\] )?\[?(?:ERROR|CRITICAL)\b"
+    r'|^\{"time": "[^"]*", "level": "(?:ERROR|CRITICAL)"',
     re.MULTILINE,
 )
 #: What is nobody's fault here.
