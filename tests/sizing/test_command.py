@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from hubbub.cli.commands import app
 from hubbub.errors import ConfigurationError
-from hubbub.sizing.measured import COMMAND, DATE
+from hubbub.sizing.costs import Costs
+from hubbub.sizing.measured import COMMAND, DATE, MEASURED
 
 
 def run(*arguments: str) -> str:
@@ -50,7 +51,11 @@ def test_more_than_one_broker_is_said_not_to_be_built() -> None:
     assert "not built yet" in run("--users", "100000000", "--messages", "1000000")
 
 
-def test_a_gate_wider_than_a_worker_is_said_and_a_storm_may_never_end() -> None:
+def test_a_gate_wider_than_a_worker_is_said_and_a_storm_may_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = Costs.of(
+        {**MEASURED, "handshake_ms": 3.3, "rejoin_ms": 3.5, "refusal_ms": 0.9, "worker_idle_ms_per_s": 6.0}
+    )
+    monkeypatch.setattr("hubbub.cli.size.measured_costs", lambda: costs)
     size = ["--users", "60000", "--online", "1", "--per-worker", "65536", "--back", "86400", "--speed", "0.02"]
     size += ["--messages", "0", "--stay", "10000000"]
     assert "who was let in waits" in run(*size)
