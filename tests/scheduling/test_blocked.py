@@ -156,6 +156,22 @@ def test_a_loop_that_waits_for_work_and_one_that_is_looked_at_by_a_debugger() ->
     assert loop.block(30.0, LOAD, debugger) == []
 
 
+def test_a_handler_that_was_debugged_held_nobody_up_by_that() -> None:
+    loop = Loop()
+    debugger = Level(LOAD.code, "pdb", 1)
+    for stack in ((LOAD, debugger), (LOAD,)):
+        loop.now = loop.again = max(loop.now, loop.due)
+        loop.told = []
+        began = loop.now
+        loop.stack = (LOAD,)
+        loop.passes(0.2)
+        loop.stack = stack
+        loop.passes(30.0)
+        loop.stretches = [Stretch(WORK, loop.now - began, loop.now)]
+        loop.beats()
+        assert bool(loop.told) is (stack == (LOAD,))
+
+
 def test_a_machine_that_was_asleep() -> None:
     loop = Loop()
     loop.stack = (LOAD,)

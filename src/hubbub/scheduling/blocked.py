@@ -7,6 +7,7 @@ function is named where the thread stood in it for a while. A loop that has a th
 one at each look: that is told by its lag alone.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -132,6 +133,8 @@ class Blocked:
         """Of the handlers' stretches that are a part of it."""
         self._excuses: deque[tuple[float, float]] = deque(maxlen=_EXCUSES)
         """From when to when the machine was away."""
+        self._debugged = -math.inf
+        """When somebody was seen last who looks at it by a debugger: what is held for that is held by nobody."""
         self._delays: deque[tuple[float, float | None]] = deque([(0.0, None)], maxlen=_DELAYS)
         """`delayed` at each look."""
         self._spots: dict[str, _Spot] = {}
@@ -180,7 +183,7 @@ class Blocked:
         if overdue < self.limit / 2:
             return self._since + self.limit / 2
         stack = seen.stack()
-        if not stack or is_debugged(stack):
+        if not stack or self._is_debugged(stack, seen):
             return self._count_from(seen)
         same = common(self._stack, stack)
         self._first = self._first if same else seen.now
@@ -199,6 +202,9 @@ class Blocked:
         overdue = seen.now - self._since
         # By more looks it is seen better which function it is that goes on and on, and which one it only calls.
         stack = seen.stack() if self._told_at is None else self._stack
+        if self._is_debugged(stack, seen):
+            self._confirmed = False
+            return self._count_from(seen)
         if same := common(self._stack, stack):
             self._stack, self._held = same, False
         if not stack:
@@ -237,10 +243,18 @@ class Blocked:
         if self._confirmed and stretch.ended >= self._since:
             self._longest = max(self._longest, stretch.seconds)
             return
+        if began <= self._debugged <= stretch.ended:
+            return
         if stretch.seconds - self._excused(began, stretch.ended) - self._waited(began, seen) < self.limit:
             return
         self.count += 1
         ended.append(Told(place=stretch.place, seconds=stretch.seconds, lasts=False, began=began))
+
+    def _is_debugged(self, stack: Stack, seen: Look) -> bool:
+        debugged = is_debugged(stack)
+        if debugged:
+            self._debugged = seen.now
+        return debugged
 
     def _excused(self, began: float, ended: float) -> float:
         """For how long the machine was away within this time."""
