@@ -1,6 +1,10 @@
 """One message is timed now and then, from `send` to the end of the turn in which it was written; none is waited for
 that cannot come."""
 
+import asyncio
+import contextvars
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +21,7 @@ class Loop:
     def __init__(self) -> None:
         self.timers: list[tuple[float, Callable[[], None]]] = []
 
-    def call_later(self, delay: float, ring: Callable[[], None]) -> "Loop":
+    def call_later(self, delay: float, ring: Callable[[], None], *, context: contextvars.Context) -> "Loop":
         self.timers = [(delay, ring)]
         return self
 
@@ -102,6 +106,28 @@ def test_one_that_was_refused_is_forgotten_and_another_is_not() -> None:
     assert (s.journeys.data, s.took) == (None, [0, 0])
     s.loop.ring(after=0.05)
     assert s.journeys.idle
+
+
+class Session:
+    """What an application has for a request, or a user."""
+
+
+SESSION: contextvars.ContextVar[Session] = contextvars.ContextVar("session")
+
+
+async def test_a_timer_keeps_nothing_of_who_has_sent() -> None:
+    journeys = Journeys(asyncio.get_running_loop(), Tally(), lambda topic: True)
+
+    def send() -> "weakref.ref[Session]":
+        session = Session()
+        SESSION.set(session)
+        journeys.begin(TOPIC, b"x")
+        return weakref.ref(session)
+
+    session = contextvars.copy_context().run(send)
+    gc.collect()
+    assert session() is None
+    journeys.stop()
 
 
 def test_stopped_it_times_nothing() -> None:

@@ -9,6 +9,7 @@ What is asked of every message is one attribute, and one comparison of what the 
 """
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ class Journeys:
 
     __slots__ = (
         "_alarm",
+        "_context",
         "_hears",
         "_loop",
         "_metrics",
@@ -55,6 +57,8 @@ class Journeys:
         self._hears = hears
         self._stopwatch = stopwatch
         self._since = 0.0
+        # A timer outlives the message it is about, and is not to keep alive what its sender had.
+        self._context = contextvars.copy_context()
         self._alarm: asyncio.TimerHandle | None = None
         self.idle: bool = True
         self._sent: bytes | None = None
@@ -69,7 +73,7 @@ class Journeys:
         self.idle = False
         self.topic, self._sent, self.data = topic, data, data
         self._since = self._stopwatch()
-        self._alarm = self._loop.call_later(LOST, self._give_up)
+        self._alarm = self._loop.call_later(LOST, self._give_up, context=self._context)
 
     def becomes(self, data: bytes, sent: bytes) -> None:
         """What was to be published goes out as this, with its trace."""
@@ -109,7 +113,7 @@ class Journeys:
         self.data, self.came = None, False
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_later(_PAUSE, self._set_idle)
+        self._alarm = self._loop.call_later(_PAUSE, self._set_idle, context=self._context)
 
     def _set_idle(self) -> None:
         self._alarm = None
