@@ -119,10 +119,13 @@ def test_an_exception_is_in_its_line() -> None:
 
 
 APP = """
+import logging
 from fastapi import FastAPI
 from hubbub import Connection, Hub, InvalidCredential, Limits, RoomRate, User
 from pydantic import BaseModel
 from typing import Literal
+
+logging.getLogger("shop").warning("sold\\nout")
 
 class Names:
     cookie, bearer = None, True
@@ -203,7 +206,9 @@ async def test_a_session_on_a_real_server_as_a_collector_gets_it(tmp_path: Path)
             assert told("drain_begins", level="WARNING", count=1)
             assert told("drained", level="WARNING")
         assert "Traceback" not in server.output
-        # uvicorn's as well, and nothing else but what the command itself says.
+        # An application's that has set up nothing, uvicorn's, and nothing else but what the command itself says.
+        [sold] = [line for line in lines(server) if line["logger"] == "shop"]
+        assert (sold["level"], sold["message"]) == ("WARNING", "sold\nout")
         assert {"uvicorn.error", "uvicorn.access"} <= {line["logger"] for line in lines(server)}
         assert [line for line in server.output.splitlines() if not line.startswith("{")] == [
             line for line in server.output.splitlines() if line.startswith("Hubbub ")

@@ -1,8 +1,9 @@
 """Log lines as JSON, one object a line, for whatever collects them: `hubbub serve --log-format json`.
 
-Of every logger, uvicorn's too: `time` (ISO 8601, UTC), `level`, `logger`, `message`, the record's own attributes by
-their names, and `exception` where there is one. What JSON cannot say is said by `str`, and what cannot be said at all
-by its type: a line that is not written, or that nobody can read, is mostly the one that was needed.
+Of every logger, uvicorn's too and those that nobody has set up: `time` (ISO 8601, UTC), `level`, `logger`, `message`,
+the record's own attributes by their names, and `exception` where there is one. What JSON cannot say is said by `str`,
+and what cannot be said at all by its type: a line that is not written, or that nobody can read, is mostly the one that
+was needed.
 """
 
 import json
@@ -38,6 +39,18 @@ class JsonFormatter(logging.Formatter):
             return json.dumps(said, default=str, allow_nan=False)
         except Exception:  # noqa: BLE001 - of the application's own, and any of them may be the one
             return json.dumps({name: _sayable(value) for name, value in said.items()})
+
+
+def of_all(*arguments: object, **options: object) -> JsonFormatter:
+    """The formatter, where logging is set up by it: for what no handler takes as well, as of asyncio and libraries.
+
+    Python writes that itself, from WARNING on. A handler of the root would keep an application's `basicConfig` from
+    doing anything.
+    """
+    formatter = JsonFormatter()
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(formatter)
+    return formatter
 
 
 def _sayable(value: object) -> Any:

@@ -183,9 +183,7 @@ def _uvicorn_settings(settings: Settings, *, reload: bool, access_log: bool) -> 
     log_config = copy.deepcopy(LOGGING_CONFIG)
     level = settings.log_level.upper()
     if settings.log_format == "json":
-        log_config["formatters"] = {
-            name: {"()": "hubbub.cli.log_format.JsonFormatter"} for name in log_config["formatters"]
-        }
+        log_config["formatters"] = {name: {"()": "hubbub.cli.log_format.of_all"} for name in log_config["formatters"]}
     log_config["loggers"]["hubbub"] = {"handlers": ["default"], "level": level, "propagate": False}
     return {
         "host": settings.host,
