@@ -25,6 +25,8 @@ EVERY = 5.0
 KEPT = 180
 #: Of what is listed of one connection, or one room.
 LISTED = 200
+# Rooms by name in one answer, which is not to be larger than a worker may send: of many connections a few of each.
+_NAMED = 2_000
 # What is counted of refusals: of handshakes, of requests, and the connections that this side ended.
 _REFUSALS = {
     "handshakes_refused_": "handshake",
@@ -62,11 +64,14 @@ class Operators:
         self._last_at = 0.0
 
     def sample(self) -> None:
-        """Remember how it is now. To be called every `EVERY` seconds."""
-        now, numbers = time.monotonic(), self._numbers.take()
+        """Remember how it is now. To be called every `EVERY` seconds, by as many as there are pages."""
+        now = time.monotonic()
         last, since = self._last, now - self._last_at
+        if last is not None and since < EVERY / 2:
+            return
+        numbers = self._numbers.take()
         self._last, self._last_at = numbers, now
-        if last is None or since <= 0:
+        if last is None:
             return
         counts: Mapping[str, float] = numbers["counts"]
         before: Mapping[str, float] = last["counts"]
@@ -141,9 +146,12 @@ class Operators:
     def connections(self, limit: int, user: str | None = None) -> list[dict[str, Any]]:
         """Those of a user, or those for which most waits."""
         if user is not None:
-            return [self._described(each) for each in islice(self._registry.of_user(user), limit)]
-        slow = (each for each in self._registry.everyone() if each.unsent)
-        return [self._described(each) for each in nlargest(limit, slow, key=lambda each: each.unsent)]
+            found = list(islice(self._registry.of_user(user), limit))
+        else:
+            slow = (each for each in self._registry.everyone() if each.unsent)
+            found = nlargest(limit, slow, key=lambda each: each.unsent)
+        rooms = min(LISTED, _NAMED // max(1, len(found)))
+        return [self._described(each, rooms) for each in found]
 
     def close(self, connection: str, reason: str) -> int:
         """Close it with 4003, where it is here: how many that were."""
@@ -161,13 +169,13 @@ class Operators:
     def _size(self, room: str) -> int:
         return len(self._registry.members(room))
 
-    def _described(self, recipient: Any) -> dict[str, Any]:
+    def _described(self, recipient: Any, listed: int) -> dict[str, Any]:
         rooms = self._registry.rooms(recipient)
         scope = recipient.connection.handshake.scope()
         return {
             "connection": recipient.id,
             "user": _user(recipient),
-            "rooms": sorted(islice(rooms, LISTED)),
+            "rooms": sorted(islice(rooms, listed)),
             "rooms_total": len(rooms),
             "outbox_bytes": recipient.unsent,
             "address": self._gate.whence(scope).address,

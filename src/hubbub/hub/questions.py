@@ -105,7 +105,7 @@ class Questions:
                 asked.failed[node] = said["failed"]
             else:
                 asked.said[node] = said["answer"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             _log.warning(
                 "a question between workers could not be read, and was passed over",
                 extra=fields(Event.QUESTION_UNREADABLE),

@@ -189,7 +189,9 @@ async def test_it_comes_live_to_who_is_let_in(server: Served) -> None:
         await socket.send(json.dumps({"type": "auth", "key": KEY}))
         assert (await heard(socket, "overview"))["workers"]
         await heard(socket, "overview")
-    for word in ('{"type": "auth", "key": "wrong"}', '{"type": "hello"}', "no JSON", '{"type": "auth", "key": 7}'):
+    long = json.dumps({"type": "auth", "key": KEY, "more": "x" * 5_000})
+    words = ['{"type": "auth", "key": "wrong"}', '{"type": "hello"}', "no JSON", '{"type": "auth", "key": 7}']
+    for word in (*words, "[" * 3_000, '"auth"', json.dumps({"type": "auth", "key": KEY}).encode(), long):
         async with connect(url) as socket:
             await socket.send(word)
             with pytest.raises(ConnectionClosed):

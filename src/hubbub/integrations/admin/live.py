@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from hubbub.errors import HubbubError, Unavailable
+from hubbub.errors import HubbubError
 from hubbub.hub.hub import Hub
 from hubbub.integrations.admin.cluster import overview
 
@@ -59,14 +59,23 @@ class Live:
     async def _ask(self) -> None:
         """Until nobody watches any more."""
         while self._watchers:
+            said: dict[str, Any] = {}
+            failed: Exception | None = None
             try:
                 said = {"type": "overview", **await overview(self._hub, time.time())}
-            except (HubbubError, Unavailable) as error:
+            except HubbubError as error:
                 said = {"type": "error", "at": time.time(), "detail": str(error)}
+            except Exception as error:  # noqa: BLE001 - each who watches fails by it, and nobody waits for ever
+                failed = error
             waiting, self._watchers = self._watchers, set()
             for coming in waiting:
-                if not coming.done():
+                if coming.done():
+                    continue
+                if failed is None:
                     coming.set_result(said)
+                else:
+                    coming.set_exception(failed)
+                    coming.exception()  # one that has just gone does not look
             await asyncio.sleep(EVERY)
 
 

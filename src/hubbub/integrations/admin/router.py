@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.params import Depends as DependsParam
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from hubbub.errors import ConfigurationError, InvalidMessage, RateLimited, Unavailable
 from hubbub.hub import included
@@ -28,6 +28,7 @@ from hubbub.integrations.admin.credential import Credential, chosen_key, cookie
 from hubbub.integrations.admin.live import MOST, Live
 from hubbub.integrations.answers import published
 from hubbub.integrations.bodies import read_object, unprocessable
+from hubbub.protocol.codec import decode
 
 _STATIC = Path(__file__).with_name("static")
 _HEADERS = {
@@ -264,13 +265,21 @@ async def _shown(websocket: WebSocket, credential: Credential, hub: Hub) -> floa
     """The key, in the first message: until when it is good, 0 where it was closed."""
     try:
         async with asyncio.timeout(hub.limits.authenticate):
-            said = await websocket.receive_json()
-    except (TimeoutError, ValueError, KeyError):
+            first = await websocket.receive()
+    except TimeoutError:
+        first = {"type": "websocket.receive"}
+    if first["type"] == "websocket.disconnect":
+        return 0.0
+    text = first.get("text")
+    try:
+        # As strictly as a body: nobody is known yet, and what is deep or long is read before it is refused.
+        said = decode(text, depth=2) if isinstance(text, str) and len(text) <= _SMALL else {}
+    except InvalidMessage:
+        said = {}
+    if said.get("type") != "auth":
         await websocket.close(4001, "operators show a key within time, or log in")
         return 0.0
-    except WebSocketDisconnect:
-        return 0.0
-    shown = said.get("key") if isinstance(said, dict) and said.get("type") == "auth" else None
+    shown = said.get("key")
     try:
         fits = isinstance(shown, str) and credential.fits(websocket, hub, shown)
     except HTTPException as refused:
