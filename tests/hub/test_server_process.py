@@ -41,10 +41,20 @@ def test_data_that_memory_does_not_keep_is_told(
     assert [record.getMessage().startswith("HUBBUB_DATA is set, but") for record in caplog.records] == [True] * told
 
 
-async def test_a_hub_on_memory_tells_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("broker", "why"),
+    [(None, "that variable is for hubbub serve"), ("unix:///run/valkey", "the application names it in Hub(…)")],
+)
+async def test_a_hub_on_memory_tells_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broker: str | None, why: str
+) -> None:
     monkeypatch.setenv("HUBBUB_DATA", "kept")
-    async with Hub().running():
-        assert "HUBBUB_DATA is set, but the broker is memory" in caplog.text
+    if broker is not None:
+        monkeypatch.setenv("HUBBUB_BROKER", broker)
+    async with Hub("memory").running():
+        assert f"HUBBUB_DATA is set, but the broker is memory, and keeps nothing beyond this process: {why}" in (
+            caplog.text
+        )
 
 
 @pytest.mark.parametrize(

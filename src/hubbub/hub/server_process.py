@@ -19,6 +19,8 @@ from hubbub.transports.descriptors import descriptors
 
 _log = logging.getLogger("hubbub.server")
 
+_MEMORY = "memory"
+
 #: The signals that tell a server to end.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -75,9 +77,15 @@ class ServerProcess:
     def tell_of_data(self, *, shared: bool) -> None:
         """Warn where data was to be kept, and the broker is this process's own memory."""
         if not shared and os.environ.get("HUBBUB_DATA"):
+            # hubbub serve has told the workers of its broker: then it is the code that asks for another.
+            why = (
+                "the application names it in Hub(…), where HUBBUB_BROKER would be the one that does"
+                if os.environ.get("HUBBUB_BROKER", _MEMORY) != _MEMORY
+                else "that variable is for hubbub serve, which starts a broker that does"
+            )
             _log.warning(
-                "HUBBUB_DATA is set, but the broker is memory, and keeps nothing beyond this process: that variable is "
-                "for hubbub serve, which starts a broker that does",
+                "HUBBUB_DATA is set, but the broker is memory, and keeps nothing beyond this process: %s",
+                why,
                 extra=fields(Event.NOTHING_KEPT),
             )
 
