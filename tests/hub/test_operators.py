@@ -1,61 +1,68 @@
-"""What operators are told by one worker: samples at their pace, and never more names than one answer may have."""
+"""What a worker says of its rooms and connections: what is listed, and what is left out."""
 
 import json
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hubbub import Hub
-from hubbub.hub import operators
+from hubbub.delivery.registry import Registry
+from hubbub.hub import operators as of_worker
 from hubbub.hub.hub import operators_of
 from hubbub.hub.operators import EVERY, LISTED, Operators
+from hubbub.hub.questions import _LARGEST  # what an answer may have
+from hubbub.rooms.declared import DeclaredRooms
+from hubbub.rooms.patterns import Patterns
+
+ADDRESS = SimpleNamespace(address="2001:db8::1")
+
+
+@dataclass(eq=False)
+class Recipient:
+    id: str
+    unsent: int = 1
+    user: Any = field(default_factory=lambda: SimpleNamespace(id="ann"))
+
+    @property
+    def connection(self) -> Any:
+        scope = {"path": "/ws/" + "x" * 4000}
+        return SimpleNamespace(handshake=SimpleNamespace(scope=lambda: scope))
+
+
+def crowd(connections: int, rooms: list[str]) -> Operators:
+    registry: Registry[Any] = Registry()
+    for number in range(connections):
+        recipient = Recipient(f"connection{number}")
+        registry.add(recipient, "ann")
+        for room in rooms:
+            registry.join(recipient, room)
+    gate: Any = SimpleNamespace(whence=lambda scope: ADDRESS)
+    return Operators(registry, None, gate, lambda: None, None, DeclaredRooms(Patterns()))  # type: ignore[arg-type]
+
+
+def test_the_largest_list_of_connections_fits_into_an_answer() -> None:
+    names = [f"{number:03}" + "\N{PILE OF POO}" * 31 for number in range(LISTED + 1)]  # 127 bytes, more in JSON
+    operators = crowd(501, names)
+    for found in (operators.connections(501), operators.connections(501, "ann")):
+        assert len(found) == 501
+        assert len(json.dumps(found)) < _LARGEST
+        assert {each["rooms_total"] for each in found} == {LISTED + 1}
+
+
+def test_of_few_connections_all_rooms_are_listed() -> None:
+    [found] = crowd(1, [f"room{number}" for number in range(LISTED)]).connections(10)
+    assert len(found["rooms"]) == found["rooms_total"] == LISTED
 
 
 async def test_two_pages_take_no_more_samples_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
     async with Hub("memory").running() as hub:
-        monkeypatch.setattr(operators.time, "monotonic", lambda: now)
+        monkeypatch.setattr(of_worker.time, "monotonic", lambda: now)
         for _ in range(4):
             operators_of(hub).sample()
             now += 0.1
             operators_of(hub).sample()
             now += EVERY - 0.1
         assert len(operators_of(hub).samples()) == 3
-
-
-class Rooms:
-    """Connections of one user, each in all rooms there are."""
-
-    def __init__(self, connections: int, rooms: int) -> None:
-        scope = {"path": "/ws"}
-        connection = SimpleNamespace(handshake=SimpleNamespace(scope=lambda: scope))
-        self._found = [
-            SimpleNamespace(
-                id=f"{number:032}", user=SimpleNamespace(id="ann"), unsent=1 + number, connection=connection
-            )
-            for number in range(connections)
-        ]
-        self._rooms = [f"{number:0250}" for number in range(rooms)]
-
-    def of_user(self, user: str) -> list[Any]:
-        return self._found
-
-    def everyone(self) -> list[Any]:
-        return self._found
-
-    def rooms(self, recipient: Any) -> list[str]:
-        return self._rooms
-
-
-@pytest.mark.parametrize("user", ["ann", None])
-def test_many_connections_in_many_rooms_fit_into_one_answer(user: str | None) -> None:
-    gate: Any = SimpleNamespace(whence=lambda scope: SimpleNamespace(address="2001:db8::1"))
-    for connections, named in ((500, 4), (50, 40), (3, LISTED)):
-        registry: Any = Rooms(connections, 1_000)
-        asked = Operators(registry, SimpleNamespace(), gate, lambda: None, None)  # type: ignore[arg-type]
-        found = asked.connections(500, user)
-        assert len(found) == connections
-        assert {len(each["rooms"]) for each in found} == {named}
-        assert {each["rooms_total"] for each in found} == {1_000}
-        assert len(json.dumps(found)) < 1 << 20

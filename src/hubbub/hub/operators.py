@@ -4,6 +4,7 @@ Each worker answers from its own memory, and never more than was asked for: whoe
 (`hubbub.integrations.admin`). Samples are kept only where somebody has them taken.
 """
 
+import json
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -18,15 +19,18 @@ from hubbub.delivery.registry import Registry
 from hubbub.hub.gate import Gate
 from hubbub.hub.numbers import Numbers
 from hubbub.ports.metrics import BOUNDS, Observed
-from hubbub.types import OWN_ROOM
+from hubbub.rooms.declared import DeclaredRooms
+from hubbub.types import OWN_ROOM, RoomName
 
 #: Seconds from sample to sample, and how many are kept: fifteen minutes.
 EVERY = 5.0
 KEPT = 180
 #: Of what is listed of one connection, or one room.
 LISTED = 200
-# Rooms by name in one answer, which is not to be larger than a worker may send: of many connections a few of each.
-_NAMED = 2_000
+# Bytes of the names of rooms in one answer, of all connections in it: together with the rest it fits into a MiB.
+_NAMES = 256 * 1024
+# Of a path, which a client chooses.
+_PATH = 256
 # What is counted of refusals: of handshakes, of requests, and the connections that this side ended.
 _REFUSALS = {
     "handshakes_refused_": "handshake",
@@ -53,12 +57,14 @@ class Operators:
         gate: Gate,
         unready: Callable[[], str | None],
         audit: Audit | None,
+        declared: DeclaredRooms,
     ) -> None:
         self._registry = registry
         self._numbers = numbers
         self._gate = gate
         self._unready = unready
         self._audit = audit
+        self._declared = declared
         self._samples: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._last: dict[str, Any] | None = None
         self._last_at = 0.0
@@ -95,6 +101,9 @@ class Operators:
         )
 
     def overview(self) -> dict[str, Any]:
+        # An application that is mounted has no lifespan, and takes none: then who looks has them taken.
+        if time.monotonic() - self._last_at >= 1.5 * EVERY:
+            self.sample()
         numbers = self._numbers.take()
         counts, gauges = numbers["counts"], numbers["gauges"]
         last = self._samples[-1] if self._samples else None
@@ -150,8 +159,8 @@ class Operators:
         else:
             slow = (each for each in self._registry.everyone() if each.unsent)
             found = nlargest(limit, slow, key=lambda each: each.unsent)
-        rooms = min(LISTED, _NAMED // max(1, len(found)))
-        return [self._described(each, rooms) for each in found]
+        names = _NAMES // max(1, len(found))
+        return [self._described(each, names) for each in found]
 
     def close(self, connection: str, reason: str) -> int:
         """Close it with 4003, where it is here: how many that were."""
@@ -161,6 +170,10 @@ class Operators:
                 return 1
         return 0
 
+    def has_presence(self, room: str) -> bool:
+        """Whether it is counted who is in it."""
+        return self._declared.options_of(RoomName(room)).presence
+
     def record(self, scope: Mapping[str, Any], act: str) -> None:
         """An operator did this, in the audit where there is one."""
         if self._audit is not None:
@@ -169,17 +182,18 @@ class Operators:
     def _size(self, room: str) -> int:
         return len(self._registry.members(room))
 
-    def _described(self, recipient: Any, listed: int) -> dict[str, Any]:
+    def _described(self, recipient: Any, names: int) -> dict[str, Any]:
+        """`names`: bytes that those of its rooms may have."""
         rooms = self._registry.rooms(recipient)
         scope = recipient.connection.handshake.scope()
         return {
             "connection": recipient.id,
             "user": _user(recipient),
-            "rooms": sorted(islice(rooms, listed)),
+            "rooms": _fitting(sorted(islice(rooms, LISTED)), names),
             "rooms_total": len(rooms),
             "outbox_bytes": recipient.unsent,
             "address": self._gate.whence(scope).address,
-            "path": scope.get("path"),
+            "path": str(scope.get("path", ""))[:_PATH],
         }
 
 
@@ -192,6 +206,17 @@ def refusal_of(name: str) -> tuple[str, str]:
     """What was refused, and why, of a count: a handshake, a request, or a connection that was closed."""
     kind, prefix = next((kind, prefix) for prefix, kind in _REFUSALS.items() if name.startswith(prefix))
     return kind, name.removeprefix(prefix).removeprefix("by_").replace("_", " ")
+
+
+def _fitting(names: Iterable[str], size: int) -> list[str]:
+    """The first of them, as far as their JSON has no more bytes."""
+    found = []
+    for name in names:
+        size -= len(json.dumps(name)) + 2
+        if size < 0:
+            break
+        found.append(name)
+    return found
 
 
 def _user(recipient: Any) -> str | None:

@@ -205,7 +205,9 @@ class Runtime:
         self.numbers = Numbers(
             self.parts, declarations.handlers, handshakes, self.endpoint.connections, lambda: self.unready is None
         )
-        self.operators = Operators(self.parts.registry, self.numbers, self.gate, lambda: self.unready, audit)
+        self.operators = Operators(
+            self.parts.registry, self.numbers, self.gate, lambda: self.unready, audit, declarations.declared
+        )
         self._gc_pauses = GCPauses(metrics)
         of_failures = (dispatch.told, requests.told, context.spawned, *([audit] if audit else ()))
         self._bounded_logs = (refusals, self.gate.told, handshakes.told, context.endings, *of_failures)

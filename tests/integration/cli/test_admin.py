@@ -323,3 +323,14 @@ def test_there_is_no_page_without_a_credential(
     monkeypatch.delenv("HUBBUB_ADMIN_KEY", raising=False)
     with pytest.raises(ConfigurationError, match="admin"):
         admin(key=key)
+
+
+async def test_a_list_says_that_there_are_more(server: Served, api: httpx.AsyncClient) -> None:
+    tabs = [await come(server, "many") for _ in range(3)]
+    try:
+        for limit, more in ((2, True), (3, False)):
+            said = (await api.get("api/users/many", params={"limit": limit})).json()
+            assert (len(said["connections"]), said["more"]) == (limit, more)
+    finally:
+        for socket, _ in tabs:
+            await socket.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from heapq import nlargest
 from typing import Any
 
-from hubbub.hub.hub import Hub
+from hubbub.hub.hub import Hub, operators_of
 from hubbub.hub.operators import refusal_of
 from hubbub.hub.questions import Answers
 from hubbub.types import NodeId
@@ -60,11 +60,13 @@ async def rooms(hub: Hub, prefix: str, after: str | None, limit: int, *, by_size
     found: Counter[str] = Counter()
     for said in answers.said.values():
         found.update(said)
+    asked_of = [answers]
     if by_size:
         # What is among the largest here may be anywhere there: each is asked once more for all that were named.
         named = [room for room, _ in found.most_common(_SIZED)]
         found = Counter()
-        for said in (await hub.workers.ask("operators.sizes", rooms=named)).said.values():
+        asked_of.append(await hub.workers.ask("operators.sizes", rooms=named))
+        for said in asked_of[-1].said.values():
             found.update(said)
         listed = nlargest(limit, found, key=lambda room: (found[room], room))
     else:
@@ -74,7 +76,7 @@ async def rooms(hub: Hub, prefix: str, after: str | None, limit: int, *, by_size
         "rooms": [{"room": room, "connections": found[room]} for room in listed],
         "more": more,
         "after": listed[-1] if more and listed and not by_size else None,
-        **missing(answers),
+        **missing(*asked_of),
     }
 
 
@@ -84,12 +86,14 @@ async def room(hub: Hub, name: str, limit: int, listed: int) -> dict[str, Any]:
     members = await handle.members()
     page = await handle.history(limit=limit, reverse=True)
     sizes = await hub.workers.ask("operators.sizes", rooms=[name])
+    asked_of = [sizes]
     size = sum(said.get(name, 0) for said in sizes.said.values())
-    presence = bool(members)
+    presence = operators_of(hub).has_presence(name)
     total: int | None = len(members)
     if not presence and size:
         # Nobody counts who is in a room without presence: those are named who have a connection, as far as they fit.
         answers = await hub.workers.ask("operators.users", room=name)
+        asked_of.append(answers)
         members = sorted({user for said in answers.said.values() for user in said})
         total = len(members) if len(members) < listed else None
     history = None
@@ -103,13 +107,13 @@ async def room(hub: Hub, name: str, limit: int, listed: int) -> dict[str, Any]:
         "members_total": total,
         "presence": presence,
         "history": history,
-        **missing(sizes),
+        **missing(*asked_of),
     }
 
 
 async def connections(hub: Hub, limit: int, user: str | None = None) -> dict[str, Any]:
-    """Of a user; or else those for which most waits. Raises Unavailable."""
-    answers = await hub.workers.ask("operators.connections", limit=limit, user=user)
+    """Of a user; or else those for which most waits. One more is asked for, as of rooms. Raises Unavailable."""
+    answers = await hub.workers.ask("operators.connections", limit=limit + 1, user=user)
     found = [{"node": node, **each} for node, each in _each(answers.said)]
     found.sort(key=lambda each: (-each["outbox_bytes"], each["connection"]))
     return {"connections": found[:limit], "more": len(found) > limit, **missing(answers)}
@@ -120,9 +124,11 @@ async def close(hub: Hub, connection: str, reason: str) -> dict[str, Any]:
     return {"connections": sum(answers.said.values()), **missing(answers)}
 
 
-def missing(answers: Answers) -> dict[str, Any]:
-    """Workers that have not answered, so that nobody takes what is shown for all there is."""
-    return {"silent": [*answers.silent], "failed": [*answers.failed]}
+def missing(*answers: Answers) -> dict[str, Any]:
+    """Workers of which an answer is missing, so that nobody takes what is shown for all there is."""
+    silent = dict.fromkeys(node for each in answers for node in each.silent)
+    failed = dict.fromkeys(node for each in answers for node in each.failed)
+    return {"silent": [*silent], "failed": [*failed]}
 
 
 def _each(said: Mapping[NodeId, Any]) -> Iterator[tuple[NodeId, dict[str, Any]]]:
