@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,9 @@ class Numbers:
         if (allowed := descriptors()) is not None:
             gauges["descriptors"], gauges["descriptors_limit"] = lowest_free() or allowed.limit, allowed.limit
         if sys.platform == "linux":
-            gauges["resident"] = int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            # Where no descriptor is left, and where there is no /proc, the other numbers are wanted all the more.
+            with suppress(OSError):
+                gauges["resident"] = int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return gauges
 
 
