@@ -57,17 +57,19 @@ class Credential:
             if not own_origin(connection.scope):
                 raise HTTPException(403, "the page that asks is of another site")
             return
-        authorization = connection.headers.get("authorization")
-        if authorization is not None:
-            scheme, _, shown = authorization.partition(" ")
-            if scheme.lower() != "bearer" or not self.fits(connection, hub, shown.strip()):
-                raise HTTPException(401, "the key is wrong", {"WWW-Authenticate": "Bearer"})
+        # First the session: a proxy that lets people in by a password of its own leaves that in the header.
+        session = self.has_session(connection)
+        if session and own_origin(connection.scope):
             return
-        if not self.has_session(connection):
-            raise HTTPException(401, "operators show a key, or log in", {"WWW-Authenticate": "Bearer"})
-        # A browser adds the cookie by itself, whoever asks it to.
-        if not own_origin(connection.scope):
+        scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            if not self.fits(connection, hub, shown.strip()):
+                raise HTTPException(401, "the key is wrong", {"WWW-Authenticate": "Bearer"})
+        elif session:
+            # A browser adds the cookie by itself, whoever asks it to.
             raise HTTPException(403, "the page that asks is of another site")
+        else:
+            raise HTTPException(401, "operators show a key, or log in", {"WWW-Authenticate": "Bearer"})
 
     def fits(self, connection: HTTPConnection, hub: Hub, shown: str) -> bool:
         """Whether it is the key; a guess is counted to its address. Raises HTTPException 429."""
@@ -97,13 +99,16 @@ class Credential:
         return hmac.digest(self._signs, until.encode(), "sha256").hex()
 
 
-def cookie(value: str, connection: HTTPConnection, path: str, *, life: int = LIFE) -> dict[str, Any]:
-    """As Starlette's `set_cookie` takes it. `path`: the page's own."""
+def cookie(value: str, connection: HTTPConnection, *, life: int = LIFE) -> dict[str, Any]:
+    """As Starlette's `set_cookie` takes it. It has no path: then it is the page's own, as the browser has it.
+
+    Behind a proxy that cuts a prefix off, or in an application that is mounted, only the browser knows that.
+    """
     return {
         "key": COOKIE,
         "value": value,
         "max_age": life,
-        "path": path,
+        "path": None,
         "httponly": True,
         "samesite": "strict",
         "secure": connection.url.scheme in ("https", "wss"),

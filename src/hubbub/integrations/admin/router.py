@@ -46,6 +46,8 @@ _PAGE = {**_HEADERS, "Cache-Control": "no-cache"}
 # Of a body that is no message: a key, a reason.
 _SMALL = 4096
 _Limit = Annotated[int, Query(ge=1, le=500)]
+# The files there are, and no path that somebody asks for.
+_FILES = {file.name: file for file in _STATIC.iterdir() if file.suffix in (".css", ".js")}
 
 
 def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), hub: Hub | None = None) -> APIRouter:
@@ -69,7 +71,15 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
     credential = Credential(chosen)
     strangers: set[WebSocket] = set()
     watched: weakref.WeakKeyDictionary[Hub, Live] = weakref.WeakKeyDictionary()
-    Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
+
+    def running(hub: Annotated[Hub, Depends(hub_or_current(hub))]) -> Hub:
+        try:
+            operators_of(hub)
+        except ConfigurationError as error:
+            raise HTTPException(503, str(error), RETRY_AFTER) from None
+        return hub
+
+    Which: TypeAlias = Annotated[Hub, Depends(running)]
 
     async def check(connection: HTTPConnection, hub: Which) -> None:
         credential.check(connection, hub)
@@ -92,8 +102,8 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
 
     @router.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:
-        file = _STATIC / name
-        if file.parent != _STATIC or not file.is_file():
+        file = _FILES.get(name)
+        if file is None:
             raise HTTPException(404)
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return Response(file.read_bytes(), media_type=kind, headers=_PAGE)
@@ -101,11 +111,11 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
     # Its session.
 
     @router.get("/session")
-    async def session(request: Request, response: Response, hub: Which) -> dict[str, Any]:
+    async def session(request: Request, response: Response) -> dict[str, Any]:
         """Whether there is a form, and whether who asks is in."""
         response.headers.update(_PRIVATE)
         said = {"login": credential.key is not None, "in": credential.has_session(request)}
-        return {**said, "version": version("hubbub")} if said["in"] or not said["login"] else said
+        return {**said, "version": version("hubbub")} if said["in"] else said
 
     @router.post("/login", status_code=204)
     async def login(request: Request, hub: Which) -> Response:
@@ -119,7 +129,7 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
         if not credential.fits(request, hub, shown):
             raise HTTPException(401, "the key is wrong")
         response = Response(status_code=204, headers=_PRIVATE)
-        response.set_cookie(**cookie(credential.session(), request, _path(request, "/login")))
+        response.set_cookie(**cookie(credential.session(), request))
         operators_of(hub).record(request.scope, "logged in")
         return response
 
@@ -127,7 +137,7 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
     async def logout(request: Request) -> Response:
         """Forget the cookie."""
         response = Response(status_code=204, headers=_PRIVATE)
-        response.set_cookie(**cookie("", request, _path(request, "/logout"), life=0))
+        response.set_cookie(**cookie("", request, life=0))
         return response
 
     # What is asked.
@@ -300,6 +310,8 @@ async def _answer(asked: Awaitable[dict[str, Any]]) -> Response:
         raise HTTPException(429, error.message, RETRY_AFTER) from None
     except Unavailable as error:
         raise HTTPException(503, error.message, RETRY_AFTER) from None
+    except ConfigurationError as error:  # it has stopped meanwhile
+        raise HTTPException(503, str(error), RETRY_AFTER) from None
 
 
 def _reason(body: dict[str, Any]) -> str:
@@ -307,11 +319,6 @@ def _reason(body: dict[str, Any]) -> str:
     if not isinstance(reason, str):
         raise unprocessable("body", "reason", "a string")
     return reason
-
-
-def _path(request: Request, route: str) -> str:
-    """Where the page is, as the browser has it."""
-    return request.url.path.removesuffix(route) or "/"
 
 
 def _sampling(given: Hub | None) -> Any:
