@@ -1,13 +1,14 @@
 """The admin page in a real browser, on three workers: who is let in, what comes live, and what an operator does."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 from websockets.sync.client import ClientConnection, connect
 
 from hubbub import JWTAuth
@@ -170,6 +171,57 @@ def test_a_server_that_goes_and_comes_back_is_said_in_words(tabs: Tabs, tmp_path
     with Served("--workers", "1", "--port", port, env=env):
         # The cookie is known to every worker that has the key.
         expect(page.locator("#state")).to_have_text("Live", timeout=60_000)
+
+
+def test_a_line_that_is_dead_is_not_called_live(server: Served, tabs: Tabs) -> None:
+    """As after a sleep, or where a net went away: it does not end by itself."""
+    page = tabs.open()
+    page.clock.install()
+    muted: list[bool] = []
+
+    def between(socket: WebSocketRoute) -> None:
+        there = socket.connect_to_server()
+        there.on_message(lambda message: None if muted else socket.send(message))
+
+    page.route_web_socket(re.compile("/api/live$"), between)
+    log_in(page, server)
+    muted.append(True)
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#state")).to_have_text(re.compile("Asking every few seconds|Live updates do not get through"))
+    muted.clear()
+    expect(page.locator("#state")).to_have_text("Live")
+
+
+def test_lists_say_that_there_are_more_and_who_has_not_answered(server: Served, page: Page) -> None:
+    one = {"connection": "c", "node": "n", "user": "bob", "rooms": [], "rooms_total": 0, "outbox_bytes": 1}
+    found = {"connections": [one], "more": True, "silent": ["n2"], "failed": [], "online": True}
+    for where in ("**/api/users/bob", "**/api/connections?*"):
+        page.route(where, lambda route: route.fulfill(json=found))
+    closed = {"connections": 0, "silent": ["n2"], "failed": []}
+    page.route("**/api/connections/c/disconnect", lambda route: route.fulfill(json=closed))
+    page.goto(f"{server.url}/admin/#/slow")
+    expect(page.get_by_text("These are the 50 for which most waits; there are more.")).to_be_visible()
+    page.goto(f"{server.url}/admin/#/users/bob")
+    expect(page.get_by_text("These are the first 100; there are more.")).to_be_visible()
+    page.get_by_role("button", name="Disconnect c").click()
+    page.get_by_role("button", name="Disconnect", exact=True).click()
+    expect(page.get_by_text("0 connections were closed; no answer from n2.")).to_be_visible()
+
+
+def test_where_the_application_lets_operators_in_no_key_is_asked_for(server: Served, tabs: Tabs) -> None:
+    page = tabs.open()
+    page.route("**/admin/session", lambda route: route.fulfill(json={"login": False, "in": False}))
+    page.route_web_socket(re.compile("/api/live$"), lambda socket: socket.close())
+    page.goto(f"{server.url}/admin/")
+    expect(page.get_by_role("alert")).to_have_text("Your session has ended: log in again.")
+    expect(page.get_by_label("Key")).to_have_count(0)
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    tabs.complaints.clear()  # the browser's of 401
+
+
+def test_a_link_that_was_typed_wrong_shows_a_page(server: Served, page: Page, tabs: Tabs) -> None:
+    page.goto(f"{server.url}/admin/#/users/100%")
+    expect(page.get_by_role("heading", name="100%")).to_be_visible()
 
 
 #: Texts with less than 4.5:1 of contrast to what is behind them.

@@ -9,6 +9,8 @@ const content = $("#content");
 let live = null;
 let shown = { end() {} };
 let newest = null;
+// Whether there is a key to log in with: without, it is the application that lets operators in.
+let byKey = true;
 
 const ROUTES = [
   [/^$/, views.overview, "Overview"],
@@ -34,13 +36,22 @@ const page = {
   get newest() { return newest; },
 };
 
+// A link that somebody has typed may be none.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function route() {
   if (!live) return;
   const path = location.hash.replace(/^#\/?/, "");
   const [pattern, view, name] = ROUTES.find(([each]) => each.test(path)) ?? ROUTES[0];
   shown.end();
   const stop = new AbortController();
-  const given = (pattern.exec(path) ?? []).slice(1).map((part) => decodeURIComponent(part));
+  const given = (pattern.exec(path) ?? []).slice(1).map(decoded);
   content.replaceChildren();
   const heard = view(content, { ...page, signal: stop.signal, get newest() { return newest; } }, ...given);
   shown = { end: () => stop.abort(), heard };
@@ -78,6 +89,7 @@ function logIn(why = "") {
   newest = null;
   $("#bar").hidden = true;
   document.title = "Log in · Hubbub operators";
+  if (!byKey) return refused(why);
   const key = make("input", { id: "key", type: "password", autocomplete: "current-password", required: true });
   const problem = make("p", { class: "problem", role: "alert" }, why);
   const submit = make("button", {}, "Log in");
@@ -99,6 +111,11 @@ function logIn(why = "") {
   });
   content.replaceChildren(form);
   key.focus();
+}
+
+function refused(why) {
+  content.replaceChildren(make("section", { class: "stack" },
+    make("p", { class: "problem", role: "alert" }, why || "You are logged out."), button("Try again", begin)));
 }
 
 // Whether it is meant: resolved by the dialog, and by Escape with no.
@@ -130,12 +147,12 @@ window.addEventListener("hashchange", () => {
 async function begin() {
   try {
     const session = await ask("session");
-    $("#leave").hidden = !session.login;
-    if (session.in || !session.login) enter();
+    byKey = session.login;
+    $("#leave").hidden = !byKey;
+    if (session.in || !byKey) enter();
     else logIn();
   } catch (error) {
-    content.replaceChildren(make("section", { class: "stack" }, make("p", { class: "problem", role: "alert" }, error.message),
-      button("Try again", begin)));
+    refused(error.message);
   }
 }
 

@@ -8,7 +8,8 @@ export class Failed extends Error {
   }
 }
 
-const TAKES = 15_000; // milliseconds
+// Milliseconds: for an answer; and without a word on the live socket, where one comes every two seconds.
+const TAKES = 15_000, QUIET = 10_000;
 
 // Where the page is, whatever prefix it has.
 const base = new URL(".", location.href);
@@ -57,7 +58,23 @@ export class Live {
     const socket = new WebSocket(url);
     let opened = false;
     this.socket = socket;
+    const left = (code, reason) => {
+      clearTimeout(this.quiet);
+      socket.onmessage = socket.onclose = null;
+      socket.close();
+      if (this.ended) return;
+      if (code === 4001) return this.out(reason);
+      this.poll(opened ? null : "Live updates do not get through; asking instead");
+      const wait = Math.random() * Math.min(20_000, 500 * 2 ** Math.min(this.attempt++, 10));
+      this.again = setTimeout(() => this.connect(), 500 + wait);
+    };
+    // After a sleep, or where a net went away, a line is dead and does not end: what it brought last is no news.
+    const listen = () => {
+      clearTimeout(this.quiet);
+      this.quiet = setTimeout(left, QUIET);
+    };
     socket.onmessage = (event) => {
+      listen();
       const message = JSON.parse(event.data);
       opened = true;
       this.attempt = 0;
@@ -69,33 +86,35 @@ export class Live {
         this.state("away", `${message.detail}`);
       }
     };
-    socket.onclose = (event) => {
-      if (this.ended) return;
-      if (event.code === 4001) return this.out(event.reason);
-      this.poll(opened ? null : "Live updates do not get through; asking instead");
-      const wait = Math.random() * Math.min(20_000, 500 * 2 ** Math.min(this.attempt++, 10));
-      this.again = setTimeout(() => this.connect(), 500 + wait);
-    };
+    socket.onclose = (event) => left(event.code, event.reason);
+    listen();
   }
 
   // Between two connections nobody is to look at old numbers without knowing.
   poll(why) {
     if (this.polling) return;
+    const polling = this.polling = { again: null };
     const look = async () => {
+      let said = null, failed = null;
       try {
-        this.heard(await ask("api/overview"));
-        this.state("polling", why ?? "Asking every few seconds");
+        said = await ask("api/overview");
       } catch (error) {
-        if (error.status === 401) return this.out("");
-        this.state("away", error.message);
+        failed = error;
       }
+      if (this.polling !== polling) return; // it comes live again
+      if (failed?.status === 401) return this.out("");
+      if (failed) this.state("away", failed.message);
+      else {
+        this.heard(said);
+        this.state("polling", why ?? "Asking every few seconds");
+      }
+      polling.again = setTimeout(look, 4_000);
     };
-    this.polling = setInterval(look, 4_000);
     look();
   }
 
   stopPolling() {
-    clearInterval(this.polling);
+    clearTimeout(this.polling?.again);
     this.polling = null;
   }
 
@@ -103,6 +122,7 @@ export class Live {
     this.ended = true;
     this.stopPolling();
     clearTimeout(this.again);
+    clearTimeout(this.quiet);
     this.socket.close();
   }
 }

@@ -25,7 +25,8 @@ export function table(caption, columns, rows, { empty = "Nothing here." } = {}) 
   const head = make("tr", {}, ...columns.map((name, at) => make("th", { scope: "col", class: rows[0][at]?.number ? "number" : null }, name)));
   const body = rows.map((row) =>
     make("tr", {}, ...row.map((cell, at) => {
-      const value = cell?.value ?? cell ?? "";
+      // A button has a value too, of its own.
+      const value = cell instanceof Node ? cell : cell?.value ?? cell ?? "";
       const attributes = { "data-label": columns[at], class: cell?.number ? "number" : null };
       return at ? make("td", attributes, value) : make("th", { scope: "row", ...attributes }, value);
     })));

@@ -4,6 +4,7 @@ import { chart } from "./charts.js";
 import { button, bytes, clock, count, make, number, rate, seconds, table } from "./dom.js";
 
 const PAGE = 100;
+const SHOWN = 1000; // rows of a table
 
 function failed(where, error) {
   if (error.name === "AbortError") return;
@@ -14,9 +15,17 @@ function section(title, ...children) {
   return make("section", { "aria-label": title }, make("h2", {}, title), ...children);
 }
 
+function gone(said) {
+  const workers = [...(said.silent ?? []), ...(said.failed ?? [])];
+  return workers.length ? `no answer from ${workers.join(", ")}.` : "";
+}
+
 function missing(said) {
-  const gone = [...(said.silent ?? []), ...(said.failed ?? [])];
-  return gone.length ? make("p", { class: "problem" }, `Not all is here: no answer from ${gone.join(", ")}.`) : "";
+  return gone(said) ? make("p", { class: "problem" }, `Not all is here: ${gone(said)}`) : "";
+}
+
+function more(said, words) {
+  return said.more ? make("p", { class: "hint" }, `These are the ${words}; there are more.`) : "";
 }
 
 const link = (kind, name) => make("a", { href: `#/${kind}/${encodeURIComponent(name)}`, class: "name" }, name);
@@ -117,16 +126,18 @@ export function rooms(content, page) {
     make("div", {}, make("label", { for: "prefix" }, "Name begins with"), prefix),
     make("div", {}, make("label", { for: "order" }, "Order"), order), make("button", {}, "Search"));
   let latest = null;
-  const look = async (after = null, rows = []) => {
+  const look = async (after = null, rows = [], left = 0) => {
     latest?.abort();
     const mine = latest = new AbortController();
     try {
       const asked = new URLSearchParams({ prefix: prefix.value, order: order.value, limit: PAGE, ...(after === null ? {} : { after }) });
       const said = await page.ask(`api/rooms?${asked}`, { signal: AbortSignal.any([page.signal, mine.signal]) });
-      const all = [...rows, ...said.rooms].slice(-1000);
-      found.replaceChildren(table(`${count(all.length)} rooms with a connection${said.more ? ", and more" : ""}`, ["room", "connections"],
+      const all = [...rows, ...said.rooms].slice(-SHOWN);
+      left += rows.length + said.rooms.length - all.length;
+      const words = left ? `${count(left + all.length)} rooms with a connection, of which the last ${count(all.length)} are here` : `${count(all.length)} rooms with a connection`;
+      found.replaceChildren(table(`${words}${said.more ? ", and more" : ""}`, ["room", "connections"],
         all.map((room) => [link("rooms", room.room), number(room.connections)]), { empty: "No room with a connection begins so." }), missing(said));
-      if (said.after !== null) found.append(button("More", () => look(said.after, all), { class: "quiet" }));
+      if (said.after !== null) found.append(button("More", () => look(said.after, all, left), { class: "quiet" }));
       else if (said.more) found.append(make("p", { class: "hint" }, `These are the ${PAGE} largest.`));
     } catch (error) {
       failed(found, error);
@@ -189,7 +200,7 @@ export function user(content, page, name) {
     if (!(await page.confirm(`Disconnect ${what}?`, `${name} is closed with 4003 and does not come back by itself.`, "Disconnect"))) return;
     try {
       const said = await page.ask(path, { body: { reason: "by an operator" } });
-      outcome.textContent = `${count(said.connections)} connections were closed.`;
+      outcome.textContent = `${count(said.connections)} connections were closed${gone(said) ? `; ${gone(said)}` : "."}`;
       await look();
     } catch (error) {
       failed(found, error);
@@ -199,7 +210,7 @@ export function user(content, page, name) {
     try {
       const said = await page.ask(`api/users/${encodeURIComponent(name)}`, { signal: page.signal });
       found.replaceChildren(make("p", {}, said.online ? "Online." : "Not online."), missing(said),
-        section("Connections", listed(said.connections, (each) => button("Disconnect", () => close("this connection", `api/connections/${encodeURIComponent(each.connection)}/disconnect`), { class: "quiet", "aria-label": `Disconnect ${each.connection}` }))),
+        section("Connections", listed(said.connections, (each) => button("Disconnect", () => close("this connection", `api/connections/${encodeURIComponent(each.connection)}/disconnect`), { class: "quiet", "aria-label": `Disconnect ${each.connection}` })), more(said, `first ${PAGE}`)),
         said.connections.length ? make("p", {}, button(`Disconnect all of ${name}`, () => close(`all connections of ${name}`, `api/users/${encodeURIComponent(name)}/disconnect`), { class: "danger" })) : "");
     } catch (error) {
       failed(found, error);
@@ -226,7 +237,7 @@ export function slow(content, page) {
   const look = async () => {
     try {
       const said = await page.ask("api/connections?limit=50", { signal: page.signal });
-      found.replaceChildren(listed(said.connections, (each) => (each.user === null ? "" : link("users", each.user))), missing(said),
+      found.replaceChildren(listed(said.connections, (each) => (each.user === null ? "" : link("users", each.user))), more(said, "50 for which most waits"), missing(said),
         make("p", { class: "hint" }, `As of ${clock(Date.now() / 1000)}. `, button("Look again", look, { class: "quiet" })));
     } catch (error) {
       failed(found, error);
