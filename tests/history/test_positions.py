@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from hubbub import closes
+from hubbub.errors import Unavailable
 from hubbub.history.topic import Standing
 from hubbub.ports.metrics import Count
 from hubbub.protocol.envelope import Envelope, Kind
@@ -250,6 +251,20 @@ async def test_members_are_sent_away_where_history_cannot_be_read_for_half_a_min
     s.broker.answer_all()
     await s.rounds(40)
     assert s.ann.closes == [closes.POSITION_LOST]
+
+
+async def test_a_read_is_counted_when_it_is_known_what_became_of_it() -> None:
+    """Complete is told by what did not fail, and a counter that goes down looks as if the worker had begun anew."""
+    s = OneRoom()
+    s.broker.at_once = False
+    reads = [asyncio.create_task(s.join())]
+    await settle()
+    [asked] = s.broker.pending
+    assert s.metrics.counts[Count.HISTORY_READS] == 0
+    s.broker.fail(asked)
+    await asyncio.wait(reads)
+    assert isinstance(reads[0].exception(), Unavailable)
+    assert s.metrics.counts[Count.HISTORY_READS] == s.metrics.counts[Count.HISTORY_READS_FAILED] == 1
 
 
 async def test_a_busy_room_is_caught_up_with_by_one_look() -> None:

@@ -181,12 +181,14 @@ class Positions:
 
     async def _read(self, topic: Topic, history: TopicHistory) -> None:
         read = history.begin_read()
-        self._metrics.count(Count.HISTORY_READS)
         try:
             past = await self._broker.read(topic, history.keep, since=read.since, limit=read.limit, reverse=read.newest)
         except Unavailable:
             self._metrics.count(Count.HISTORY_READS_FAILED)
             raise
+        finally:
+            # Not when it begins: those that did not fail are told from both, and no counter may go down.
+            self._metrics.count(Count.HISTORY_READS)
         if read.newest:
             past = past._replace(entries=past.entries[::-1])
         if read.position is not None and read.went_back(past):
