@@ -139,7 +139,7 @@ class Target:
             parts, host, port = urlsplit(""), None, None
         tls = parts.scheme in {"wss", "https"}
         usable = parts.scheme in {"ws", "wss", "http", "https"} and port != 0 and "@" not in parts.netloc
-        if not host or not usable or parts.path.strip("/") or parts.query or not re.fullmatch(r"[!-~]+", host):
+        if not host or not usable or parts.path.strip("/") or parts.query or not _is_host(host):
             # The text itself is not repeated: somebody may have put a credential into it.
             raise ConfigurationError("the server's address is like ws://127.0.0.1:8000, without a path")
         return cls(host, port or (443 if tls else 80), tls)
@@ -149,6 +149,15 @@ class Target:
         """For the header `Host`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+
+def _is_host(text: str) -> bool:
+    """Whether it can be looked up: a name with an empty label, or too long a one, is a UnicodeError of Python's."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return re.fullmatch(r"[!-~]+", text) is not None
 
 
 def _whole(setting: str, value: int, least: int, most: int) -> None:
