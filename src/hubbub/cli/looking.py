@@ -124,7 +124,5 @@ def top(
     from hubbub.cli.top import Asked, watch
 
     refuse_seen("--key", "HUBBUB_ADMIN_KEY", given=key is not None)
-    if interval <= 0:
-        raise ConfigurationError("--interval is a number of seconds above 0")
     asked = Asked(url=url, path=path, interval=interval, once=once, in_json=in_json)
     raise typer.Exit(watch(asked, key=os.environ.get("HUBBUB_ADMIN_KEY") or None))

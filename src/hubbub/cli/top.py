@@ -2,13 +2,18 @@
 
 What only grows is shown as what came in a second, between two looks. A look that fails is said, and the next one tried:
 the server may be restarting. Exit codes: 0 ended, or looked once; 1 nobody answered to the first look, or not with
-metrics; 2 a flag is wrong; 130 ended by Ctrl-C.
+metrics; 2 a flag is wrong, or prometheus-client missing; 130 and 143 ended by SIGINT and SIGTERM.
 """
 
 import json
+import math
+import os
+import signal
+import ssl
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,10 +23,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hubbub.auth.redaction import harmless
 from hubbub.cli.credential import http_url, target_of
 from hubbub.errors import ConfigurationError, HubbubError
 
 _TIMEOUT = 10.0
+#: Seconds between two looks at most: a day.
+_RAREST = 86_400.0
 #: What only grows, by the column it is in.
 _COUNTED = {
     "hubbub_messages_received_total": "messages_in",
@@ -45,6 +53,10 @@ class CannotLook(HubbubError):
     """There are no metrics to be had; one sentence says why."""
 
 
+class _Ended(BaseException):
+    """By SIGTERM. Python would end at once, and leave the terminal on its other screen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """As the flags say it."""
@@ -59,12 +71,12 @@ class Asked:
 @dataclass(slots=True)
 class Look:
     """What was there at a time: numbers of each worker by its node, and of all. `within`: of times, how many took so
-    long at most, by worker, metric and upper bound."""
+    long at most, by worker, metric and upper bound. `refused`: by worker and code."""
 
     at: float
     workers: dict[str, dict[str, float]] = field(default_factory=dict)
     within: dict[str, dict[str, dict[float, float]]] = field(default_factory=dict)
-    refused: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, dict[str, float]] = field(default_factory=dict)
     users: int | None = None
     rooms: int | None = None
     silent: int = 0
@@ -94,10 +106,18 @@ def watch(asked: Asked, *, key: str | None) -> int:
     """Until it ends; the exit code. Raises ConfigurationError for what is wrong with a flag."""
     if not asked.path.startswith("/"):
         raise ConfigurationError(f"--path is like /metrics, not {asked.path!r}")
+    if not (math.isfinite(asked.interval) and 0 < asked.interval <= _RAREST):
+        raise ConfigurationError(f"--interval is a number of seconds above 0, at most {_RAREST:g}")
+    _check_installed()
     url = http_url(target_of(asked.url), asked.path)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    # The authorities of this machine, as the other commands have them, and not those of a package.
+    trusted = ssl.create_default_context()
     try:
-        with httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=False) as client:
+        with (
+            _told_to_end(),
+            httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=False, verify=trusted) as client,
+        ):
             before = look(client, url)
             if asked.once or not (asked.in_json or sys.stdout.isatty()):
                 time.sleep(asked.interval)
@@ -108,9 +128,33 @@ def watch(asked: Asked, *, key: str | None) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - what the command is for
         return 1
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except _Ended:
+        return 128 + signal.SIGTERM
     except BrokenPipeError:
+        # Python would flush it once more when it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _check_installed() -> None:
+    """Before anybody is asked. Raises ConfigurationError."""
+    try:
+        import prometheus_client.parser  # noqa: F401
+    except ImportError:
+        raise ConfigurationError("hubbub top needs prometheus-client: pip install 'hubbub[metrics]'") from None
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    def end(*_: object) -> None:
+        raise _Ended
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def look(client: httpx.Client, url: str) -> Look:
@@ -120,7 +164,7 @@ def look(client: httpx.Client, url: str) -> Look:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CannotLook(f"cannot reach {url}: {error or type(error).__name__}") from None
     if answer.status_code != httpx.codes.OK:
-        raise CannotLook(f"{url} answers {answer.status_code}{_why(answer)}")
+        raise CannotLook(f"{url} answers {answer.status_code}{harmless(_why(answer))}")
     return read(answer.text, time.monotonic())
 
 
@@ -131,22 +175,11 @@ def read(text: str, at: float) -> Look:
     found = Look(at)
     try:
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    except ValueError:
+        for sample in samples:
+            if sample.name.startswith("hubbub_") and math.isfinite(sample.value):
+                _take(found, sample)
+    except (ValueError, KeyError, IndexError):
         raise CannotLook("what was answered is no metrics") from None
-    for sample in samples:
-        node = sample.labels.get("node")
-        if node is None:
-            _of_all(found, sample)
-            continue
-        worker = found.workers.setdefault(node, {})
-        if (name := _COUNTED.get(sample.name) or _GAUGES.get(sample.name)) is not None:
-            worker[name] = worker.get(name, 0.0) + sample.value
-        if sample.name == "hubbub_requests_refused_total":
-            code = sample.labels["code"]
-            found.refused[code] = found.refused.get(code, 0.0) + sample.value
-        base = sample.name.removesuffix("_bucket")
-        if base != sample.name and (name := _TIMES.get(base)) is not None:
-            found.within.setdefault(node, {}).setdefault(name, {})[float(sample.labels["le"])] = sample.value
     if not found.workers:
         raise CannotLook("there are no metrics of a hub in what was answered")
     return found
@@ -155,6 +188,23 @@ def read(text: str, at: float) -> Look:
 def rows(before: Look | None, now: Look) -> list[Worker]:
     """`before` None: nothing is known yet of what only grows."""
     return [_row(node, before, now) for node in sorted(now.workers)]
+
+
+def _take(found: Look, sample: Any) -> None:
+    node = sample.labels.get("node")
+    if node is None:
+        _of_all(found, sample)
+        return
+    # Whoever answers has chosen it, and it goes to a terminal.
+    node = harmless(node, limit=40)
+    worker = found.workers.setdefault(node, {})
+    if (name := _COUNTED.get(sample.name) or _GAUGES.get(sample.name)) is not None:
+        worker[name] = worker.get(name, 0.0) + sample.value
+    if sample.name == "hubbub_requests_refused_total":
+        found.refused.setdefault(node, {})[sample.labels["code"]] = sample.value
+    base = sample.name.removesuffix("_bucket")
+    if base != sample.name and (name := _TIMES.get(base)) is not None:
+        found.within.setdefault(node, {}).setdefault(name, {})[float(sample.labels["le"])] = sample.value
 
 
 def _of_all(found: Look, sample: Any) -> None:
@@ -216,6 +266,16 @@ def _why(answer: httpx.Response) -> str:
 
 # What is shown.
 
+_COLUMNS = (
+    *("worker", "conns", "in/s", "out/s", "in B/s", "out B/s", "refused/s"),
+    *("lag", "broker", "slow", "unsent", "cpu", "memory"),
+)
+#: What is left out first where there is no room for all.
+_LESS = ("unsent", "in B/s", "out B/s", "broker", "memory", "refused/s", "slow", "in/s", "lag", "cpu", "out/s")
+#: Blanks between two columns.
+_GAP = 2
+_WIDE = 200
+
 
 def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
     if asked.in_json:
@@ -228,31 +288,47 @@ def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
                 continue
             print(as_json(before, now), flush=True)  # noqa: T201 - as above
             before = now
-    with Live(table(rows(None, before), before, None), screen=True, auto_refresh=False) as live:
+    console = Console()
+    shown = Live(console=console, screen=True, auto_refresh=False)
+    try:
+        # Within, because a signal may come while it is drawn for the first time.
+        shown.start()
+        shown.update(table(rows(None, before), before, width=console.width), refresh=True)
         while True:
             time.sleep(asked.interval)
             try:
                 now = look(client, url)
             except CannotLook as error:
-                live.update(table(rows(None, before), before, str(error)), refresh=True)
-                continue
-            live.update(table(rows(before, now), now, None), refresh=True)
-            before = now
+                said = table(rows(None, before), before, width=console.width, trouble=str(error))
+            else:
+                said = table(rows(before, now), now, width=console.width)
+                before = now
+            shown.update(said, refresh=True)
+    finally:
+        shown.stop()
 
 
 def _show_once(before: Look, now: Look, *, in_json: bool) -> None:
     if in_json:
-        print(as_json(before, now))  # noqa: T201 - what the command is for
+        print(as_json(before, now), flush=True)  # noqa: T201 - what the command is for
         return
     # A file or a pipe has no width: all columns are written.
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    console.print(table(rows(before, now), now, None))
+    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    with console.capture() as drawn:
+        console.print(table(rows(before, now), now, width=console.width))
+    # Not by rich, which ends the command by itself where nobody reads.
+    print(drawn.get(), end="", flush=True)  # noqa: T201 - as above
 
 
 def as_json(before: Look, now: Look) -> str:
     """`{"users", "rooms", "silent", "refused": {code: a second}, "workers": [as Worker]}`."""
     seconds = max(now.at - before.at, 1e-9)
-    refused = {code: (count - before.refused.get(code, 0.0)) / seconds for code, count in sorted(now.refused.items())}
+    refused: dict[str, float] = {}
+    # Of those that are in both: who was silent before would have refused all it ever did in this moment.
+    for node in sorted(now.refused.keys() & before.refused.keys()):
+        for code, count in sorted(now.refused[node].items()):
+            since = count - before.refused[node].get(code, 0.0)
+            refused[code] = refused.get(code, 0.0) + since / seconds
     return json.dumps(
         {
             "users": now.users,
@@ -264,20 +340,31 @@ def as_json(before: Look, now: Look) -> str:
     )
 
 
-def table(workers: list[Worker], now: Look, trouble: str | None) -> Group:
-    """`trouble`: why there is nothing newer."""
+def table(workers: list[Worker], now: Look, *, width: int, trouble: str | None = None) -> Group:
+    """`width`: of the terminal. `trouble`: why there is nothing newer."""
+    # All of them first: below, a terminal may have no more lines.
+    told = [*([_totals(workers)] if len(workers) > 1 else []), *map(_cells, workers)]
+    columns = _fitting([list(_COLUMNS), *told], width)
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("worker", no_wrap=True)
-    for column in ("conns", "in/s", "out/s", "in B/s", "out B/s", "refused/s", "lag", "broker", "slow", "unsent"):
-        shown.add_column(column, justify="right", no_wrap=True)
-    shown.add_column("cpu", justify="right", no_wrap=True)
-    shown.add_column("memory", justify="right", no_wrap=True)
-    for each in workers:
-        shown.add_row(*_cells(each), style=None if each.ready else "yellow")
-    if len(workers) > 1:
-        shown.add_section()
-        shown.add_row(*_totals(workers), style="bold")
-    return Group(*_lines(workers, now, trouble), Text(), shown)
+    for at in columns:
+        shown.add_column(_COLUMNS[at], justify="right" if at else "left", no_wrap=True)
+    styles = [*(["bold"] if len(workers) > 1 else []), *(None if each.ready else "yellow" for each in workers)]
+    for cells, style in zip(told, styles, strict=True):
+        shown.add_row(*(Text(cells[at]) for at in columns), style=style)
+    left_out = [name for at, name in enumerate(_COLUMNS) if at not in columns]
+    wider = [Text(f"in a wider window: {', '.join(left_out)}", style="dim")] if left_out else []
+    return Group(*_lines(workers, now, trouble), *wider, Text(), shown)
+
+
+def _fitting(told: list[list[str]], width: int) -> list[int]:
+    """Which columns there is room for: a number that is cut off would be another number."""
+    widths = [max(len(row[at]) for row in told) for at in range(len(_COLUMNS))]
+    kept = [*range(len(_COLUMNS))]
+    for name in _LESS:
+        if sum(widths[at] + _GAP for at in kept) - _GAP <= width:
+            break
+        kept.remove(_COLUMNS.index(name))
+    return kept
 
 
 def _lines(workers: list[Worker], now: Look, trouble: str | None) -> Iterable[Text]:

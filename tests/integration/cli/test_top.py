@@ -1,14 +1,21 @@
 """`hubbub top`: what it makes of two scrapes, and a real server on three workers."""
 
 import json
+import os
+import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 
-from hubbub.cli.top import CannotLook, as_json, read, rows
+from hubbub.cli.top import Asked, CannotLook, as_json, look, read, rows, table, watch
+from hubbub.errors import ConfigurationError
 from tests.integration.cli.conftest import Command
-from tests.kit.running import Served
+from tests.kit import preloaded
+from tests.kit.running import HUBBUB, Served, clean_environment
 from tests.kit.waiting import tries
 
 
@@ -52,7 +59,47 @@ def test_where_nothing_was_observed_no_time_is_shown() -> None:
     assert worker.lag is None
 
 
-@pytest.mark.parametrize("text", ["", "<html>", "# TYPE up gauge\nup 1\n"])
+def test_who_was_silent_has_not_refused_all_of_it_now() -> None:
+    before = read(scrape("a", received=1, lag={}, refused=4), 100.0)
+    both = read(scrape("a", received=1, lag={}, refused=6) + scrape("b", received=1, lag={}, refused=500), 102.0)
+    assert json.loads(as_json(before, both))["refused"] == {"forbidden": 1.0, "other": 1.0}
+    again = read(scrape("b", received=1, lag={}, refused=504), 104.0)
+    assert json.loads(as_json(both, again))["refused"] == {"forbidden": 2.0, "other": 2.0}
+
+
+def test_what_a_server_says_moves_no_cursor_and_is_no_markup() -> None:
+    evil = "\x1b]0;mine\x07[bold]n"
+    console = Console(width=200)
+    with console.capture() as drawn:
+        now = read(scrape(evil, received=1, lag={}), 1.0)
+        console.print(table(rows(None, now), now, width=200))
+    assert r"\x1b]0;mine\x07[bold]n" in drawn.get()
+    answer = httpx.MockTransport(lambda _: httpx.Response(500, json={"detail": evil}))
+    with httpx.Client(transport=answer) as client, pytest.raises(CannotLook) as cannot:
+        look(client, "http://a/metrics")
+    assert str(cannot.value) == r"http://a/metrics answers 500: \x1b]0;mine\x07[bold]n"
+
+
+@pytest.mark.parametrize("width", [30, 50, 80, 120])
+def test_no_number_is_cut_off_where_there_is_no_room(width: int) -> None:
+    before = read(scrape("2a9d71485dc1", received=0, lag={}), 0.0)
+    now = read(scrape("2a9d71485dc1", received=123_456_789, lag={}), 1.0)
+    console = Console(width=width)
+    with console.capture() as drawn:
+        console.print(table(rows(before, now), now, width=width))
+    assert "…" not in drawn.get()
+    assert "2a9d71485dc1" in drawn.get()
+    assert ("123,456,789" in drawn.get()) == (width > 30)
+    assert ("in a wider window:" in drawn.get()) == (width < 120)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "<html>", "# TYPE up gauge\nup 1\n", 'hubbub_connections{node="n"} NaN\n'),
+        'hubbub_requests_refused_total{node="n"} 1\n',
+    ],
+)
 def test_what_is_no_scrape_of_a_hub_is_said(text: str) -> None:
     with pytest.raises(CannotLook):
         read(text, 1.0)
@@ -83,6 +130,9 @@ def test_all_workers_are_there_whichever_answers(server: Served, hubbub: Command
     [
         (["--url", "http://127.0.0.1:1"], 1, "cannot reach"),
         (["--interval", "0"], 2, "--interval"),
+        (["--interval", "nan"], 2, "--interval"),
+        (["--interval", "inf"], 2, "--interval"),
+        (["--url", "http://app..example"], 2, "--url"),
         (["--path", "metrics"], 2, "--path"),
         (["--key", "secret-key"], 2, "HUBBUB_ADMIN_KEY"),
     ],
@@ -99,3 +149,51 @@ def test_another_path_is_told_from_no_metrics(server: Served, hubbub: Command) -
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "404" in ended.stderr
     assert "operations()" in ended.stderr
+
+
+def test_without_prometheus_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.setitem(sys.modules, "prometheus_client.parser", None)
+    asked = Asked(url="http://127.0.0.1:1", path="/metrics", interval=1.0, once=True, in_json=False)
+    with pytest.raises(ConfigurationError, match=r"pip install 'hubbub\[metrics\]'"):
+        watch(asked, key=None)
+
+
+@pytest.mark.parametrize("flags", [["--once"], ["--once", "--json"]])
+def test_where_nobody_reads_it_ends_and_complains_of_nothing(server: Served, tmp_path: Path, flags: list[str]) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    told = tmp_path / "err"
+    with told.open("wb") as err, Path(os.devnull).open("rb") as nothing:
+        process = preloaded.start(
+            [HUBBUB, "top", "--url", server.url, "--interval", "0.1", *flags],
+            stdin=nothing.fileno(),
+            stdout=writes,
+            stderr=err.fileno(),
+            env=clean_environment({}),
+            cwd=tmp_path,
+        )
+    os.close(writes)
+    assert (process.wait(60), told.read_text()) == (0, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_terminal_is_left_as_it_was(server: Served, number: int, code: int) -> None:
+    pty = pytest.importorskip("pty")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = [HUBBUB, "top", "--url", server.url, "--interval", "0.1"]
+        os.execve(command[0], command, clean_environment({"TERM": "xterm"}))  # noqa: S606 - ours, on a terminal of its own
+    shown = b""
+    while b"on 3 workers" not in shown:
+        shown += os.read(terminal, 65536)
+    os.kill(pid, number)
+    try:
+        while more := os.read(terminal, 65536):
+            shown += more
+    except OSError:
+        pass  # Linux says so that it was closed
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
+    assert b"Traceback" not in shown
+    assert shown.rindex(b"\x1b[?1049l") > shown.rindex(b"\x1b[?1049h")
