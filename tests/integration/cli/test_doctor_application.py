@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -150,6 +151,47 @@ def test_the_files_of_an_application_with_fewer_connections(found: Found) -> Non
     assert found("limits=Limits(connections=100)")[About.OPEN_FILES][0].said == "enough for 100 connections a worker"
 
 
+def test_gunicorn_is_read_as_it_reads_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of it stands in its file, and not in its line."""
+    monkeypatch.chdir(tmp_path)
+
+    def found(line: str) -> dict[str, str]:
+        told = examine(Settings(), Asked(server=line))
+        assert Path.cwd() == tmp_path
+        return {each.name: each.verdict for each in told}
+
+    def taken(line: str) -> tuple[str, str, bool]:
+        by_name = found(line)
+        return by_name[About.SERVER], by_name[About.BROKER], About.WORKERS in by_name
+
+    assert taken("gunicorn a:b") == ("wrong", "ok", False)
+    assert taken("gunicorn a:b -kuvicorn_worker.UvicornWorker -w3") == ("ok", "wrong", True)
+    file = 'import os\nos.environ["LEFT"] = "1"\nworker_class = "uvicorn_worker.UvicornWorker"\nworkers = 3\n'
+    (tmp_path / "gunicorn.conf.py").write_text(file)
+    assert taken("gunicorn a:b") == ("ok", "wrong", True)
+    assert "LEFT" not in os.environ
+    assert taken("gunicorn a:b -w 1") == ("ok", "ok", False)
+    (tmp_path / "gunicorn.conf.py").rename(tmp_path / "other.py")
+    assert taken("gunicorn a:b") == ("wrong", "ok", False)
+    assert taken("gunicorn -c other.py a:b") == ("ok", "wrong", True)
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--config other.py --workers 1")
+    assert taken("gunicorn a:b") == ("ok", "ok", False)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_gunicorn_does_not_take_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    if not there:
+        monkeypatch.setitem(sys.modules, "gunicorn.app.base", None)
+    with pytest.raises(ConfigurationError, match=r"gunicorn does not take it: .*auto"):
+        examine(Settings(), Asked(server="gunicorn a:b -w auto"))
+    if there:
+        (tmp_path / "failing.py").write_text("raise ValueError('cannot reach postgres://me:hush@db/shop')")
+        with pytest.raises(ConfigurationError, match="gunicorn does not take it") as wrong:
+            examine(Settings(), Asked(server="gunicorn a:b -c failing.py"))
+        assert "hush" not in str(wrong.value)
+
+
 def test_several_workers_on_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def broker(server: str | None = None, **settings: object) -> Finding:
         [found] = [each for each in examine(Settings(**settings), Asked(server=server)) if each.name == About.BROKER]  # type: ignore[arg-type]
@@ -159,6 +201,7 @@ def test_several_workers_on_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert broker("uvicorn a:b --workers 3").verdict == "wrong"
     assert broker("gunicorn a:b -k uvicorn_worker.UvicornWorker -w 3").verdict == "wrong"
     assert broker("fastapi run a.py --workers 3").verdict == "wrong"
+    assert broker("fastapi run a.py --workers=3").verdict == "wrong"
     monkeypatch.setenv("WEB_CONCURRENCY", "3")
     assert broker("uvicorn a:b").verdict == "wrong"
     assert broker().verdict == "weak"

@@ -1,17 +1,22 @@
 """How it is started and ended: `hubbub serve` as its settings say, or another server as its command line says.
 
 uvicorn's line is read by uvicorn's own command, so what is a default there is one here, and its UVICORN_… variables
-count. Of gunicorn the worker class is imported, because the settings stand in it.
+count. So is gunicorn's, with its configuration file and GUNICORN_CMD_ARGS; of it the worker class is imported, because
+the settings stand in it.
 """
 
+import io
 import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from hubbub.auth.redaction import harmless, redact
 from hubbub.cli.doctor.finding import About, Finding
 from hubbub.cli.settings import Settings
 from hubbub.errors import ConfigurationError
@@ -107,9 +112,8 @@ def _uvicorn(given: dict[str, Any], limits: Limits) -> Started:
 
 
 def _fastapi(words: Sequence[str]) -> Started:
-    workers = _concurrency()
-    if "--workers" in words[:-1] and (said := words[words.index("--workers") + 1]).isdecimal():
-        workers = max(workers, int(said))
+    said = _option(words, "--workers") or ""
+    workers = max(_concurrency(), int(said) if said.isdecimal() else 0)
     do = "uvicorn with --timeout-graceful-shutdown 30, or hubbub serve: fastapi run has no flag for it"
     findings = [Finding(About.SERVER, "ok", "fastapi run, which is uvicorn, with the fast transport")]
     findings += _graceful(None, do)
@@ -117,18 +121,79 @@ def _fastapi(words: Sequence[str]) -> Started:
     return Started(False, workers, findings)
 
 
+class _Gunicorn(NamedTuple):
+    """As the command line and what it has beside say. `kind`: the worker class, by its name as a rule."""
+
+    kind: Any
+    workers: int
+    graceful_timeout: float
+    keep_alive: int
+
+
+def _read_gunicorn(words: Sequence[str]) -> _Gunicorn:
+    """As gunicorn's command does, without running it. Raises ConfigurationError."""
+    try:
+        base = import_module("gunicorn.app.base")
+    except ImportError:
+        return _read_gunicorn_by_hand(words)
+
+    class Reading(base.Application):  # type: ignore[misc, name-defined]
+        def do_load_config(self) -> None:
+            self.load_default_config()
+            self.load_config()
+
+        def init(self, *_: Any) -> None: ...
+
+    told = io.StringIO()
+    try:
+        with _as_called(["gunicorn", *words]), redirect_stdout(told), redirect_stderr(told):
+            settings = Reading().cfg.settings
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever its configuration file does
+        said = next(reversed(told.getvalue().strip().splitlines()), "") or f"{type(error).__name__}: {error}"
+        said = harmless(redact(said), limit=600)
+        raise ConfigurationError(f"--server: gunicorn does not take it: {said}") from None
+    named = ("worker_class", "workers", "graceful_timeout", "keepalive")
+    return _Gunicorn(*(settings[name].get() for name in named))
+
+
+def _read_gunicorn_by_hand(words: Sequence[str]) -> _Gunicorn:
+    """Where it is not installed, without what it has beside its line."""
+    kind = _option(words, "-k", "--worker-class") or "sync"
+    try:
+        workers = int(_option(words, "-w", "--workers") or _concurrency())
+        graceful = float(_option(words, "--graceful-timeout") or 30)
+        return _Gunicorn(kind, workers, graceful, int(_option(words, "--keep-alive") or 2))
+    except ValueError as error:
+        raise ConfigurationError(f"--server: gunicorn does not take it: {error}") from None
+
+
+@contextmanager
+def _as_called(words: list[str]) -> Iterator[None]:
+    """The arguments, and what a configuration file changes, put back afterwards."""
+    before, path, here, environment = sys.argv, list(sys.path), Path.cwd(), dict(os.environ)
+    sys.argv = words
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:] = before, path
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
 def _gunicorn(words: Sequence[str], limits: Limits) -> Started:
-    name = _option(words, "-k", "--worker-class") or "sync"
-    workers = max(_concurrency(), int(_option(words, "-w", "--workers") or 0))
+    given = _read_gunicorn(words)
+    name = given.kind if isinstance(given.kind, str) else given.kind.__name__
+    workers = max(_concurrency(), given.workers)
     findings = []
-    if _option(words, "-w", "--workers") not in (None, "1"):
+    if given.workers not in (1, _concurrency()):
         said = "-w: a hub cannot see how many workers there are, and would not refuse to run without a broker"
         findings.append(Finding(About.WORKERS, "weak", said, "WEB_CONCURRENCY=N instead of -w N"))
     if name == "asgi":
         do = "-k uvicorn_worker.UvicornWorker (pip install uvicorn-worker)"
         findings.append(Finding(About.SERVER, "weak", "gunicorn -k asgi: sockets by ASGI, which is slower", do))
         return Started(False, workers, findings)
-    kwargs = _worker_settings(name)
+    kwargs = _worker_settings(given.kind)
     if kwargs is None:
         do = "-k uvicorn_worker.UvicornWorker (pip install uvicorn-worker)"
         said = f"gunicorn -k {name}: no worker of uvicorn's that imports here"
@@ -137,31 +202,30 @@ def _gunicorn(words: Sequence[str], limits: Limits) -> Started:
     findings.append(_transport("gunicorn", str(kwargs.get("ws", "auto")), 'CONFIG_KWARGS["ws"]'))
     grace = kwargs.get("timeout_graceful_shutdown")
     findings += _graceful(grace, 'CONFIG_KWARGS["timeout_graceful_shutdown"] = 15')
-    given = float(_option(words, "--graceful-timeout") or 30)
-    if grace is not None and given < (takes := limits.closing + float(grace) + 2.5):
-        said = f"gunicorn kills a worker after {given:g} s, and ending may take {takes:g} s and half the drain"
+    if grace is not None and given.graceful_timeout < (takes := limits.closing + float(grace) + 2.5):
+        killed = given.graceful_timeout
+        said = f"gunicorn kills a worker after {killed:g} s, and ending may take {takes:g} s and half the drain"
         findings.append(Finding(About.GRACEFUL_TIMEOUT, "weak", said, f"--graceful-timeout {takes + 5:.0f}"))
     deflate = bool(kwargs.get("ws_per_message_deflate", True))
     findings += _compressed(deflate, 'CONFIG_KWARGS["ws_per_message_deflate"] = False')
     findings += _message_size(int(kwargs.get("ws_max_size", 16 * 1024 * 1024)), limits, 'CONFIG_KWARGS["ws_max_size"]')
-    kept = int(kwargs.get("timeout_keep_alive", _option(words, "--keep-alive") or 2))
+    kept = int(kwargs.get("timeout_keep_alive", given.keep_alive))
     findings += _keep_alive(kept, 'CONFIG_KWARGS["timeout_keep_alive"] = 75')
     return Started(False, workers, findings)
 
 
-def _worker_settings(name: str) -> dict[str, Any] | None:
+def _worker_settings(kind: Any) -> dict[str, Any] | None:
     """`CONFIG_KWARGS` of a worker class; None where it has none, or does not import."""
-    from importlib import import_module
-
-    module, _, attribute = name.rpartition(".")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        kwargs = getattr(import_module(module), attribute).CONFIG_KWARGS
+        if isinstance(kind, str):
+            module, _, attribute = kind.rpartition(".")
+            kind = getattr(import_module(module), attribute)
+        return dict(kind.CONFIG_KWARGS)
     except Exception:  # noqa: BLE001 - gunicorn would say why; here it is enough that it is not uvicorn's
         return None
     finally:
         sys.path.remove(str(Path.cwd()))
-    return dict(kwargs)
 
 
 def _transport(server: str, ws: str, flag: str) -> Finding:
@@ -207,12 +271,14 @@ def _keep_alive(seconds: int, do: str) -> Iterator[Finding]:
 
 
 def _option(words: Sequence[str], *names: str) -> str | None:
-    """What was given last, as `--name VALUE` or `--name=VALUE`."""
+    """What was given last, as `--name VALUE` or `--name=VALUE`; of one letter as `-nVALUE` too."""
     found = None
     for at, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name in names:
             found = value if equals else next(iter(words[at + 1 :]), None)
+        elif word[:2] in names and len(word) > 2 and word[1] != "-":
+            found = word[2:]
     return found
 
 
