@@ -208,6 +208,9 @@ class _Printer:
             self._print(f"{_now()}  {'-':>6}  {what}: {harmless(', '.join(users), limit=_LONGEST)}")
 
     def _print(self, line: str) -> None:
+        # What the terminal or file has no characters for: a name that somebody has chosen ends nothing here.
+        encoding = sys.stdout.encoding or "utf-8"
+        line = line.encode(encoding, "backslashreplace").decode(encoding)
         print(line, flush=True)  # noqa: T201 - what the command is for
 
 

@@ -131,6 +131,17 @@ def test_what_is_kept_comes_first_where_that_is_asked_for(server: Served, follow
         assert [json.loads(line)["number"] for line in tail.lines] == [3, 4]
 
 
+def test_a_name_that_the_terminal_has_no_letters_for_ends_nothing(server: Served) -> None:
+    for number in range(2):
+        say(server, "tail:n", type="said", user="h\xe9", number=number)
+    command = f"{HUBBUB} tail tail:n --history 2 --url {server.url} | head -n 2"
+    env = clean_environment({"PYTHONIOENCODING": "ascii"})
+    ended = subprocess.run(  # noqa: S602
+        command, shell=True, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.stdout.count("h\\xe9"), ended.stderr) == (2, "")
+
+
 def test_who_reads_no_more_ends_it_without_a_word(server: Served) -> None:
     for number in range(5):
         say(server, "tail:p", type="said", number=number)
