@@ -23,11 +23,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hubbub.auth.origin import is_loopback
 from hubbub.auth.redaction import harmless
 from hubbub.cli.credential import http_url, target_of
 from hubbub.errors import ConfigurationError, HubbubError
+from hubbub.ports.metrics import BOUNDS, Observed
 
 _TIMEOUT = 10.0
+# The last bound of any time that is shown: JSON has no infinity for what is beyond it.
+_BEYOND = max(BOUNDS[Observed.LOOP_LAG][-1], BOUNDS[Observed.BROKER_ROUND_TRIP][-1])
 #: Seconds between two looks at most: a day.
 _RAREST = 86_400.0
 #: What only grows, by the column it is in.
@@ -109,14 +113,17 @@ def watch(asked: Asked, *, key: str | None) -> int:
     if not (math.isfinite(asked.interval) and 0 < asked.interval <= _RAREST):
         raise ConfigurationError(f"--interval is a number of seconds above 0, at most {_RAREST:g}")
     _check_installed()
-    url = http_url(target_of(asked.url), asked.path)
+    target = target_of(asked.url)
+    url = http_url(target, asked.path)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    # A proxy from the environment would be asked for its own loopback.
+    trust = not is_loopback(target.host)
     # The authorities of this machine, as the other commands have them, and not those of a package.
     trusted = ssl.create_default_context()
     try:
         with (
             _told_to_end(),
-            httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=False, verify=trusted) as client,
+            httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=trust, verify=trusted) as client,
         ):
             before = look(client, url)
             if asked.once or not (asked.in_json or sys.stdout.isatty()):
@@ -275,6 +282,8 @@ _LESS = ("unsent", "in B/s", "out B/s", "broker", "memory", "refused/s", "slow",
 #: Blanks between two columns.
 _GAP = 2
 _WIDE = 200
+#: Lines that are not a worker's.
+_LINES = 9
 
 
 def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
@@ -293,15 +302,15 @@ def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
     try:
         # Within, because a signal may come while it is drawn for the first time.
         shown.start()
-        shown.update(table(rows(None, before), before, width=console.width), refresh=True)
+        shown.update(table(rows(None, before), before, width=console.width, height=console.height), refresh=True)
         while True:
             time.sleep(asked.interval)
             try:
                 now = look(client, url)
             except CannotLook as error:
-                said = table(rows(None, before), before, width=console.width, trouble=str(error))
+                said = table(rows(None, before), before, width=console.width, height=console.height, trouble=str(error))
             else:
-                said = table(rows(before, now), now, width=console.width)
+                said = table(rows(before, now), now, width=console.width, height=console.height)
                 before = now
             shown.update(said, refresh=True)
     finally:
@@ -321,7 +330,10 @@ def _show_once(before: Look, now: Look, *, in_json: bool) -> None:
 
 
 def as_json(before: Look, now: Look) -> str:
-    """`{"users", "rooms", "silent", "refused": {code: a second}, "workers": [as Worker]}`."""
+    """`{"users", "rooms", "silent", "refused": {code: a second}, "workers": [as Worker]}`.
+
+    Of a time beyond all bounds the last one.
+    """
     seconds = max(now.at - before.at, 1e-9)
     refused: dict[str, float] = {}
     # Of those that are in both: who was silent before would have refused all it ever did in this moment.
@@ -335,25 +347,34 @@ def as_json(before: Look, now: Look) -> str:
             "rooms": now.rooms,
             "silent": now.silent,
             "refused": {code: rate for code, rate in refused.items() if rate > 0},
-            "workers": [asdict(worker) for worker in rows(before, now)],
+            "workers": [
+                {name: _BEYOND if value == math.inf else value for name, value in asdict(worker).items()}
+                for worker in rows(before, now)
+            ],
         }
     )
 
 
-def table(workers: list[Worker], now: Look, *, width: int, trouble: str | None = None) -> Group:
-    """`width`: of the terminal. `trouble`: why there is nothing newer."""
+def table(
+    workers: list[Worker], now: Look, *, width: int, height: int | None = None, trouble: str | None = None
+) -> Group:
+    """`width`, `height`: of the terminal. `trouble`: why there is nothing newer."""
+    most = len(workers) if height is None else max(1, height - _LINES)
+    listed = workers[:most]
     # All of them first: below, a terminal may have no more lines.
-    told = [*([_totals(workers)] if len(workers) > 1 else []), *map(_cells, workers)]
+    told = [*([_totals(workers)] if len(workers) > 1 else []), *map(_cells, listed)]
     columns = _fitting([list(_COLUMNS), *told], width)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for at in columns:
         shown.add_column(_COLUMNS[at], justify="right" if at else "left", no_wrap=True)
-    styles = [*(["bold"] if len(workers) > 1 else []), *(None if each.ready else "yellow" for each in workers)]
+    styles = [*(["bold"] if len(workers) > 1 else []), *(None if each.ready else "yellow" for each in listed)]
     for cells, style in zip(told, styles, strict=True):
         shown.add_row(*(Text(cells[at]) for at in columns), style=style)
     left_out = [name for at, name in enumerate(_COLUMNS) if at not in columns]
     wider = [Text(f"in a wider window: {', '.join(left_out)}", style="dim")] if left_out else []
-    return Group(*_lines(workers, now, trouble), *wider, Text(), shown)
+    more = len(workers) - len(listed)
+    higher = [Text(f"in a higher window: {more} more workers", style="dim")] if more else []
+    return Group(*_lines(workers, now, trouble), *wider, *higher, Text(), shown)
 
 
 def _fitting(told: list[list[str]], width: int) -> list[int]:
@@ -427,4 +448,6 @@ def _size(value: float | None) -> str:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
+    if seconds == math.inf:
+        return f">{_BEYOND:g} s"
     return f"<{seconds * 1000:g} ms" if seconds < 1 else f"<{seconds:g} s"

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -43,6 +44,30 @@ def test_what_only_grows_is_shown_by_the_second() -> None:
     assert (worker.node, worker.connections, worker.messages_in, worker.refused, worker.lag) == ("n", 3, 5.0, 1.0, 0.1)
     assert (now.users, now.rooms, now.silent) == (2, None, 2)
     assert json.loads(as_json(before, now))["refused"] == {"forbidden": 0.5, "other": 0.5}
+
+
+def test_a_time_beyond_all_bounds_is_said_to_be_and_is_a_number_in_json() -> None:
+    before = read(scrape(received=10, lag={"10.0": 1, "+Inf": 1}), 100.0)
+    now = read(scrape(received=10, lag={"10.0": 1, "+Inf": 2}), 104.0)
+    assert ">10 s" in drawn(rows(before, now), now, width=200)
+    said = as_json(before, now)
+    assert "Infinity" not in said
+    assert json.loads(said)["workers"][0]["lag"] == 10.0
+
+
+def test_workers_below_the_last_line_are_counted() -> None:
+    now = read("".join(scrape(f"n{number}", received=1, lag={}) for number in range(30)), 1.0)
+    said = drawn(rows(None, now), now, width=200, height=24)
+    assert "in a higher window: 15 more workers" in said
+    assert len(said.splitlines()) <= 24
+    assert "more workers" not in drawn(rows(None, now), now, width=200)
+
+
+def drawn(*told: Any, **size: Any) -> str:
+    console = Console(width=200, highlight=False)
+    with console.capture() as text:
+        console.print(table(*told, **size))
+    return text.get()
 
 
 def test_of_a_worker_that_is_new_nothing_is_known_yet() -> None:
