@@ -121,7 +121,7 @@ def top(
 
     It reads /metrics, in which any worker tells of all. Where that asks for a key, HUBBUB_ADMIN_KEY is shown.
     """
-    from hubbub.cli.top import Asked, watch
+    from hubbub.cli.top.watch import Asked, watch
 
     refuse_seen("--key", "HUBBUB_ADMIN_KEY", given=key is not None)
     asked = Asked(url=url, path=path, interval=interval, once=once, in_json=in_json)

@@ -12,7 +12,9 @@ import httpx
 import pytest
 from rich.console import Console
 
-from hubbub.cli.top import Asked, CannotLook, as_json, look, read, rows, table, watch
+from hubbub.cli.top.scrape import CannotLook, as_json, look, read, rows
+from hubbub.cli.top.table import table
+from hubbub.cli.top.watch import Asked, watch
 from hubbub.errors import ConfigurationError
 from tests.integration.cli.conftest import Command
 from tests.kit import preloaded

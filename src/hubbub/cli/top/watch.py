@@ -1,0 +1,148 @@
+"""Looking again and again. A look that fails is said, and the next one tried: the server may be restarting.
+
+Exit codes: 0 ended, or looked once; 1 nobody answered to the first look, or not with metrics; 2 a flag is wrong, or
+prometheus-client missing; 130 and 143 ended by SIGINT and SIGTERM.
+"""
+
+import json
+import math
+import os
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+from rich.console import Console
+from rich.live import Live
+
+from hubbub.auth.origin import is_loopback
+from hubbub.cli.credential import http_url, target_of
+from hubbub.cli.top.scrape import CannotLook, Look, as_json, look, rows
+from hubbub.cli.top.table import table
+from hubbub.errors import ConfigurationError
+
+_TIMEOUT = 10.0
+#: Seconds between two looks at most: a day.
+_RAREST = 86_400.0
+# Columns of a file or a pipe, which have no width.
+_WIDE = 200
+
+
+class _Ended(BaseException):
+    """By SIGTERM. Python would end at once, and leave the terminal on its other screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """As the flags say it."""
+
+    url: str
+    path: str
+    interval: float
+    once: bool
+    in_json: bool
+
+
+def watch(asked: Asked, *, key: str | None) -> int:
+    """Until it ends; the exit code. Raises ConfigurationError for what is wrong with a flag."""
+    if not asked.path.startswith("/"):
+        raise ConfigurationError(f"--path is like /metrics, not {asked.path!r}")
+    if not (math.isfinite(asked.interval) and 0 < asked.interval <= _RAREST):
+        raise ConfigurationError(f"--interval is a number of seconds above 0, at most {_RAREST:g}")
+    _check_installed()
+    target = target_of(asked.url)
+    url = http_url(target, asked.path)
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    # A proxy from the environment would be asked for its own loopback.
+    trust = not is_loopback(target.host)
+    # The authorities of this machine, as the other commands have them, and not those of a package.
+    trusted = ssl.create_default_context()
+    try:
+        with (
+            _told_to_end(),
+            httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=trust, verify=trusted) as client,
+        ):
+            before = look(client, url)
+            if asked.once or not (asked.in_json or sys.stdout.isatty()):
+                time.sleep(asked.interval)
+                _show_once(before, look(client, url), in_json=asked.in_json)
+                return 0
+            return _watch(client, url, before, asked)
+    except CannotLook as error:
+        print(error, file=sys.stderr)  # noqa: T201 - what the command is for
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except _Ended:
+        return 128 + signal.SIGTERM
+    except BrokenPipeError:
+        # Python would flush it once more when it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _check_installed() -> None:
+    """Before anybody is asked. Raises ConfigurationError."""
+    try:
+        import prometheus_client.parser  # noqa: F401
+    except ImportError:
+        raise ConfigurationError("hubbub top needs prometheus-client: pip install 'hubbub[metrics]'") from None
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    def end(*_: object) -> None:
+        raise _Ended
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
+    if asked.in_json:
+        while True:
+            time.sleep(asked.interval)
+            try:
+                now = look(client, url)
+            except CannotLook as error:
+                print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201 - what the command is for
+                continue
+            print(as_json(before, now), flush=True)  # noqa: T201 - as above
+            before = now
+    console = Console()
+    shown = Live(console=console, screen=True, auto_refresh=False)
+    try:
+        # Within, because a signal may come while it is drawn for the first time.
+        shown.start()
+        shown.update(table(rows(None, before), before, width=console.width, height=console.height), refresh=True)
+        while True:
+            time.sleep(asked.interval)
+            try:
+                now = look(client, url)
+            except CannotLook as error:
+                said = table(rows(None, before), before, width=console.width, height=console.height, trouble=str(error))
+            else:
+                said = table(rows(before, now), now, width=console.width, height=console.height)
+                before = now
+            shown.update(said, refresh=True)
+    finally:
+        shown.stop()
+
+
+def _show_once(before: Look, now: Look, *, in_json: bool) -> None:
+    if in_json:
+        print(as_json(before, now), flush=True)  # noqa: T201 - what the command is for
+        return
+    # A file or a pipe has no width: all columns are written.
+    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    with console.capture() as drawn:
+        console.print(table(rows(before, now), now, width=console.width))
+    # Not by rich, which ends the command by itself where nobody reads.
+    print(drawn.get(), end="", flush=True)  # noqa: T201 - as above
