@@ -99,6 +99,8 @@ def _version(info: Mapping[str, Any]) -> Finding:
     valkey = info.get("valkey_version")
     said = f"Valkey {_text(valkey)}" if valkey else f"Redis {_text(info.get('redis_version', 'unknown'))}"
     numbers = tuple(int(part) for part in said.split()[-1].split(".")[:2] if part.isdecimal())
+    if not numbers:
+        return Finding(About.BROKER_VERSION, "ok", f"{said}: it does not tell its version")
     if numbers < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return Finding(About.BROKER_VERSION, "wrong", f"{said} is older than {oldest}", "a newer Valkey or Redis")

@@ -25,7 +25,10 @@ def credentials(settings: Settings) -> Iterator[Finding]:
         (About.ADMIN_KEY, "HUBBUB_ADMIN_KEY", os.environ.get("HUBBUB_ADMIN_KEY")),
     )
     for name, variable, key in keys:
-        if key:
+        if key and name is About.ADMIN_KEY and len(key.encode()) < SHORTEST:
+            said = f"{len(key.encode())} bytes, and admin() does not start with fewer than {SHORTEST}"
+            yield Finding(name, "wrong", said, f"{variable}: {_MAKE}")
+        elif key:
             yield _guessed(name, variable, key)
 
 
