@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hubbub.cli.doctor.broker_rights import lacking
 from hubbub.cli.doctor.broker_server import Needs, server
 from hubbub.cli.doctor.finding import About, Finding
 from hubbub.options import Limits, RoomRate
@@ -149,6 +150,32 @@ def test_a_user_who_may_not_look(valkey: Valkey) -> None:
     assert said[About.BROKER_RIGHTS].verdict == said[About.BROKER_CLOCK].verdict == "ok"
     valkey.admin.execute_command("ACL", "SETUSER", "worker", "+info", "+config|get")
     assert About.BROKER_SETTINGS not in found(valkey, user="worker:hush@")
+
+
+def test_nothing_stays_of_what_a_user_without_del_tries(valkey: Valkey) -> None:
+    valkey.admin.execute_command("ACL", "SETUSER", "keeper", "on", ">hush", "~hubbub:*", "&hubbub:*", "+@all", "-del")
+    try:
+        wrong = found(valkey, user="keeper:hush@")[About.BROKER_RIGHTS]
+        assert wrong.do.startswith("ACL SETUSER …: +del ")
+        left = valkey.admin.keys("hubbub:{*:doctor}:*")
+        assert all(valkey.admin.pttl(key) != -1 for key in left)
+    finally:
+        valkey.admin.execute_command("ACL", "DELUSER", "keeper")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "right"),
+    [
+        ("this user has no permissions to access one of the keys used as arguments", "~hubbub:*"),
+        ("this user has no permissions to access one of the channels used as arguments", "&hubbub:*"),
+        ("this user has no permissions to run the 'hkeys' command or its subcommand", "+hkeys"),
+        ("No permissions to access a key", "~hubbub:*"),
+        ("No permissions to access a channel", "&hubbub:*"),
+        ("User hub has no permissions to run the 'hkeys' command", "+hkeys"),
+    ],
+)
+def test_which_right_is_missing_is_read_of_old_servers_and_new_ones(refusal: str, right: str) -> None:
+    assert lacking(refusal, "HKEYS") == right
 
 
 def test_a_replica_and_a_cluster(valkey: Valkey, tmp_path: Path) -> None:
