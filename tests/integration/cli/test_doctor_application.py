@@ -70,6 +70,17 @@ def test_the_application(found: Found) -> None:
         assert said in wrong.said
 
 
+def test_an_application_that_is_made(found: Found) -> None:
+    """As uvicorn takes one, also without being told."""
+    made = APP.format(hub='origins=["app.example"]', room="") + "\nready = app\n\ndef app():\n    return ready\n"
+    by_name = found(text=made)
+    assert [each.verdict for each in by_name[About.APPLICATION]] == ["wrong"]
+    assert "its scheme is missing" in by_name[About.APPLICATION][0].said
+    made = made.replace('["app.example"]', '["https://app.example"]')
+    [well] = found(text=made)[About.APPLICATION]
+    assert (well.verdict, ": a hub, 1 kinds of rooms" in well.said) == ("ok", True)
+
+
 def test_what_it_prints_and_quotes_stays_out(hubbub: Command, here: Path) -> None:
     (here / "loud.py").write_text("print('hello')\n" + APP.format(hub="", room=""))
     assert "findings" in json.loads(hubbub("doctor", "loud:app", "--json").stdout)

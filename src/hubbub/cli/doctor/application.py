@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from uvicorn.importer import import_from_string
 
@@ -54,7 +55,7 @@ def application(name: str | None, settings: Settings, *, embedded: bool) -> Appl
     try:
         # What it prints is none of the table, nor of the JSON.
         with _as_in_a_worker(settings.model_copy(update={"broker": broker})), redirect_stdout(sys.stderr):
-            found = import_from_string(name)
+            found = _made(import_from_string(name))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever its modules do
         said = harmless(redact(f"{name} does not import: {type(error).__name__}: {error}"), limit=600)
         do = "mend it, or run doctor in its directory and virtual environment"
@@ -71,6 +72,15 @@ def application(name: str | None, settings: Settings, *, embedded: bool) -> Appl
     for hub in hubs:
         findings += _origins(hub, development=settings.dev)
     return Application(findings, hubs)
+
+
+def _made(found: Any) -> Any:
+    """What a factory makes. uvicorn finds out by calling it, with `--factory` and without."""
+    try:
+        return found()
+    except TypeError:
+        # An application asks for arguments. So does a factory that fails, which then has no hub.
+        return found
 
 
 def _origins(hub: Configuration, *, development: bool) -> Iterator[Finding]:
