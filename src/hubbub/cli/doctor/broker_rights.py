@@ -63,8 +63,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 def rights(client: redis.Redis, name: str, db: int) -> Iterator[Finding]:
     """`name`: the hub's. Raises RedisError where the server is gone meanwhile."""
     own = f"hubbub:{{{name}:doctor}}:{uuid4().hex}"
-    commands = set()
-    patterns = set()
+    commands: set[str] = set()
+    patterns: set[str] = set()
     tried = (*COMMANDS, ("SUBSCRIBE", "C"), *([("SELECT", str(db))] if db else []))
     for words in tried:
         try:
