@@ -2,7 +2,7 @@
 
 Messages go to standard output; what becomes of the connection goes to standard error, so that a pipe has messages
 alone, and nothing is missing in it without a word. Exit codes: 0 the server has finished, or nobody reads any more;
-1 refused, or put out; 2 a flag is wrong; 130 and 143 ended by SIGINT and SIGTERM.
+1 refused, put out, or what came cannot be written; 2 a flag is wrong; 130 and 143 ended by SIGINT and SIGTERM.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from hubbub.auth.redaction import harmless
 from hubbub.cli.credential import endpoint, signer, socket_url, target_of
 from hubbub.cli.settings import Settings
 from hubbub.client.session import Away, CaughtUp, Connected, Event, Heard, Joined, Session, SessionEnded
-from hubbub.errors import ConfigurationError
+from hubbub.errors import ConfigurationError, HubbubError
 from hubbub.protocol.features import DIFF
 
 _NOTICES = frozenset({"user_joined_room", "user_left_room", "presence_diff", "user_presence"})
@@ -34,6 +34,10 @@ _SPEAKERS = ("from", "user")
 _LONGEST = 100_000
 #: Seconds.
 _LOOK = 0.5
+
+
+class _CannotWrite(HubbubError):
+    """What came cannot be printed: a disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,13 @@ def follow(asked: Tailed, settings: Settings, *, token: str | None) -> int:
             printer.flush_kept()
         _tell(f"{ended}")
         return 0 if ended.code == 1000 else 1
-    except BrokenPipeError:
+    except (BrokenPipeError, _CannotWrite) as error:
         # Python would flush it once more when it ends, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0
+        _tell(f"cannot write what came: {error}")
+        return 1
 
 
 async def _run(session: Session, printer: "_Printer") -> int:
@@ -208,10 +215,14 @@ class _Printer:
             self._print(f"{_now()}  {'-':>6}  {what}: {harmless(', '.join(users), limit=_LONGEST)}")
 
     def _print(self, line: str) -> None:
-        # What the terminal or file has no characters for: a name that somebody has chosen ends nothing here.
-        encoding = sys.stdout.encoding or "utf-8"
-        line = line.encode(encoding, "backslashreplace").decode(encoding)
-        print(line, flush=True)  # noqa: T201 - what the command is for
+        encoding = sys.stdout.encoding or "ascii"
+        try:
+            # Who speaks may have a name that the terminal or file cannot have.
+            print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201 - as below
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _CannotWrite(error.strerror or type(error).__name__) from None
 
 
 def _since(asked: Tailed) -> dict[str, Any] | None:
