@@ -2,6 +2,7 @@
 
 import re
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from hubbub.cli.doctor.broker_rights import lacking
 from hubbub.cli.doctor.broker_server import Needs, server
 from hubbub.cli.doctor.finding import About, Finding
 from hubbub.options import Limits, RoomRate
-from tests.kit.valkey import Valkey, free_port
+from tests.kit.valkey import Valkey, free_port, server_binary
 from tests.kit.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("without_hubbub_variables")
@@ -253,3 +254,24 @@ def test_a_clock_that_is_wrong(valkey: Valkey, off: int, verdict: str) -> None:
         said = found(valkey, port=port)[About.BROKER_CLOCK]
     assert said.verdict == verdict
     assert ("behind" if off < 0 else "ahead of" if off else "as this machine's") in said.said
+
+
+def test_a_sentinel_is_told_from_what_it_watches(valkey: Valkey, tmp_path: Path) -> None:
+    port, settings = free_port(), tmp_path / "sentinel.conf"
+    settings.write_text(f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel monitor it 127.0.0.1 {valkey.port} 1\n")
+    with subprocess.Popen([server_binary(), settings, "--sentinel"], stdout=subprocess.DEVNULL) as sentinel:
+        try:
+            wait_for(lambda: _listens(port), what="it listens")
+            said = found(valkey, port=port)
+        finally:
+            sentinel.kill()
+    assert said[About.BROKER_MODE].verdict == "wrong"
+    assert "a sentinel" in said[About.BROKER_MODE].said
+    assert said[About.BROKER_RIGHTS].verdict == "weak"
+    assert found(valkey)[About.BROKER_MODE].verdict == "ok"
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False

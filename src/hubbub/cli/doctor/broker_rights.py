@@ -65,6 +65,7 @@ def rights(client: redis.Redis, name: str, db: int) -> Iterator[Finding]:
     own = f"hubbub:{{{name}:doctor}}:{uuid4().hex}"
     commands: set[str] = set()
     patterns: set[str] = set()
+    unanswered = 0
     tried = (*COMMANDS, ("SUBSCRIBE", "C"), *([("SELECT", str(db))] if db else []))
     for words in tried:
         try:
@@ -75,11 +76,14 @@ def rights(client: redis.Redis, name: str, db: int) -> Iterator[Finding]:
         except redis.ConnectionError:
             raise
         except RedisError:
-            continue  # of another kind: what it means is told by the message that has to come back
+            unanswered += 1  # of another kind: what it means is told by the message that has to come back
     missing = [*sorted(patterns), *sorted(commands)]
     if missing:
         said = "the broker's user may not all that a worker does"
         yield Finding(About.BROKER_RIGHTS, "wrong", said, f"ACL SETUSER …: {' '.join(missing)} ({_PAGE})")
+    elif unanswered:
+        said = f"nothing is refused; but {unanswered} of {len(tried)} commands fail for another reason"
+        yield Finding(About.BROKER_RIGHTS, "weak", said, "first what is wrong with the broker, and then doctor again")
     else:
         yield Finding(About.BROKER_RIGHTS, "ok", f"all of {len(tried)} commands, keys and channels")
 

@@ -108,6 +108,9 @@ def _version(info: Mapping[str, Any]) -> Finding:
 
 
 def _mode(info: Mapping[str, Any]) -> Finding:
+    if "sentinel" in (_text(info.get("redis_mode", "")), _text(info.get("server_mode", ""))):
+        said = "a sentinel, which keeps nothing and knows only where the primary is"
+        return Finding(About.BROKER_MODE, "wrong", said, "the address of the primary in HUBBUB_BROKER")
     if int(info.get("cluster_enabled", 0)):
         said = "a node of a cluster: keys of one hub would be on several"
         return Finding(About.BROKER_MODE, "wrong", said, "a standalone server, cluster-enabled no")
