@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 
+from hubbub.auth.redaction import harmless
 from hubbub.client.positions import Place
 from hubbub.client.returning import Returning, reason_of
 from hubbub.errors import HubbubError
@@ -200,12 +201,24 @@ class Session:
         """One connection, until it is gone or has said nothing for longer than a healthy one may."""
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             while True:
-                async with asyncio.timeout(OPENING if self._silence is None else self._silence):
-                    text = await socket.recv()
+                try:
+                    async with asyncio.timeout(OPENING if self._silence is None else self._silence):
+                        text = await socket.recv()
+                except TimeoutError:
+                    if not self._been_in:
+                        # It would be the same the next time: whoever is there is not slow, but something else.
+                        said = f"{_place(self._url)} let it connect and said no welcome: no hub is there"
+                        raise SessionEnded(said) from None
+                    raise
                 message = _read(text)
                 if message is None:
                     continue
-                for event in await self._told(socket, message):
+                try:
+                    events = await self._told(socket, message)
+                except (KeyError, TypeError, AttributeError) as error:
+                    said = f"{_place(self._url)} speaks another protocol: {harmless(message['type'])} cannot be read"
+                    raise SessionEnded(said) from error
+                for event in events:
                     yield event
 
     async def _told(self, socket: ClientConnection, message: dict[str, Any]) -> list[Event]:
