@@ -26,17 +26,22 @@ def fast(name: str) -> dict[str, str]:
     }
 
 
+def by_turns(name: str, value: int) -> dict[str, str]:
+    """Of two workers behind a balancer whose broker is away: each scrape has the one that answers."""
+    return {f'{name}{{node="a"}}': f"{value} stale " * 30, f'{name}{{node="b"}}': f"stale {value} " * 30}
+
+
 #: Every 15 seconds for a quarter of an hour.
 BAD: dict[str, dict[str, str]] = {
     "HubbubGone": {"up": "1x60"},
     "HubbubWorkersSilent": {'hubbub_workers{state="silent"}': "2x60", 'hubbub_workers{state="answered"}': "1x60"},
     "HubbubScrapeIncomplete": {"hubbub_scrape_complete": "0x60"},
     "HubbubNotReady": {f"hubbub_ready{{{NODE}}}": "0x60"},
-    "HubbubBrokerAway": {f"hubbub_broker_ready{{{NODE}}}": "0x60"},
+    "HubbubBrokerAway": by_turns("hubbub_broker_ready", 0),
     "HubbubBrokerDeaf": {f"hubbub_broker_deaf_total{{{NODE}}}": "0x50 1x10"},
     "HubbubBrokerSlow": slow("hubbub_broker_round_trip_seconds"),
     "HubbubDeliverySlow": slow("hubbub_publish_to_delivery_seconds"),
-    "HubbubPublishesWait": {f"hubbub_publishes_waiting{{{NODE}}}": "3x60"},
+    "HubbubPublishesWait": by_turns("hubbub_publishes_waiting", 3),
     "HubbubMessagesLost": {f"hubbub_gaps_total{{{NODE}}}": "0x50 1x10"},
     "HubbubResumesIncomplete": {
         f'hubbub_resumes_total{{{NODE},outcome="complete"}}': "0+9x120",
