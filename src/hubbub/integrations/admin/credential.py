@@ -24,6 +24,8 @@ COOKIE = "hubbub_admin"
 LIFE = 12 * 60 * 60
 #: Bytes, as for the secret of tokens.
 SHORTEST = 32
+#: Behind a proxy that puts its own name into Host, every page is one of another site.
+ELSEWHERE = "the page that asks is of another site, or a proxy before this does not keep Host"
 _VARIABLE = "HUBBUB_ADMIN_KEY"
 
 
@@ -55,7 +57,7 @@ class Credential:
         """Raises HTTPException 401, 429 after too many wrong keys, and 403 for a page of another site."""
         if self.key is None:
             if not own_origin(connection.scope):
-                raise HTTPException(403, "the page that asks is of another site")
+                raise HTTPException(403, ELSEWHERE)
             return
         # First the session: a proxy that lets people in by a password of its own leaves that in the header.
         session = self.has_session(connection)
@@ -67,7 +69,7 @@ class Credential:
                 raise HTTPException(401, "the key is wrong", {"WWW-Authenticate": "Bearer"})
         elif session:
             # A browser adds the cookie by itself, whoever asks it to.
-            raise HTTPException(403, "the page that asks is of another site")
+            raise HTTPException(403, ELSEWHERE)
         else:
             raise HTTPException(401, "operators show a key, or log in", {"WWW-Authenticate": "Bearer"})
 

@@ -24,7 +24,7 @@ from hubbub.hub.handshakes import RETRY_AFTER
 from hubbub.hub.hub import Hub, operators_of
 from hubbub.hub.operators import EVERY, KEPT, LISTED, own_origin
 from hubbub.integrations.admin import cluster
-from hubbub.integrations.admin.credential import Credential, chosen_key, cookie
+from hubbub.integrations.admin.credential import ELSEWHERE, Credential, chosen_key, cookie
 from hubbub.integrations.admin.live import MOST, Live
 from hubbub.integrations.answers import published
 from hubbub.integrations.bodies import read_object, unprocessable
@@ -121,7 +121,7 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
     async def login(request: Request, hub: Which) -> Response:
         """Show the key once, for a cookie that is good for twelve hours."""
         if not own_origin(request.scope):
-            raise HTTPException(403, "the page that asks is of another site")
+            raise HTTPException(403, ELSEWHERE)
         body = await read_object(request, limit=_SMALL, what=f"the body has more than {_SMALL} bytes", depth=2)
         shown = body.get("key")
         if not isinstance(shown, str):
@@ -244,7 +244,7 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
     @router.websocket("/api/live", dependencies=list(dependencies))
     async def live(websocket: WebSocket, hub: Which) -> None:
         if not own_origin(websocket.scope):
-            await websocket.close(4003, "the page that asks is of another site")
+            await websocket.close(4003, ELSEWHERE)
             return
         until = math.inf if credential.key is None else credential.session_ends(websocket.cookies)
         await websocket.accept()
