@@ -18,18 +18,20 @@ def operations(*, hub: Hub | None = None) -> APIRouter:
     """`/health/live`, `/health/ready`, `/stats` and `/metrics` of `hub`, by default the one of the application.
 
     Live: the event loop turns. Ready: 503 and a `reason` while this worker takes no new connections, so that a balancer
-    sends clients elsewhere. Stats: the whole cluster, whichever worker answers, at most a second old. Metrics: those of
-    every worker, each sample with its `node`, in Prometheus' format; with `?scope=worker` of the one that answers. They
-    need `hubbub[metrics]`: without it the answer is 501.
+    sends clients elsewhere. Both are answered to HEAD as well. Stats: the whole cluster, whichever worker answers, at
+    most a second old. Metrics: those of every worker, each sample with its `node`, in Prometheus' format; with
+    `?scope=worker` of the one that answers. They need `hubbub[metrics]`: without it the answer is 501.
     """
     router = APIRouter(tags=["operations"])
     Which: TypeAlias = Annotated[Hub, Depends(hub_or_current(hub))]
 
     @router.get("/health/live")
+    @router.head("/health/live", include_in_schema=False)
     async def live() -> dict[str, str]:
         return {"status": "alive"}
 
     @router.get("/health/ready")
+    @router.head("/health/ready", include_in_schema=False)
     async def ready(hub: Which, response: Response) -> dict[str, str]:
         reason = hub.unready
         if reason is None:

@@ -243,8 +243,6 @@ def test_several_workers_on_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("gunicorn a:b -k doctored_worker.Mended -w 3", About.WORKERS, "gunicorn a:b -k doctored_worker.Mended"),
         ("gunicorn a:b -kdoctored_worker.Mended -w3", About.WORKERS, "gunicorn a:b -kdoctored_worker.Mended"),
-        ("gunicorn a:b", About.SERVER, "gunicorn a:b -c its.py"),
-        ("gunicorn a:b -c its.py", About.WORKERS, "gunicorn a:b -c its.py -w 1"),
         ("granian --interface asgi a:b", About.SERVER, "uvicorn a:b"),
         ("hypercorn a:b", About.SERVER, "uvicorn a:b"),
         ("daphne a:b", About.SERVER, "uvicorn a:b"),
@@ -260,7 +258,6 @@ def test_the_command_of_another_server(
         "    CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, 'timeout_graceful_shutdown': 15,"
         " 'ws_max_size': 65536, 'ws_per_message_deflate': False, 'timeout_keep_alive': 75}\n"
     )
-    (tmp_path / "its.py").write_text("worker_class = 'doctored_worker.Mended'\nworkers = 3\n")
 
     def verdicts(command: str) -> set[str]:
         return {each.verdict for each in examine(Settings(), Asked(server=command)) if each.name == name} - {"ok"}

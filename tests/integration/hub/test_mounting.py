@@ -114,6 +114,9 @@ async def test_it_is_found_where_no_state_is_passed_on() -> None:
     async with hub.running(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         assert (await http.get("/node")).json() == hub.node
         assert (await http.get("/health/ready")).status_code == 200
+        # As balancers ask that want no body.
+        for path in ("/health/live", "/health/ready"):
+            assert (await http.head(path)).status_code == 200
 
 
 async def test_without_a_lifespan_the_server_is_named() -> None:
