@@ -66,3 +66,21 @@ async def test_two_pages_take_no_more_samples_than_one(monkeypatch: pytest.Monke
             operators_of(hub).sample()
             now += EVERY - 0.1
         assert len(operators_of(hub).samples()) == 3
+
+
+def test_fewer_users_than_are_listed_are_all_there_are() -> None:
+    registry: Registry[Any] = Registry()
+    for number in range(20 * LISTED):  # a few with very many tabs, and one who comes last
+        recipient = Recipient(f"connection{number}", user=SimpleNamespace(id=f"user{number % 3}"))
+        registry.add(recipient, recipient.user.id)
+        registry.join(recipient, "a")
+    last = Recipient("last", user=SimpleNamespace(id="last"))
+    registry.add(last, "last")
+    registry.join(last, "a")
+    operators = Operators(registry, None, None, lambda: None, None, DeclaredRooms(Patterns()))  # type: ignore[arg-type]
+    assert operators.users("a") == ["user0", "user1", "user2", "last"]
+    for number in range(LISTED):
+        recipient = Recipient(f"more{number}", user=SimpleNamespace(id=f"more{number}"))
+        registry.add(recipient, recipient.id)
+        registry.join(recipient, "a")
+    assert len(operators.users("a")) == LISTED

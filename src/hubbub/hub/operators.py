@@ -148,9 +148,14 @@ class Operators:
         return {room: size for room in rooms if (size := self._size(room))}
 
     def users(self, room: str) -> list[str]:
-        """Who has a connection in the room, at most `LISTED`."""
-        found = dict.fromkeys(_user(each) for each in islice(self._registry.members(room), 10 * LISTED))
-        return list(islice((user for user in found if user is not None), LISTED))
+        """Who has a connection in the room, at most `LISTED`: of fewer it is known that they are all."""
+        found: dict[str, None] = {}
+        for each in self._registry.members(room):
+            if len(found) == LISTED:
+                break
+            if (user := _user(each)) is not None:
+                found[user] = None
+        return list(found)
 
     def connections(self, limit: int, user: str | None = None) -> list[dict[str, Any]]:
         """Those of a user, or those for which most waits."""

@@ -186,3 +186,18 @@ async def test_a_server_that_keeps_close_codes_to_itself() -> None:
         port = next(iter(server.sockets)).getsockname()[1]
         said = (await found(f"http://127.0.0.1:{port}"))[About.URL_CLOSE_CODES]
     assert (said.verdict, said.said[:33]) == ("weak", "1003 was to come, and 1006 came: ")
+
+
+async def test_another_protocol_is_told_from_a_hub() -> None:
+    app = FastAPI()
+
+    @app.websocket("/ws")
+    async def cable(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("[" * 100_000)
+        await websocket.send_json({"type": "welcome"})
+        await websocket.receive()
+
+    async with serving(app, **FAST) as server:
+        said = (await found(server.url))[About.URL]
+    assert (said.verdict, said.said) == ("wrong", "connected to what speaks another protocol")

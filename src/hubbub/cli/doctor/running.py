@@ -161,7 +161,11 @@ async def _on_the_line(socket: ClientConnection, url: str) -> AsyncGenerator[Fin
         do = "HUBBUB_TOKEN, or HUBBUB_SECRET as the server has it; --path is the hub's route"
         yield Finding(About.URL, "wrong", f"connected, and not let in: {said}", do)
         return
-    heartbeat = welcome["heartbeat"]
+    try:
+        interval, timeout = (welcome["heartbeat"][name] / 1000 for name in ("interval", "timeout"))
+    except (KeyError, TypeError):
+        yield Finding(About.URL, "wrong", "connected to what speaks another protocol", "--url and --path are the hub's")
+        return
     yield Finding(About.URL, "ok", f"let in by worker {harmless(str(welcome.get('node')))}")
     yield Finding(About.URL_UPGRADE, "ok", "passed on")
     if socket.subprotocol == SUBPROTOCOL:
@@ -174,7 +178,7 @@ async def _on_the_line(socket: ClientConnection, url: str) -> AsyncGenerator[Fin
         yield Finding(About.URL_COMPRESSION, "weak", said, "--ws-per-message-deflate false, as hubbub serve has it")
     else:
         yield Finding(About.URL_COMPRESSION, "ok", "off")
-    for finding in await _ping(socket, heartbeat["interval"] / 1000, heartbeat["timeout"] / 1000):
+    for finding in await _ping(socket, interval, timeout):
         yield finding
         if finding.verdict != "ok":
             return
@@ -250,7 +254,7 @@ async def _message(socket: ClientConnection, type: str) -> dict[str, Any]:
         text = await socket.recv()
         try:
             message = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(message, dict) and message.get("type") == type:
             return message
