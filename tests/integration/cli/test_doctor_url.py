@@ -128,7 +128,7 @@ class Wrong(Nginx):
         (
             {"proxy_http_version 1.1;": "proxy_http_version 1.1; proxy_read_timeout 1s;"},
             About.URL_PING,
-            "cut after 1.",
+            "cut after ",
         ),
         (
             {"proxy_http_version 1.1;": "proxy_http_version 1.1; proxy_hide_header Sec-WebSocket-Protocol;"},

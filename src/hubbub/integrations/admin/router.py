@@ -72,7 +72,8 @@ def admin(*, key: str | None = None, dependencies: Sequence[DependsParam] = (), 
     strangers: set[WebSocket] = set()
     watched: weakref.WeakKeyDictionary[Hub, Live] = weakref.WeakKeyDictionary()
 
-    def running(hub: Annotated[Hub, Depends(hub_or_current(hub))]) -> Hub:
+    # In the loop and not in a thread, where it could not be said which of the application's mounts is the cause.
+    async def running(hub: Annotated[Hub, Depends(hub_or_current(hub))]) -> Hub:
         try:
             operators_of(hub)
         except ConfigurationError as error:
