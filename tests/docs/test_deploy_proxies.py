@@ -19,7 +19,7 @@ from hubbub.transports import lingering
 from tests.kit.client import Tab
 from tests.kit.proxies import HAProxy, Nginx, Proxy
 from tests.kit.raw_peers import Both, both, hub_of
-from tests.kit.waiting import until
+from tests.kit.waiting import SOON, until
 
 SMUGGLED = b"GET /stats HTTP/1.1\r\nHost: app.example.com\r\n\r\n"
 
@@ -100,7 +100,7 @@ async def test_messages_and_what_the_application_is_told(site: Site, proxy: Prox
         await site.server.hub.room("open:a").send({"type": "m"})
         for tab in (ann, bob):
             await tab.receive("m")
-        async with connect(proxy.ws + "/scheme", ssl=proxy.trust) as plain:
+        async with connect(proxy.ws + "/scheme", ssl=proxy.trust, open_timeout=SOON) as plain:
             assert await plain.recv() == "wss"
 
 
@@ -147,7 +147,9 @@ async def test_every_code_arrives(site: Site, proxy: Proxy) -> None:
     """Of clients that are sending: each is told, and none sees 1006."""
 
     async def ended(path: str) -> int | None:
-        async with connect(proxy.ws + path, ssl=proxy.trust, compression=None, max_size=None) as socket:
+        async with connect(
+            proxy.ws + path, ssl=proxy.trust, open_timeout=SOON, compression=None, max_size=None
+        ) as socket:
             with contextlib.suppress(ConnectionClosed):
                 await socket.send("x" * 400_000)
             await socket.wait_closed()
@@ -163,7 +165,9 @@ async def test_a_restart_is_told(site: Site, proxy: Proxy) -> None:
 
     async def sends(path: str) -> int | None:
         # Whatever it is answered waits in the client: one that does not read would not see the end either.
-        async with connect(proxy.ws + path, ssl=proxy.trust, compression=None, max_queue=None) as socket:
+        async with connect(
+            proxy.ws + path, ssl=proxy.trust, open_timeout=SOON, compression=None, max_queue=None
+        ) as socket:
             entered.append(path)
             with contextlib.suppress(ConnectionClosed):
                 while True:

@@ -94,7 +94,9 @@ def application(where: str) -> tuple[Hub, FastAPI]:
             time.sleep(SECONDS)  # noqa: ASYNC251 - hook
 
     @app.get("/")
-    async def route() -> None:
+    async def route(*, warm: bool = False) -> None:
+        if warm:
+            return
         if where == "route":
             time.sleep(SECONDS)  # noqa: ASYNC251 - route
         if where == "python":
@@ -141,6 +143,8 @@ async def test_wherever_it_stands(where: str, caplog: pytest.LogCaptureFixture) 
     hub, app = application(where)
     async with serving(app) as server:
         async with httpx.AsyncClient() as client:
+            # Whatever a first call takes, of which this one is to be no part.
+            await client.get(server.url, params={"warm": True})
             await client.get(server.url)
         async with Tab(server.ws, token="ann") as tab:
             await tab.request("say")
@@ -270,7 +274,7 @@ async def test_a_deadlock_is_seen_while_it_lasts_and_again_when_it_ended(
         assert (await client.get(url)).json().count("hubbub-watchdog") == 1
         asking = asyncio.create_task(client.get(f"{url}/deadlock"))
         await until(lambda: "WARNING hubbub.loop" in log.read_text(), "it is told")
-        assert f"has been blocked for 1.0 s by __main__.deadlock (main.py:{line})" in log.read_text()
+        assert re.search(rf"has been blocked for [12]\.\d s by __main__.deadlock \(main.py:{line}\)", log.read_text())
         assert not asking.done()
         await asking
         await until(lambda: log.read_text().count("WARNING hubbub.loop") == 2, "its end")
