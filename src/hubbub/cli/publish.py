@@ -8,10 +8,13 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from hubbub.auth.origin import is_loopback
+from hubbub.auth.redaction import harmless
 from hubbub.cli.settings import Settings
 from hubbub.errors import ConfigurationError, HubbubError
 
 TIMEOUT = 10.0
+#: Characters of a refusal that are shown.
+_LONGEST = 1_000
 
 _IDEMPOTENCY_KEY = re.compile("[ -~]{1,128}")
 
@@ -96,7 +99,7 @@ def _refusal(answer: httpx.Response, url: str, *, with_key: bool) -> str:
         case 503:
             return f"The server cannot publish at the moment; its broker is away{said}"
         case status:
-            return f"The server answered {status} {answer.reason_phrase}{said}"
+            return f"The server answered {status} {harmless(answer.reason_phrase)}{said}"
 
 
 def _said(answer: httpx.Response) -> str:
@@ -110,7 +113,8 @@ def _said(answer: httpx.Response) -> str:
     detail = body.get("detail", body)
     problems = detail if isinstance(detail, list) else [detail]
     text = "; ".join(filter(None, (_problem(problem) for problem in problems)))
-    return f": {text}" if text else ""
+    # Whatever answers may be another server: its words move no cursor here.
+    return f": {harmless(text, limit=_LONGEST)}" if text else ""
 
 
 def _problem(problem: Any) -> str:

@@ -17,6 +17,7 @@ ANSWERS = {
     "fastapi": (422, {"detail": [{"loc": ["body", "content"], "msg": "Field required", "type": "missing"}]}),
     "wire": (422, {"type": "error", "code": "invalid_message", "message": "is reserved", "field": "offset"}),
     "away": (503, {"detail": "the broker is not available"}),
+    "hostile": (422, {"detail": "\x1b[2Jgone\nmore"}),
     "elsewhere": (404, {"detail": "Not Found"}),
     "odd": (418, None),
 }
@@ -109,6 +110,7 @@ def test_an_idempotency_key_that_no_server_takes_is_refused(server: Server, hubb
         ("fastapi", None, "refused the message: content: Field required"),
         ("wire", None, "refused the message: offset: is reserved"),
         ("away", None, "its broker is away: the broker is not available"),
+        ("hostile", None, r"refused the message: \x1b[2Jgone\nmore"),
         ("elsewhere", None, "another application"),
         ("odd", None, "418"),
     ],
