@@ -89,6 +89,14 @@ def test_what_a_client_joins_with_fits_the_depth() -> None:
         Limits(depth=3)
 
 
+@pytest.mark.parametrize("seconds", [0.001, 0.0099, float("inf"), float("nan"), "1"])
+def test_a_loop_is_not_blocked_by_less_than_can_be_seen(seconds: object) -> None:
+    with pytest.raises(ValueError, match=r"Limits\.blocking must be"):
+        Limits(blocking=seconds)  # type: ignore[arg-type]
+    assert Limits(blocking=0.01).blocking == 0.01
+    assert Limits(blocking=None).blocking is None
+
+
 def test_what_a_client_joins_with_is_not_too_many_values() -> None:
     with pytest.raises(ValueError, match=r"Limits\.nodes must be at least 16"):
         Limits(nodes=15)
