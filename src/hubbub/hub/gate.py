@@ -174,26 +174,24 @@ class Gate:
         if too_much is None or client.address is None:
             return
         self._metrics.count(Count.REFUSED_ADDRESS)
-        self.told.tell(
-            f"refused with 429: {too_much.why}",
-            "refused %s with 429: %s",
-            shown(client.address),
-            too_much.why,
-            extra=fields(Event.REFUSED, address=str(client.address), code=429, cause=too_much.why),
-        )
+        self._tell(client, 429, too_much.why)
         raise _refusal(too_much)
 
     def _too_much(self, wait: float, client: Client) -> HTTPException:
         self._metrics.count(Count.REFUSED_WORKER)
+        self._tell(client, 503, _BUSY)
+        return HTTPException(503, _BUSY, _retry_after(wait))
+
+    def _tell(self, client: Client, code: int, why: str) -> None:
         address = client.address
         self.told.tell(
-            f"refused with 503: {_BUSY}",
-            "refused %s with 503: %s",
+            f"refused with {code}: {why}",
+            "refused %s with %s: %s",
             "a client" if address is None else shown(address),
-            _BUSY,
-            extra=fields(Event.REFUSED, address=None if address is None else str(address), code=503, cause=_BUSY),
+            code,
+            why,
+            extra=fields(Event.REFUSED, address=None if address is None else str(address), code=code, cause=why),
         )
-        return HTTPException(503, _BUSY, _retry_after(wait))
 
     def _client(self, scope: Mapping[str, Any]) -> Client:
         client = client_of(scope, self._proxies)
