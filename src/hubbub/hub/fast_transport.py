@@ -73,7 +73,6 @@ def _is_ours(config: Any) -> bool:
 
 
 def _of_uvicorn(config: Any) -> None:
-    own = getattr(config, "ws_protocol_class", None)
     try:
         from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -82,11 +81,11 @@ def _of_uvicorn(config: Any) -> None:
     except Exception as error:  # noqa: BLE001
         _tell_once(f"the fast one does not fit this uvicorn: {type(error).__name__}")
         return
-    if isinstance(own, type) and issubclass(own, HubbubProtocol):
+    if _is_ours(config):
         return
     if config is None:
         _tell_once("this uvicorn's configuration was not found")
-    elif config.ws == "auto" and own is WebSocketsSansIOProtocol:
+    elif config.ws == "auto" and config.ws_protocol_class is WebSocketsSansIOProtocol:
         config.ws_protocol_class = HubbubProtocol
         _log.info(
             "sockets have the fast transport, %s: uvicorn was not told which. HUBBUB_TRANSPORT=asgi leaves it its own",
