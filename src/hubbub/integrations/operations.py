@@ -47,9 +47,7 @@ def operations(*, hub: Hub | None = None) -> APIRouter:
     async def stats(hub: Which) -> dict[str, Any]:
         try:
             counted = await hub.stats()
-        except Unavailable as error:
-            raise HTTPException(503, error.message, RETRY_AFTER) from None
-        except ConfigurationError as error:
+        except (Unavailable, ConfigurationError) as error:
             raise HTTPException(503, str(error), RETRY_AFTER) from None
         workers = [
             {"node": worker.node, "pid": worker.pid, "connections": worker.connections} for worker in counted.workers

@@ -1,4 +1,7 @@
-"""The routes of operators: the page, its session, and the API that it asks and scripts may ask too."""
+"""The routes of operators: the page, its session, and the API that it asks and scripts may ask too.
+
+Longer than others, because one function makes all of them: they share the credential, the hub and who watches it.
+"""
 
 import asyncio
 import math
@@ -309,9 +312,7 @@ async def _answer(asked: Awaitable[dict[str, Any]]) -> Response:
         raise unprocessable("path", error.field, error.message) from None
     except RateLimited as error:
         raise HTTPException(429, error.message, RETRY_AFTER) from None
-    except Unavailable as error:
-        raise HTTPException(503, error.message, RETRY_AFTER) from None
-    except ConfigurationError as error:  # it has stopped meanwhile
+    except (Unavailable, ConfigurationError) as error:  # the broker is away, or the hub has stopped meanwhile
         raise HTTPException(503, str(error), RETRY_AFTER) from None
 
 
