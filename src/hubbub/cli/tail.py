@@ -8,7 +8,6 @@ alone, and nothing is missing in it without a word. Exit codes: 0 the server has
 import asyncio
 import contextlib
 import json
-import os
 import re
 import select
 import signal
@@ -21,6 +20,7 @@ from typing import Any
 
 from hubbub.auth.redaction import harmless
 from hubbub.cli.credential import endpoint, signer, socket_url, target_of
+from hubbub.cli.output import give_up_output
 from hubbub.cli.settings import Settings
 from hubbub.client.session import Away, CaughtUp, Connected, Event, Heard, Joined, Session, SessionEnded
 from hubbub.errors import ConfigurationError, HubbubError
@@ -75,11 +75,11 @@ def follow(asked: Tailed, settings: Settings, *, token: str | None) -> int:
             printer.flush_kept()
         _tell(f"{ended}")
         return 0 if ended.code == 1000 else 1
-    except (BrokenPipeError, _CannotWrite) as error:
-        # Python would flush it once more when it ends, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 0
+    except BrokenPipeError:
+        give_up_output()
+        return 0
+    except _CannotWrite as error:
+        give_up_output()
         _tell(f"cannot write what came: {error}")
         return 1
 
@@ -285,11 +285,7 @@ def _json(message: Mapping[str, Any]) -> str:
     """One line, of characters that the terminal or file can have, and none that it would obey."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(message, ensure_ascii=not utf8, separators=(", ", ": "))
-    return text if text.isascii() else "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    return json.dumps(char)[1:-1]
+    return text if text.isascii() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def _now() -> str:

@@ -6,7 +6,6 @@ prometheus-client missing; 130 and 143 ended by SIGINT and SIGTERM.
 
 import json
 import math
-import os
 import signal
 import ssl
 import sys
@@ -21,7 +20,8 @@ from rich.live import Live
 
 from hubbub.auth.origin import is_loopback
 from hubbub.cli.credential import http_url, target_of
-from hubbub.cli.top.scrape import CannotLook, Look, as_json, look, rows
+from hubbub.cli.output import give_up_output
+from hubbub.cli.top.scrape import CannotLook, Look, Worker, as_json, look, rows
 from hubbub.cli.top.table import table
 from hubbub.errors import ConfigurationError
 
@@ -80,8 +80,7 @@ def watch(asked: Asked, *, key: str | None) -> int:
     except _Ended:
         return 128 + signal.SIGTERM
     except BrokenPipeError:
-        # Python would flush it once more when it ends, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return 0
 
 
@@ -118,20 +117,24 @@ def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
             before = now
     console = Console()
     shown = Live(console=console, screen=True, auto_refresh=False)
+
+    def draw(workers: list[Worker], now: Look, trouble: str | None = None) -> None:
+        drawn = table(workers, now, width=console.width, height=console.height, trouble=trouble)
+        shown.update(drawn, refresh=True)
+
     try:
         # Within, because a signal may come while it is drawn for the first time.
         shown.start()
-        shown.update(table(rows(None, before), before, width=console.width, height=console.height), refresh=True)
+        draw(rows(None, before), before)
         while True:
             time.sleep(asked.interval)
             try:
                 now = look(client, url)
             except CannotLook as error:
-                said = table(rows(None, before), before, width=console.width, height=console.height, trouble=str(error))
+                draw(rows(None, before), before, str(error))
             else:
-                said = table(rows(before, now), now, width=console.width, height=console.height)
+                draw(rows(before, now), now)
                 before = now
-            shown.update(said, refresh=True)
     finally:
         shown.stop()
 
