@@ -45,7 +45,7 @@ def test_what_is_written_and_what_is_late(valkey: EmbeddedValkey, monkeypatch: p
     monkeypatch.setattr(Link, "fail", noting_fail)
 
     async def main() -> None:
-        async with running(RedisBroker(valkey.url, deadline=0.5)) as (worker,):
+        async with running(RedisBroker(valkey.url, deadline=1)) as (worker,):
             await called(worker.broker.subscribe(ROOM))
             await asyncio.gather(*(called(worker.broker.publish(ROOM, b"x")) for _ in range(3)))
             os.kill(valkey.pid, signal.SIGSTOP)

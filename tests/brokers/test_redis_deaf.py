@@ -28,7 +28,8 @@ def _all_logs(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def impatient(url: str, metrics: Tally | None = None) -> RedisBroker:
-    return RedisBroker(url, deadline=0.5, probe=0.1, silence=0.4, metrics=metrics)
+    """Silence is noticed soon. Its deadline is long: a start that a busy machine holds up is no loss to be told."""
+    return RedisBroker(url, deadline=10, probe=0.1, silence=1, metrics=metrics)
 
 
 def over(proxy: Proxy) -> str:
@@ -79,17 +80,17 @@ class TestTheProbe:
                 await worker.broker.subscribe(ROOM)
                 admin.acl_setuser("default", enabled=True, commands=["-publish"])
                 await until(lambda: not worker.broker.ready, "it is noticed")
-                assert worker.broker.deaf_for >= 0.3
+                assert worker.broker.deaf_for >= 0.9
                 # Twice as long as a connection may be silent: it is complained of once and kept.
-                await asyncio.sleep(0.8)
-                assert worker.broker.deaf_for >= 1
+                await asyncio.sleep(1)
+                assert worker.broker.deaf_for >= 1.9
                 admin.acl_setuser("default", enabled=True, commands=["+publish"])
                 await until(lambda: worker.broker.ready, "it is back")
                 assert worker.broker.deaf_for == 0
                 assert worker.resumed == 0
                 await heard_again(worker, ROOM)
         told, back = lines(caplog)
-        assert "nothing came back for 0.4 s (" in told
+        assert "nothing came back for 1 s (" in told
         assert "permission" in told
         assert back.endswith(" is back")
         assert counts.counts == {Count.BROKER_DEAF: 1}
@@ -125,16 +126,17 @@ class TestADeadLine:
                 await worker.broker.subscribe(ROOM)
                 dead = listening(proxy)
                 dead.freeze(**ways)
+                watch = Stopwatch()
                 await worker.broker.publish(ROOM, b"into the dark")
                 await until(lambda: not worker.broker.ready, "it is noticed")
-                assert 0.2 < worker.broker.deaf_for < 1
+                assert 0.5 < worker.broker.deaf_for < watch.wall + 1
                 await until(lambda: worker.resumed == 1, "it is back on another")
                 assert worker.broker.ready
                 assert listening_now(proxy, dead)
                 await heard_again(worker, ROOM)
                 assert worker.missed == []
         told, back = lines(caplog)
-        assert "nothing came back for 0.4 s; trying again" in told
+        assert "nothing came back for 1 s; trying again" in told
         assert back.endswith(" is back")
         ends = {Count.BROKER_DEAF: 1, Count.BROKER_LOST: 1, Count.BROKER_RECONNECTED: 1}
         assert counts.counts == {**ends, Count.RESUBSCRIBED: 1}
@@ -209,7 +211,7 @@ class TestSomebodyWhoIsBusy:
     async def test_with_something_else_is_not_deaf(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
         async with running(impatient(url)) as (worker,):
             for _ in range(3):
-                time.sleep(1)  # noqa: ASYNC251 - that is the point
+                time.sleep(2)  # noqa: ASYNC251 - that is the point
                 for _ in range(5):
                     await asyncio.sleep(0)
                     assert worker.broker.ready
@@ -218,7 +220,7 @@ class TestSomebodyWhoIsBusy:
         assert lines(caplog) == []
 
     async def test_with_what_he_heard_is_not_deaf(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
-        """A flood that takes five times as long as a connection may be silent; the probe comes behind it."""
+        """A flood that takes three times as long as a connection may be silent; the probe comes behind it."""
         broker = impatient(url)
         heard = []
         seen = set()
@@ -231,7 +233,7 @@ class TestSomebodyWhoIsBusy:
         await broker.start(deliver, lambda: None, lambda _topic: None)
         await until(lambda: broker.ready, "it stands")
         await broker.subscribe(ROOM)
-        numbers = [b"%d" % number for number in range(400)]
+        numbers = [b"%d" % number for number in range(600)]
         await asyncio.gather(*(broker.publish(ROOM, number) for number in numbers))
         await until(lambda: len(heard) == len(numbers), "all is heard")
         assert heard == numbers

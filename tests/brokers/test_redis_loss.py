@@ -27,7 +27,7 @@ def _all_logs(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def impatient(url: str) -> RedisBroker:
-    return RedisBroker(url, deadline=0.5, probe=0.1, silence=0.3)
+    return RedisBroker(url, deadline=2, probe=0.1, silence=1)
 
 
 class TestALostServer:
@@ -113,7 +113,7 @@ class TestALostServer:
 
     def test_makes_a_topic_that_stood_stand_no_more_until_it_is_back(self, valkey: EmbeddedValkey) -> None:
         async def main() -> None:
-            async with running(RedisBroker(valkey.url, deadline=0.2)) as (worker,):
+            async with running(RedisBroker(valkey.url, deadline=1)) as (worker,):
                 await worker.broker.subscribe(ROOM)
                 kill(valkey)
                 await until(lambda: not worker.broker.ready, "the loss is noticed")
@@ -196,9 +196,9 @@ class TestAFrozenServer:
                     )
                     wall, own = watch.wall, watch.own
                     assert {type(answer) for answer in answers} == {Unavailable}
-                    assert wall > 0.4
-                    assert own < 1.5
-                    await until(lambda: not worker.broker.ready, "it is noticed", within=3)
+                    assert wall > 1.8
+                    assert own < 3
+                    await until(lambda: not worker.broker.ready, "it is noticed", within=5)
                 await until(lambda: worker.broker.ready and worker.resumed, "it is back")
                 worker.heard.clear()
                 await worker.broker.publish(room_topic("new"), b"the subscription that failed")
@@ -207,7 +207,7 @@ class TestAFrozenServer:
                 assert worker.data(room_topic("new")) == []
 
         asyncio.run(main())
-        assert "nothing came back for 0.3 s" in lines(caplog)[0]
+        assert "nothing came back for 1 s" in lines(caplog)[0]
 
     def test_leaves_no_descriptors_for_every_attempt(self, valkey: EmbeddedValkey) -> None:
         async def main() -> None:
@@ -227,13 +227,13 @@ class TestAFrozenServer:
                     for _ in range(10):
                         with pytest.raises(Unavailable):
                             await broker.publish(ROOM, bytes(4 * 1024 * 1024))
-                    await until(lambda: descriptors() <= had + 1, "only the attempt under way", within=2)
+                    await until(lambda: descriptors() <= had + 1, "only the attempt under way")
 
         asyncio.run(main())
 
     def test_is_not_told_later_what_never_left(self, valkey: EmbeddedValkey) -> None:
         async def main() -> None:
-            async with running(RedisBroker(valkey.url, deadline=0.4, probe=5, silence=60)) as (worker,):
+            async with running(RedisBroker(valkey.url, deadline=1.5, probe=5, silence=60)) as (worker,):
                 await worker.broker.subscribe(ROOM)
                 async with frozen(valkey):
                     first = asyncio.create_task(worker.broker.publish(ROOM, b"on its way"))
@@ -252,7 +252,7 @@ class TestAFrozenServer:
         async def main() -> None:
             async with running(impatient(url)) as (worker,):
                 await worker.broker.subscribe(ROOM)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(2.0)
                 assert worker.broker.ready
                 assert worker.resumed == 0
 
