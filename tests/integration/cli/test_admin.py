@@ -1,4 +1,7 @@
-"""The admin page's API, on three real workers that meet on a Valkey, and who is let in to it."""
+"""The admin page's API, on three real workers that meet on a Valkey, and who is let in to it.
+
+Longer than others, because all of it is asked of the same three workers, which take seconds to start.
+"""
 
 import asyncio
 import json
