@@ -7,8 +7,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from hubbub.auth.origin import is_loopback
 from hubbub.auth.redaction import harmless
+from hubbub.cli.over_http import ways_to
 from hubbub.cli.settings import Settings
 from hubbub.errors import ConfigurationError, HubbubError
 
@@ -47,8 +47,7 @@ def publish(
     if key is not None:
         headers["Authorization"] = f"Bearer {key.get_secret_value()}"
     try:
-        # A proxy from the environment would be asked for its own loopback.
-        with httpx.Client(timeout=TIMEOUT, trust_env=not is_loopback(urlsplit(target).hostname)) as client:
+        with httpx.Client(timeout=TIMEOUT, **ways_to(urlsplit(target).hostname)) as client:
             answer = client.post(target, params=params, content=message.encode(), headers=headers)
     except httpx.TimeoutException:
         raise PublishError(f"No answer from {url} within {TIMEOUT:.0f} seconds") from None

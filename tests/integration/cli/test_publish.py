@@ -2,13 +2,16 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from tests.integration.cli.conftest import Command
+from tests.kit.certificates import make_certificate
 
 ANSWERS = {
     "ok": (200, {"position": None}),
@@ -73,6 +76,19 @@ def test_the_key_comes_from_the_variable_and_the_message_from_standard_input(ser
     env = {"HUBBUB_PUBLISH_KEY": "variable", "HTTP_PROXY": "http://127.0.0.1:9"}
     hubbub("publish", "ok", "-", "--url", server.url, env=env, stdin='{"type": "n"}')
     assert [(key, body) for _, key, body in server.asked] == [("Bearer variable", b'{"type": "n"}')]
+
+
+def test_authorities_of_the_users_own_are_those_of_the_variable(
+    server: Server, hubbub: Command, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    asked = ("publish", "ok", '{"type": "n"}', "--url", server.url.replace("http", "https"))
+    stranger = hubbub(*asked)
+    assert (stranger.returncode, "CERTIFICATE" in stranger.stderr) == (1, True)
+    assert hubbub(*asked, env={"SSL_CERT_FILE": str(certificate)}).returncode == 0
 
 
 def test_an_idempotency_key_goes_along(server: Server, hubbub: Command) -> None:

@@ -6,7 +6,6 @@ cut because nothing was said on it, a close code that does not arrive.
 
 import asyncio
 import json
-import ssl
 import sys
 import time
 from collections.abc import AsyncGenerator
@@ -19,11 +18,11 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
-from hubbub.auth.origin import is_loopback
 from hubbub.auth.redaction import harmless
 from hubbub.cli.credential import endpoint, http_url, signer, socket_url, target_of
 from hubbub.cli.doctor.broker_server import clock
 from hubbub.cli.doctor.finding import About, Finding
+from hubbub.cli.over_http import ways_to
 from hubbub.cli.settings import Settings
 from hubbub.client.session import connect_options
 from hubbub.closes import BINARY
@@ -105,9 +104,7 @@ async def _over_http(target: Target) -> tuple[Finding | None, Finding | None]:
     """Why it cannot be reached; and how its clock goes, where it says."""
     begun = time.time()
     try:
-        trust = not is_loopback(target.host)
-        verify = ssl.create_default_context()
-        async with httpx.AsyncClient(timeout=_DEADLINE, trust_env=trust, verify=verify) as client:
+        async with httpx.AsyncClient(timeout=_DEADLINE, **ways_to(target.host)) as client:
             answer = await client.get(http_url(target, "/health/live"))
     except httpx.HTTPError as error:
         said = f"cannot be reached: {harmless(str(error)) or type(error).__name__}"

@@ -7,7 +7,6 @@ prometheus-client missing; 130 and 143 ended by SIGINT and SIGTERM.
 import json
 import math
 import signal
-import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ import httpx
 from rich.console import Console
 from rich.live import Live
 
-from hubbub.auth.origin import is_loopback
 from hubbub.cli.credential import http_url, target_of
 from hubbub.cli.output import give_up_output
+from hubbub.cli.over_http import ways_to
 from hubbub.cli.top.scrape import CannotLook, Look, Worker, as_json, look, rows
 from hubbub.cli.top.table import table
 from hubbub.errors import ConfigurationError
@@ -57,14 +56,10 @@ def watch(asked: Asked, *, key: str | None) -> int:
     target = target_of(asked.url)
     url = http_url(target, asked.path)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    # A proxy from the environment would be asked for its own loopback.
-    trust = not is_loopback(target.host)
-    # The authorities of this machine, as the other commands have them, and not those of a package.
-    trusted = ssl.create_default_context()
     try:
         with (
             _told_to_end(),
-            httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=trust, verify=trusted) as client,
+            httpx.Client(headers=headers, timeout=_TIMEOUT, **ways_to(target.host)) as client,
         ):
             before = look(client, url)
             if asked.once or not (asked.in_json or sys.stdout.isatty()):
