@@ -56,8 +56,9 @@ def serve(application: str | None, settings: Settings, *, reload: bool, access_l
     # A console script has its own directory on the path and not the user's; spawned workers inherit the list.
     sys.path.insert(0, str(Path.cwd()))
     _take_all_descriptors()
+    leaving = _Leaving()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, leaving)
     with listen(settings) as listener, _data(settings) as data, _broker(settings, data) as valkey:
         generated = settings.dev and settings.secret is None
         if generated:
@@ -75,6 +76,7 @@ def serve(application: str | None, settings: Settings, *, reload: bool, access_l
         )
         if single:
             config.load()
+        leaving.check()
         if settings.dev:
             typer.echo(what_development_allows(settings, showcase=application is None, generated=generated))
         typer.echo(start_line(application, settings, port, None if valkey is None else valkey.pid, data))
@@ -229,9 +231,20 @@ def _take_all_descriptors() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+class _Leaving:
     """Before and after serving a signal ends the command in order: the Valkey is stopped on the way out."""
-    raise Asked(0)
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        raise Asked(0)
+
+    def check(self) -> None:
+        """Where that was raised in an application's import, it may have been caught there."""
+        if self._asked:
+            raise Asked(0)
 
 
 def _run_one(server: uvicorn.Server, listener: socket.socket) -> int:

@@ -10,7 +10,6 @@ import contextlib
 import json
 import re
 import select
-import signal
 import sys
 from collections import deque
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from typing import Any
 
 from hubbub.auth.redaction import harmless
 from hubbub.cli.credential import endpoint, signer, socket_url, target_of
+from hubbub.cli.ending import until_told
 from hubbub.cli.output import give_up_output
 from hubbub.cli.settings import Settings
 from hubbub.client.session import Away, CaughtUp, Connected, Event, Heard, Joined, Session, SessionEnded
@@ -69,7 +69,7 @@ def follow(asked: Tailed, settings: Settings, *, token: str | None) -> int:
     )
     printer = _Printer(asked)
     try:
-        return asyncio.run(_run(session, printer))
+        return asyncio.run(until_told(_run(session, printer)))
     except SessionEnded as ended:
         with contextlib.suppress(BrokenPipeError):
             printer.flush_kept()
@@ -85,28 +85,17 @@ def follow(asked: Tailed, settings: Settings, *, token: str | None) -> int:
 
 
 async def _run(session: Session, printer: "_Printer") -> int:
-    loop = asyncio.get_running_loop()
-    asked: list[int] = []
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
-
-    def end(number: int) -> None:
-        asked.append(number)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C raises
-            loop.add_signal_handler(number, end, number)
     watching = asyncio.create_task(_until_nobody_reads())
-    watching.add_done_callback(lambda ended: None if ended.cancelled() else end(0))
+    watching.add_done_callback(lambda ended: ended.cancelled() or task.cancel())
     try:
         async with contextlib.aclosing(session.events()) as events:
             async for event in events:
                 printer.take(event)
     except asyncio.CancelledError:
-        if not asked:
+        if not watching.done():
             raise
-        return 128 + asked[0] if asked[0] else 0
     finally:
         watching.cancel()
     return 0

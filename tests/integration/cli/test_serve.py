@@ -82,9 +82,24 @@ def test_ctrl_c_reaches_the_whole_group_and_ends_everything_with_0(here: Path, a
         assert "Traceback" not in server.output
 
 
+LATE = """
+import pathlib, time
+from fastapi import FastAPI
+app = FastAPI()
+pathlib.Path("began").touch()
+"""
+CATCHES_ALL = """
+try:
+    time.sleep(60)
+except BaseException:
+    pass
+"""
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", CATCHES_ALL], ids=["asleep", "catches all"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_the_import_ends_it_with_0(here: Path, number: int) -> None:
-    (here / "late.py").write_text("import pathlib, time\npathlib.Path('began').touch()\ntime.sleep(60)\n")
+def test_a_signal_during_the_import_ends_it_with_0(here: Path, number: int, then: str) -> None:
+    (here / "late.py").write_text(LATE + then)
     command = subprocess.Popen(
         [HUBBUB, "serve", "late:app", "--port", "0"], cwd=here, env=clean_environment(), stderr=subprocess.PIPE
     )

@@ -94,7 +94,7 @@ def test_who_was_silent_has_not_refused_all_of_it_now() -> None:
     assert json.loads(as_json(both, again))["refused"] == {"forbidden": 2.0, "other": 2.0}
 
 
-def test_what_a_server_says_moves_no_cursor_and_is_no_markup() -> None:
+async def test_what_a_server_says_moves_no_cursor_and_is_no_markup() -> None:
     evil = "\x1b]0;mine\x07[bold]n"
     console = Console(width=200)
     with console.capture() as drawn:
@@ -102,8 +102,9 @@ def test_what_a_server_says_moves_no_cursor_and_is_no_markup() -> None:
         console.print(table(rows(None, now), now, width=200))
     assert r"\x1b]0;mine\x07[bold]n" in drawn.get()
     answer = httpx.MockTransport(lambda _: httpx.Response(500, json={"detail": evil}))
-    with httpx.Client(transport=answer) as client, pytest.raises(CannotLook) as cannot:
-        look(client, "http://a/metrics")
+    async with httpx.AsyncClient(transport=answer) as client:
+        with pytest.raises(CannotLook) as cannot:
+            await look(client, "http://a/metrics")
     assert str(cannot.value) == r"http://a/metrics answers 500: \x1b]0;mine\x07[bold]n"
 
 

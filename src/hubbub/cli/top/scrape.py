@@ -72,10 +72,10 @@ class Worker:
     memory: int | None
 
 
-def look(client: httpx.Client, url: str) -> Look:
+async def look(client: httpx.AsyncClient, url: str) -> Look:
     """Raises CannotLook."""
     try:
-        answer = client.get(url)
+        answer = await client.get(url)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CannotLook(f"cannot reach {url}: {error or type(error).__name__}") from None
     if answer.status_code != httpx.codes.OK:

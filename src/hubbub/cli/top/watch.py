@@ -4,13 +4,10 @@ Exit codes: 0 ended, or looked once; 1 nobody answered to the first look, or not
 prometheus-client missing; 130 and 143 ended by SIGINT and SIGTERM.
 """
 
+import asyncio
 import json
 import math
-import signal
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -18,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from hubbub.cli.credential import http_url, target_of
+from hubbub.cli.ending import until_told
 from hubbub.cli.output import give_up_output
 from hubbub.cli.over_http import ways_to
 from hubbub.cli.top.scrape import CannotLook, Look, Worker, as_json, look, rows
@@ -29,10 +27,6 @@ _TIMEOUT = 10.0
 _RAREST = 86_400.0
 # Columns of a file or a pipe, which have no width.
 _WIDE = 200
-
-
-class _Ended(BaseException):
-    """By SIGTERM. Python would end at once, and leave the terminal on its other screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +51,11 @@ def watch(asked: Asked, *, key: str | None) -> int:
     url = http_url(target, asked.path)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     try:
-        with (
-            _told_to_end(),
-            httpx.Client(headers=headers, timeout=_TIMEOUT, **ways_to(target.host)) as client,
-        ):
-            before = look(client, url)
-            if asked.once or not (asked.in_json or sys.stdout.isatty()):
-                time.sleep(asked.interval)
-                _show_once(before, look(client, url), in_json=asked.in_json)
-                return 0
-            return _watch(client, url, before, asked)
+        client = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT, **ways_to(target.host))
+        return asyncio.run(until_told(_look(client, url, asked)))
     except CannotLook as error:
         print(error, file=sys.stderr)  # noqa: T201 - what the command is for
         return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except _Ended:
-        return 128 + signal.SIGTERM
     except BrokenPipeError:
         give_up_output()
         return 0
@@ -87,24 +69,22 @@ def _check_installed() -> None:
         raise ConfigurationError("hubbub top needs prometheus-client: pip install 'hubbub[metrics]'") from None
 
 
-@contextmanager
-def _told_to_end() -> Iterator[None]:
-    def end(*_: object) -> None:
-        raise _Ended
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+async def _look(client: httpx.AsyncClient, url: str, asked: Asked) -> int:
+    async with client:
+        before = await look(client, url)
+        if asked.once or not (asked.in_json or sys.stdout.isatty()):
+            await asyncio.sleep(asked.interval)
+            _show_once(before, await look(client, url), in_json=asked.in_json)
+            return 0
+        return await _watch(client, url, before, asked)
 
 
-def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
+async def _watch(client: httpx.AsyncClient, url: str, before: Look, asked: Asked) -> int:
     if asked.in_json:
         while True:
-            time.sleep(asked.interval)
+            await asyncio.sleep(asked.interval)
             try:
-                now = look(client, url)
+                now = await look(client, url)
             except CannotLook as error:
                 print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201 - what the command is for
                 continue
@@ -118,13 +98,12 @@ def _watch(client: httpx.Client, url: str, before: Look, asked: Asked) -> int:
         shown.update(drawn, refresh=True)
 
     try:
-        # Within, because a signal may come while it is drawn for the first time.
         shown.start()
         draw(rows(None, before), before)
         while True:
-            time.sleep(asked.interval)
+            await asyncio.sleep(asked.interval)
             try:
-                now = look(client, url)
+                now = await look(client, url)
             except CannotLook as error:
                 draw(rows(None, before), before, str(error))
             else:
