@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from hubbub.ports.broker import Held, Renewal
+from hubbub.testing import settle
 from hubbub.types import OCCUPIED, ONLINE, room_topic, user_topic
 from tests.kit.nodes import ROOM, Cluster, Node
 
@@ -154,6 +156,44 @@ async def test_one_whose_answer_was_long_in_coming_waits_from_then_on(s: Cluster
     assert s.members(ROOM) == ["ann"]
     await s.wait(1)
     assert s.members(ROOM) == []
+
+
+@pytest.mark.parametrize("order", [("renew", "lost"), ("lost", "renew")], ids=" before ".join)
+@pytest.mark.parametrize("seconds", [7, 9, 15])
+async def test_after_the_broker_stood_still_nobody_is_buried_alive(
+    s: Cluster, seconds: float, order: tuple[str, str]
+) -> None:
+    """It answers late and refuses nobody; one is answered before the other's renewal is taken; a dead one is found."""
+    a, dead = await s.node("a"), await s.node("d")
+    await s.wait(1)
+    b = await s.node("b")
+    for node, user in ((a, "ann"), (b, "bob"), (dead, "dan")):
+        await node.presence.enter(ROOM, user)
+    await s.wait(20.5)
+    s.said.clear()
+    await dead.die()
+    goes_on = {(node, name): _held(node, name) for node in (a, b) for name in order}
+    await s.wait(seconds)
+    for node in (b, a):
+        for name in order:
+            goes_on[node, name].set()
+            await settle()
+            assert s.members(ROOM) == ["ann", "bob", "dan"]
+    await s.wait(10)
+    assert s.of("user_left_room") == [b'{"type":"user_left_room","room":"r","user":"dan"}']
+    assert s.members(ROOM) == ["ann", "bob"]
+
+
+def _held(node: Node, name: str) -> asyncio.Event:
+    """Until which no answer comes."""
+    until, ask = asyncio.Event(), getattr(node.line, name)
+
+    async def held(*args: Any, **named: Any) -> Any:
+        await until.wait()
+        return await ask(*args, **named)
+
+    setattr(node.line, name, held)
+    return until
 
 
 async def test_who_starts_later_finds_the_ghosts_of_those_who_died_long_before_gone_at_once(s: Cluster) -> None:

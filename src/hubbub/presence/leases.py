@@ -5,9 +5,11 @@ broker makes leaving, deciding and announcing one step, so it does not matter ho
 dies: what is left is found again. Electing a sweeper lost: its death would have to be noticed first.
 
 Who was out of touch does not sweep for a while: where the broker itself was away, everybody's lease has run out, and
-those who are alive renew it first. For the same reason it believes less: an answer that was lost may have said that
-this node's own lease ran out, so after a doubt everything is said anew, and what was still known is not announced. Who
-has just started, and found the broker there, sweeps at once those who had that while already: they died before it.
+those who are alive renew it first. Out of touch is who was refused, and who had to wait: a broker that stands still
+refuses nobody, and answers the one before the other when it goes on. For the same reason it believes less: an answer
+that was lost may have said that this node's own lease ran out, so after a doubt everything is said anew, and what was
+still known is not announced. Who has just started, and found the broker there, sweeps at once those who had that while
+already: they died before it.
 """
 
 import asyncio
@@ -126,6 +128,7 @@ class NodeLease:
             return self._lease * _RETRY
         self._metrics.count(Count.LEASE_RENEWED)
         self._failing_since, self._complained = None, False
+        self._waited_since(asked)
         away = 0.0 if self._renewed is None else self._clock.now() - self._renewed
         first, self._renewed = self._renewed is None, asked
         # The clock here knows of a lost lease even where the broker's word for it was lost.
@@ -165,8 +168,8 @@ class NodeLease:
 
     async def _keep_sweeping(self) -> None:
         while True:
-            settled = self._clock.now() >= self._sweep_from
-            if settled or self._fresh:
+            if self._may_sweep():
+                settled = self._clock.now() >= self._sweep_from
                 try:
                     await self._sweep(ago=0.0 if settled else self._lease * _SETTLE)
                 except Unavailable:
@@ -177,7 +180,7 @@ class NodeLease:
     async def _sweep(self, *, ago: float) -> None:
         """Those whose lease ran out so many seconds ago. Raises Unavailable; what was not swept then is found again."""
         before: list[Held] = []
-        while (lost := await self._broker.lost(_BATCH, ago=ago)) and lost != before:
+        while (lost := await self._lost(ago)) and lost != before:
             if any(held.holder == self._node for held in lost):
                 # We are alive. Either time itself has jumped, for everybody, or only we were away.
                 self.resumed()
@@ -188,6 +191,13 @@ class NodeLease:
                     raise error
             before = lost
 
+    async def _lost(self, ago: float) -> list[Held]:
+        """Nobody where this was long in coming, or a renewal was meanwhile."""
+        asked = self._clock.now()
+        lost = await self._broker.lost(_BATCH, ago=ago)
+        self._waited_since(asked)
+        return lost if self._may_sweep() else []
+
     async def _sweep_one(self, held: Held) -> None:
         announce = [self._notices.announcement(held.topic, member, present=False) for member in held.members]
         changes = [self._notices.change(held.topic, member) for member in held.members]
@@ -197,6 +207,17 @@ class NodeLease:
     def _in_doubt(self) -> None:
         self._doubt, self._fresh = True, False
         self._settle()
+
+    def _waited_since(self, asked: float) -> None:
+        """For an answer. One that comes no sooner than the next renewal is due was kept from others too."""
+        if self._clock.now() - asked > self._lease * _RENEW:
+            self._fresh = False
+            self._settle()
+
+    def _may_sweep(self) -> bool:
+        now = self._clock.now()
+        in_touch = self._renewed is not None and now - self._renewed <= self._lease * _SETTLE
+        return in_touch and (self._fresh or now >= self._sweep_from)
 
     def _settle(self) -> None:
         """Let the others come back first."""
