@@ -184,6 +184,28 @@ async def test_after_the_broker_stood_still_nobody_is_buried_alive(
     assert s.members(ROOM) == ["ann", "bob"]
 
 
+async def test_who_starts_while_the_broker_stands_still_lets_the_others_come_back_first(s: Cluster) -> None:
+    a = await s.node("a")
+    await a.presence.enter(ROOM, "ann")
+    await s.wait(20)
+    s.said.clear()
+    fresh = Node("f", s.store, s.clock)
+    s.nodes.append(fresh)
+    goes_on = [_held(a, "renew"), _held(a, "lost")]
+    here = _held(fresh, "renew")
+    starting = asyncio.create_task(fresh.start())
+    await s.wait(15)
+    here.set()
+    await starting
+    await s.wait(3)  # it is answered once more meanwhile, and the other is not
+    assert s.members(ROOM) == ["ann"]
+    for each in goes_on:
+        each.set()
+    await s.wait(10)
+    assert s.members(ROOM) == ["ann"]
+    assert s.said == []
+
+
 def _held(node: Node, name: str) -> asyncio.Event:
     """Until which no answer comes."""
     until, ask = asyncio.Event(), getattr(node.line, name)

@@ -73,8 +73,8 @@ class NodeLease:
     async def start(self) -> None:
         """Take the lease, or go on trying. Returns after the first try, within the broker's deadline."""
         self._settle()
+        self._fresh = True
         again = await self._renew()
-        self._fresh = self._renewed is not None
         self._go(self._keep_renewing(again))
         self._go(self._keep_sweeping())
 
