@@ -25,9 +25,9 @@ __all__ = ["browser", "tabs"]  # fixtures
 
 
 def free_ports(several: int) -> int:
-    """The first of so many in a row, below those that the system gives out by itself."""
+    """The first of so many in a row, below those that the system, and `free_port`, give out."""
     while True:
-        first = random.randrange(10_000, 30_000)
+        first = random.randrange(10_000, 19_900)
         try:
             for port in range(first, first + several):
                 socket.create_server(("127.0.0.1", port)).close()

@@ -3,6 +3,7 @@
 Where it is durable it writes every command to its disk before it answers, so what was acknowledged survives SIGKILL.
 """
 
+import itertools
 import os
 import random
 import signal
@@ -18,15 +19,19 @@ from redis import Redis
 from hubbub.brokers.embedded import server_binary
 from tests.kit.waiting import wait_for
 
+# What is free because its server is down is given to nobody else: pytest's processes have parts of their own, and each
+# gives those of its part one after the other.
+_PART, _EACH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8, 1_500
+_numbers = itertools.count(random.randrange(_EACH))
+
 
 def free_port() -> int:
     """One that stays free while its server is down: the system gives those above 32,767 to whoever connects."""
-    # pytest's processes draw from parts of their own: what is free because its server is down is another's as well.
-    part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
-    while True:
-        port = 20_000 + 1_500 * part + random.randrange(1_500)
+    for number in _numbers:
+        port = 20_000 + _EACH * _PART + number % _EACH
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+    raise AssertionError("numbers end")
 
 
 class Valkey:
