@@ -169,9 +169,8 @@ class NodeLease:
     async def _keep_sweeping(self) -> None:
         while True:
             if self._may_sweep():
-                settled = self._clock.now() >= self._sweep_from
                 try:
-                    await self._sweep(ago=0.0 if settled else self._lease * _SETTLE)
+                    await self._sweep(ago=0.0 if self._settled else self._lease * _SETTLE)
                 except Unavailable:
                     self._fresh = False
                     self._settle()
@@ -215,9 +214,12 @@ class NodeLease:
             self._settle()
 
     def _may_sweep(self) -> bool:
-        now = self._clock.now()
-        in_touch = self._renewed is not None and now - self._renewed <= self._lease * _SETTLE
-        return in_touch and (self._fresh or now >= self._sweep_from)
+        in_touch = self._renewed is not None and self._clock.now() - self._renewed <= self._lease * _SETTLE
+        return in_touch and (self._fresh or self._settled)
+
+    @property
+    def _settled(self) -> bool:
+        return self._clock.now() >= self._sweep_from
 
     def _settle(self) -> None:
         """Let the others come back first."""

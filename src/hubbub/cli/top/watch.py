@@ -52,7 +52,7 @@ def watch(asked: Asked, *, key: str | None) -> int:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     try:
         client = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT, **ways_to(target.host))
-        return asyncio.run(until_told(_look(client, url, asked)))
+        return asyncio.run(until_told(_run(client, url, asked)))
     except CannotLook as error:
         print(error, file=sys.stderr)  # noqa: T201 - what the command is for
         return 1
@@ -69,7 +69,7 @@ def _check_installed() -> None:
         raise ConfigurationError("hubbub top needs prometheus-client: pip install 'hubbub[metrics]'") from None
 
 
-async def _look(client: httpx.AsyncClient, url: str, asked: Asked) -> int:
+async def _run(client: httpx.AsyncClient, url: str, asked: Asked) -> int:
     async with client:
         before = await look(client, url)
         if asked.once or not (asked.in_json or sys.stdout.isatty()):
