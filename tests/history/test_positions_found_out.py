@@ -67,10 +67,7 @@ async def test_a_look_during_which_the_subscription_was_doubted_proves_nothing()
 async def test_a_look_that_fails_is_taken_up_in_the_next_round() -> None:
     s = OneRoom()
     await s.join()
-    s.broker.at_once = False
-    s.lose(1)
-    s.publish()
-    await settle()
+    await s.miss_one()
     s.broker.fail(s.broker.pending[0])
     await settle()
     assert s.broker.pending == []
@@ -129,10 +126,7 @@ async def test_a_read_is_counted_when_it_is_known_what_became_of_it() -> None:
 async def test_a_busy_room_is_caught_up_with_by_one_look() -> None:
     s = OneRoom()
     await s.join()
-    s.broker.at_once = False
-    s.lose(1)
-    s.publish()
-    await settle()
+    await s.miss_one()
     [asked] = s.broker.pending
     s.broker.do(asked)
     for _ in range(100):

@@ -183,10 +183,7 @@ async def test_a_stream_that_changes_under_the_hands_of_a_joiner_is_looked_at_a_
 async def test_a_topic_that_is_heard_no_more_is_forgotten_while_it_is_looked_up() -> None:
     s = OneRoom()
     await s.join()
-    s.broker.at_once = False
-    s.lose(1)
-    s.publish()
-    await settle()
+    await s.miss_one()
     s.positions.forget(TOPIC)
     s.positions.forget(TOPIC)
     s.broker.answer_all()

@@ -51,6 +51,13 @@ class OneRoom:
         for _ in range(several):
             self.publish(bring=False)
 
+    async def miss_one(self) -> None:
+        """The next shows that it was lost, and the broker, which answers no more by itself, is asked for it."""
+        self.broker.at_once = False
+        self.lose(1)
+        self.publish()
+        await settle()
+
     async def rounds(self, several: int) -> None:
         for _ in range(several):
             self.clock.move(1.0)

@@ -141,14 +141,7 @@ async def test_one_whose_answer_was_long_in_coming_waits_from_then_on(s: Cluster
     await a.presence.enter(ROOM, "ann")
     await s.wait(20)
     await a.die()
-    answering = asyncio.Event()
-    ask = b.line.renew
-
-    async def slowly(holder: str, ttl: float) -> Renewal:
-        await answering.wait()
-        return await ask(holder, ttl)
-
-    b.line.renew = slowly  # type: ignore[method-assign]
+    answering = _held(b, "renew")
     b.leases.resumed()
     await s.wait(5.5)
     answering.set()
